@@ -1,0 +1,20 @@
+/**
+ * What this HAProxy can do, probed from `show info` and `help`, never guessed from a version string alone
+ * (payload limits are the exception: no command tells them).
+ */
+
+/** Probed once per connection. */
+export interface Capabilities {
+  /** As `show info` says it, such as `3.4.7-1`. */
+  readonly version: string
+  /** Major and minor, such as `[3, 4]`. */
+  readonly line: readonly [number, number]
+  /** `prompt i`: a kept connection without a prompt (3.2). */
+  readonly quietPrompt: boolean
+  /** Bytes of one command line; `tune.bufsize` where it can be read, else 16,384, less a margin. */
+  readonly maxLine: number
+  /** Bytes of one payload: 12 KB below 3.4, 100 KB from 3.4 (its limit is 128 KB). */
+  readonly maxPayload: number
+  /** `add backend` (3.4). */
+  readonly dynamicBackends: boolean
+}

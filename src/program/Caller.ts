@@ -1,0 +1,27 @@
+/**
+ * Who is asking, until when, and how to tell it of progress. The transports provide it per call; a program that
+ * runs without one (a test, a user's own code) gets the default.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { Actor } from "../domain/Change.ts"
+
+/** The caller of a program. */
+export interface CallerShape {
+  readonly actor: Actor
+  /** The tool or verb that was called, for the change log. */
+  readonly tool: string
+  /** Milliseconds that a call may take (MCP_CALL_TIMEOUT). */
+  readonly timeout: number
+  /** Reports progress; does nothing when the client did not ask for it. */
+  readonly progress: (done: number, total: number, message: string) => Effect.Effect<void>
+}
+
+export const Caller = Context.Reference<CallerShape>("haproxy-mcp/program/Caller", {
+  defaultValue: () => ({
+    actor: { via: "program", who: "local", requestId: "-" },
+    tool: "program",
+    timeout: 10_000,
+    progress: () => Effect.void
+  })
+})
