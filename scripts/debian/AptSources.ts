@@ -129,8 +129,7 @@ const debianPath = /\/debian(\/\d{8}T\d{6}Z)?(\.list)?\/?$/
  * own suite, without a keyring of its own, is a mirror under an unusual path.
  */
 export const debianArchive = (entries: ReadonlyArray<SourceEntry>, machine: Machine): DebianArchive | undefined => {
-  const known = (suite: string) =>
-    debianSuites.has(suite) || (machine.id === "debian" && suite === machine.codename)
+  const known = (suite: string) => debianSuites.has(suite) || (machine.id === "debian" && suite === machine.codename)
   const rank = (entry: SourceEntry) => {
     if (entry.uris.some((uri) => debianPath.test(uri))) return 0
     if (entry.signedBy?.includes("debian-archive-") === true) return 1

@@ -36,7 +36,9 @@ export const parseServerIp = (text: string): Result.Result<ServerIp, AddressRefu
   const canonical = NetAddress.formatIp(address)
   if (NetAddress.isIpv6Address(address)) {
     if (NetAddress.isIpv4Mapped(address)) return refuse("is an IPv4-mapped address", "Write the IPv4 address itself.")
-    if (/^::\d+\.\d+\.\d+\.\d+$/.test(text)) return refuse("is an IPv4-compatible address", "Write the IPv4 address itself.")
+    if (/^::\d+\.\d+\.\d+\.\d+$/.test(text)) {
+      return refuse("is an IPv4-compatible address", "Write the IPv4 address itself.")
+    }
   }
   if (canonical !== text) return refuse("is not in canonical form", `Write it as ${canonical}`)
   if (metadata.has(canonical)) return refuse("is a cloud metadata service", "Name a server of your own.")
@@ -77,4 +79,5 @@ export const ownListener = (
   )
 
 /** `ip:port` as people write it, IPv6 in brackets. */
-export const formatEndpoint = (ip: string, port: number): string => ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`
+export const formatEndpoint = (ip: string, port: number): string =>
+  ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`

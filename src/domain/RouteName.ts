@@ -48,7 +48,9 @@ export const parseDomainName = (text: string): Result.Result<DomainName, NameRef
   }
   if (text.endsWith(".")) return refuse("ends with a dot", "Leave the trailing dot out.")
   if (text.includes("_")) return refuse("contains an underscore", "Host names have letters, digits and hyphens only.")
-  if (text.includes("*")) return refuse("has a wildcard in the wrong place", "A wildcard is the whole left-most label: *.example.com.")
+  if (text.includes("*")) {
+    return refuse("has a wildcard in the wrong place", "A wildcard is the whole left-most label: *.example.com.")
+  }
   if (/[:/@?#[\]]/.test(text)) return refuse("contains a port, path or user part", "Write only the host name.")
   const name = text.toLowerCase()
   if (name.length > 253) return refuse("is longer than 253 characters", "Use a shorter name.")

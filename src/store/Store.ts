@@ -68,7 +68,9 @@ export class Store extends Context.Service<Store, {
 
   /** Owner of a pool, null when it is free. */
   readonly owner: (pool: PoolNumber) => Effect.Effect<RouteName | null, StorageFailed>
-  readonly owners: (pools: ReadonlyArray<PoolNumber>) => Effect.Effect<ReadonlyMap<PoolNumber, RouteName>, StorageFailed>
+  readonly owners: (
+    pools: ReadonlyArray<PoolNumber>
+  ) => Effect.Effect<ReadonlyMap<PoolNumber, RouteName>, StorageFailed>
   /** Free declared pools with a number above `after`, lowest first. O(log n). */
   readonly freePools: (after: number, limit: number) => Effect.Effect<ReadonlyArray<PoolNumber>, StorageFailed>
   /** The servers of a pool by slot. */

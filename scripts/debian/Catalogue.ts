@@ -1,0 +1,53 @@
+/**
+ * The other programs that tests and benchmarks run for real: which suite has them, in which package, under which
+ * path. Fetched on demand into the same cache as HAProxy; nothing is installed.
+ */
+import { join } from "node:path"
+import { cacheFolder } from "./CacheFolder.ts"
+import { fetchPackages, MACHINE_SUITE } from "./Packages.ts"
+
+export interface CatalogueEntry {
+  readonly suites: ReadonlyArray<string>
+  readonly packages: ReadonlyArray<string>
+  /** Paths inside the packages; the first is the program that the entry is named after. */
+  readonly programs: readonly [string, ...ReadonlyArray<string>]
+}
+
+export const catalogue = {
+  nginx: { suites: [MACHINE_SUITE], packages: ["nginx"], programs: ["usr/sbin/nginx"] },
+  caddy: { suites: [MACHINE_SUITE], packages: ["caddy"], programs: ["usr/bin/caddy"] },
+  wrk: { suites: [MACHINE_SUITE], packages: ["wrk"], programs: ["usr/bin/wrk"] },
+  /** HTTP/3 came to Debian's curl after bookworm. */
+  curl: { suites: ["sid"], packages: ["curl"], programs: ["usr/bin/curl"] },
+  /** A shell script; it uses the machine's own `openssl` and `curl`. */
+  "acme.sh": { suites: ["trixie"], packages: ["acme.sh"], programs: ["usr/bin/acme.sh"] },
+  pebble: {
+    suites: [MACHINE_SUITE],
+    packages: ["pebble"],
+    programs: ["usr/bin/pebble", "usr/bin/pebble-challtestsrv"]
+  },
+  sshd: {
+    suites: [MACHINE_SUITE],
+    packages: ["openssh-server", "openssh-client", "openssh-sftp-server"],
+    programs: ["usr/sbin/sshd", "usr/bin/ssh-keygen", "usr/lib/openssh/sftp-server"]
+  }
+} as const satisfies Record<string, CatalogueEntry>
+
+export type ProgramName = keyof typeof catalogue
+
+export interface FetchedProgram {
+  /** Runnable path of the entry's first program. */
+  readonly path: string
+  /** The folder with everything unpacked; `bin/<name>` runs each of the entry's programs. */
+  readonly folder: string
+  /** Package name → Debian version. */
+  readonly versions: Readonly<Record<string, string>>
+}
+
+/** Fetches `name` unless it is in the cache. Fails with `FetchFailure`. */
+export const ensureProgram = async (name: ProgramName): Promise<FetchedProgram> => {
+  const entry: CatalogueEntry = catalogue[name]
+  const folder = join(cacheFolder(), "debian", name)
+  const { versions } = await fetchPackages({ name, ...entry, into: folder })
+  return { path: join(folder, "bin", entry.programs[0].replace(/^.*\//, "")), folder, versions }
+}

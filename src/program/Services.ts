@@ -1,0 +1,10 @@
+/** What the programs need of the world, in one name: the layers that main.ts and the tests provide. */
+import type { MapFiles } from "../haproxy/MapFiles.ts"
+import type { RuntimeApi } from "../haproxy/RuntimeApi.ts"
+import type { Store } from "../store/Store.ts"
+import type { Limits } from "./Limits.ts"
+import type { Operations } from "./Operations.ts"
+import type { PoolAllocator } from "./PoolAllocator.ts"
+
+/** Requirements of every program. */
+export type ProgramServices = Store | RuntimeApi | MapFiles | Limits | PoolAllocator | Operations
