@@ -14,8 +14,16 @@ export interface Plan<A> {
   readonly answer: A
 }
 
+/** What a verb may ask about HAProxy while it decides: what the last reconcile saw, no round trip. */
+export interface View {
+  /** Does the pool exist in HAProxy, with this slot, and is no neighbour of this batch writing it? */
+  readonly usable: (pool: PoolNumber, slot?: SlotNumber) => boolean
+  /** The value of a foreign entry under a route's key, in the file or in HAProxy; null when there is none. */
+  readonly foreign: (name: RouteName) => Effect.Effect<string | null>
+}
+
 /** A write: decides on the state it finds, and is run again if its batch could not take it. Reads only the store. */
-export type Decide<A> = Effect.Effect<Plan<A>, ControlError | StorageFailed>
+export type Decide<A> = (view: View) => Effect.Effect<Plan<A>, ControlError>
 
 /** How a submitted write ended well. */
 export interface Written<A> {

@@ -1,113 +1,334 @@
-/** Verbs on servers: list, add, remove, state, weight, drain. */
+/** The verbs that write servers: add, remove, state, weight. Lists and drains are in ServerList.ts and Drain.ts. */
 import * as Effect from "effect/Effect"
-import type { ControlError } from "../domain/Errors.ts"
-import type { Answer, WriteAnswer } from "./Answer.ts"
-import type { ServerItem } from "./Domains.ts"
+import { formatEndpoint } from "../domain/Address.ts"
+import type { Edit, Route } from "../domain/Change.ts"
+import { Conflict, type ControlError, Forbidden, InvalidInput, NotFound, PoolExhausted } from "../domain/Errors.ts"
+import {
+  defaultWeight,
+  ownPool,
+  parsePoolName,
+  parseSlotName,
+  poolName,
+  type Server,
+  slotName,
+  type SlotNumber
+} from "../domain/Pool.ts"
+import { Store } from "../store/Store.ts"
+import * as Input from "./Input.ts"
+import { Limits } from "./Limits.ts"
+import { poolView, requireRoute, serverItem } from "./Lookup.ts"
+import { type Decide, type Plan, type View, write } from "./PoolAllocator.ts"
+import type {
+  AddServerAnswer,
+  AddServerInput,
+  AddServersInput,
+  RemoveServerInput,
+  ServersAnswer,
+  ServerTarget,
+  SetDomainStateInput,
+  SetServerStateInput,
+  SetServerWeightInput
+} from "./ServerShapes.ts"
 import type { ProgramServices } from "./Services.ts"
 
-/** A server with what HAProxy says of it now; the observed fields are null while HAProxy is unreachable. */
-export interface ServerStatus extends ServerItem {
-  /** `UP`, `DOWN`, `MAINT`, `DRAIN`, `NOLB`, `no check` … as `show stat` says it. */
-  readonly status: string | null
-  /** Last health check, such as `L4OK`; empty without checks. */
-  readonly check_status: string | null
-  readonly current_sessions: number | null
+type Draft<A> = Omit<A, "changed" | "change_id" | "revision">
+type Endpoint = { readonly ip: Server["ip"]; readonly port: Server["port"] }
+
+const same = (server: Server, endpoint: Endpoint) => server.ip === endpoint.ip && server.port === endpoint.port
+
+/** The plan of a write to one pool's servers: `after` is the pool as it will be. */
+const poolPlan = <X extends object>(
+  route: Route,
+  before: ReadonlyArray<Server>,
+  after: ReadonlyArray<Server>,
+  summary: string,
+  extra: X
+): Plan<Draft<ServersAnswer> & X> => {
+  const old = new Map(before.map((server) => [server.slot, server]))
+  const now = new Map(after.map((server) => [server.slot, server]))
+  const edits: Array<Edit> = []
+  for (const slot of [...new Set([...old.keys(), ...now.keys()])].sort((a, b) => a - b)) {
+    const was = old.get(slot) ?? null
+    const is = now.get(slot) ?? null
+    if (JSON.stringify(was) !== JSON.stringify(is)) edits.push({ kind: "server", pool: route.pool, slot, before: was, after: is })
+  }
+  const sorted = [...after].sort((a, b) => a.slot - b.slot)
+  const takes = (server: Server) => server.state === "ready" && server.weight > 0
+  return {
+    edits,
+    reads: [`route:${route.name}`, `pool:${route.pool}`],
+    summary,
+    answer: {
+      summary,
+      domain: route.name,
+      backend: poolName(route.pool),
+      servers: sorted.map(serverItem),
+      warnings: edits.length > 0 && before.some(takes) && !sorted.some(takes)
+        ? [`No server of ${poolName(route.pool)} takes new requests now`]
+        : [],
+      ...extra
+    }
+  }
 }
 
-export interface ListServersInput {
-  readonly domain: string
+/** Chooses the slot for a server: the one asked for, the one that has it, or the first free one. */
+const place = Effect.fnUntraced(function*(
+  limits: Limits["Service"],
+  view: View,
+  route: Route,
+  servers: ReadonlyArray<Server>,
+  endpoint: Endpoint,
+  wanted: SlotNumber
+) {
+  const there = servers.find((server) => same(server, endpoint))
+  if (wanted === 0) {
+    if (there !== undefined) return there.slot
+    for (let slot = 1; slot <= limits.pools.slots; slot++) {
+      if (!servers.some((server) => server.slot === slot) && view.usable(route.pool, slot as SlotNumber)) return slot as SlotNumber
+    }
+    return yield* new PoolExhausted({
+      message: `All ${servers.length} slots of ${poolName(route.pool)} that HAProxy has are in use`,
+      hint: "Remove a server first, or declare more slots (HAPROXY_MAX_SLOTS) and reload HAProxy."
+    })
+  }
+  const holder = servers.find((server) => server.slot === wanted)
+  if (holder !== undefined && !same(holder, endpoint)) {
+    return yield* new Conflict({
+      message: `Slot ${wanted} holds ${formatEndpoint(holder.ip, holder.port)}`,
+      hint: "Use slot 0 for the first free slot, or remove that server first.",
+      field: "slot"
+    })
+  }
+  if (there !== undefined && there.slot !== wanted) {
+    return yield* new Conflict({
+      message: `${formatEndpoint(endpoint.ip, endpoint.port)} is in slot ${there.slot} already`,
+      hint: "A server has one slot in a pool; use slot 0, or remove it there first.",
+      field: "slot"
+    })
+  }
+  if (holder === undefined && !view.usable(route.pool, wanted)) {
+    return yield* new Conflict({
+      message: `HAProxy's configuration has no server ${slotName(route.pool, wanted)}`,
+      hint: "Use a slot that it has (slot 0 chooses one), or declare it and reload HAProxy.",
+      field: "slot"
+    })
+  }
+  return wanted
+})
+
+const newServer = (route: Route, slot: SlotNumber, endpoint: Endpoint): Server => ({
+  pool: route.pool,
+  slot,
+  ...endpoint,
+  weight: defaultWeight,
+  state: "ready"
+})
+
+/** Puts a server into a slot of the domain's pool. The same server again: nothing changes. */
+export const addServer = Effect.fn("addServer")(function*(
+  input: AddServerInput
+): Effect.fn.Return<AddServerAnswer, ControlError, ProgramServices> {
+  const store = yield* Store
+  const limits = yield* Limits
+  const name = yield* Input.existingName("domain", input.domain)
+  const wanted = yield* Input.slot(limits, input.slot ?? 0, 0)
+  const endpoint = yield* Input.endpoint(limits, input)
+  const decide: Decide<Draft<AddServerAnswer>> = Effect.fnUntraced(function*(view) {
+    const route = yield* requireRoute(store, "domain", name)
+    const servers = yield* store.servers(route.pool)
+    const slot = yield* place(limits, view, route, servers, endpoint, wanted)
+    const text = formatEndpoint(endpoint.ip, endpoint.port)
+    const there = servers.some((server) => server.slot === slot)
+    return there
+      ? poolPlan(route, servers, servers, `${text} is in slot ${slot} of ${poolName(route.pool)} already`, { slot })
+      : poolPlan(
+        route,
+        servers,
+        [...servers, newServer(route, slot, endpoint)],
+        `${text} serves ${name} from slot ${slot} of ${poolName(route.pool)}`,
+        { slot }
+      )
+  })
+  return yield* write(decide)
+})
+
+/** Puts several servers into the domain's pool: all or none. */
+export const addServers = Effect.fn("addServers")(function*(
+  input: AddServersInput
+): Effect.fn.Return<ServersAnswer, ControlError, ProgramServices> {
+  const store = yield* Store
+  const limits = yield* Limits
+  const name = yield* Input.existingName("domain", input.domain)
+  if (input.servers.length < 1 || input.servers.length > 10) {
+    return yield* new InvalidInput({
+      message: `servers has ${input.servers.length} entries`,
+      hint: "Name 1 to 10 servers in one call.",
+      field: "servers"
+    })
+  }
+  const wanted = yield* Effect.forEach(input.servers, (server, index) =>
+    Effect.all({
+      slot: Input.slot(limits, server.slot ?? 0, 0, `servers[${index}].slot`),
+      endpoint: Input.endpoint(limits, server, `servers[${index}].`)
+    }))
+  const decide: Decide<Draft<ServersAnswer>> = Effect.fnUntraced(function*(view) {
+    const route = yield* requireRoute(store, "domain", name)
+    const before = yield* store.servers(route.pool)
+    const after = [...before]
+    // Slots asked for by number go first, so that a "first free" never takes one of them.
+    for (const { endpoint, slot } of [...wanted.filter((w) => w.slot !== 0), ...wanted.filter((w) => w.slot === 0)]) {
+      const chosen = yield* place(limits, view, route, after, endpoint, slot)
+      if (!after.some((server) => server.slot === chosen)) after.push(newServer(route, chosen, endpoint))
+    }
+    const added = after.length - before.length
+    const summary = added === 0
+      ? `All ${wanted.length} servers are in ${poolName(route.pool)} already`
+      : `${added} server${added === 1 ? "" : "s"} added to ${poolName(route.pool)} for ${name}`
+    return poolPlan(route, before, after, summary, {})
+  })
+  return yield* write(decide)
+})
+
+/** Empties a slot. An empty slot: nothing to do, said so. */
+export const removeServer = Effect.fn("removeServer")(function*(
+  input: RemoveServerInput
+): Effect.fn.Return<ServersAnswer, ControlError, ProgramServices> {
+  const store = yield* Store
+  const limits = yield* Limits
+  const name = yield* Input.existingName("domain", input.domain)
+  const slot = yield* Input.slot(limits, input.slot, 1)
+  const decide: Decide<Draft<ServersAnswer>> = Effect.fnUntraced(function*() {
+    const route = yield* requireRoute(store, "domain", name)
+    const before = yield* store.servers(route.pool)
+    const gone = before.find((server) => server.slot === slot)
+    const summary = gone === undefined
+      ? `Slot ${slot} of ${poolName(route.pool)} is empty; nothing to remove`
+      : `${formatEndpoint(gone.ip, gone.port)} left slot ${slot} of ${poolName(route.pool)}`
+    return poolPlan(route, before, before.filter((server) => server !== gone), summary, {})
+  })
+  return yield* write(decide)
+})
+
+interface Target {
+  readonly route: Route
+  readonly servers: ReadonlyArray<Server>
+  /** The servers meant. */
+  readonly chosen: ReadonlyArray<Server>
 }
 
-export interface ListServersAnswer extends Answer {
-  readonly domain: string
-  readonly backend: string
-  readonly shares_with: string | null
-  readonly servers: ReadonlyArray<ServerStatus>
-  readonly free_slots: number
-}
+/** Finds what `domain` + `slot`, or `backend` + `server`, mean. `one`: a single server must be named. */
+const findTarget = Effect.fnUntraced(function*(
+  store: Store["Service"],
+  limits: Limits["Service"],
+  input: ServerTarget,
+  one: boolean
+): Effect.fn.Return<Target, ControlError> {
+  const byNames = input.backend !== undefined || input.server !== undefined
+  if (byNames === (input.domain !== undefined || input.slot !== undefined)) {
+    return yield* new InvalidInput({
+      message: "Name either domain and slot, or backend and server",
+      hint: one ? "Use domain + slot; backend + server is for names as HAProxy shows them." : "Use domain, or backend.",
+      field: byNames ? "backend" : "domain"
+    })
+  }
+  let route: Route
+  let slot = input.slot
+  if (byNames) {
+    const parsed = input.server === undefined ? null : parseSlotName(input.server)
+    const backend = input.backend ?? (parsed === null ? "" : poolName(parsed.pool))
+    const pool = ownPool(backend, limits.pools)
+    if (pool === null || (input.server !== undefined && (parsed === null || parsed.pool !== pool))) {
+      const ours = parsePoolName(backend) !== null && input.server !== undefined && parsed !== null
+      return yield* (ours
+        ? new InvalidInput({
+          message: "server and backend do not belong together, or are beyond the declared pools",
+          hint: "A server of pool_3 is named pool_3_1, pool_3_2, and so on.",
+          field: "server"
+        })
+        : new Forbidden({
+          message: "That backend or server is not managed here",
+          hint: "Only pool_N and its servers pool_N_K can be changed; change others where they were made.",
+          field: pool === null ? "backend" : "server"
+        }))
+    }
+    const owner = yield* store.owner(pool)
+    if (owner === null) {
+      return yield* new NotFound({ message: `${poolName(pool)} is free: no domain uses it`, hint: "Name a pool in use.", field: "backend" })
+    }
+    route = yield* requireRoute(store, "backend", owner)
+    slot = parsed?.slot
+  } else {
+    if (input.domain === undefined) {
+      return yield* new InvalidInput({ message: "domain is missing", hint: "Name the domain of the slot.", field: "domain" })
+    }
+    route = yield* requireRoute(store, "domain", yield* Input.existingName("domain", input.domain))
+  }
+  const servers = yield* store.servers(route.pool)
+  if (slot === undefined) {
+    if (!one) return { route, servers, chosen: servers }
+    return yield* new InvalidInput({
+      message: byNames ? "server is missing" : "slot is missing",
+      hint: "Name the one server that is meant.",
+      field: byNames ? "server" : "slot"
+    })
+  }
+  const number = yield* Input.slot(limits, slot, 1)
+  const found = servers.find((server) => server.slot === number)
+  if (found === undefined) {
+    return yield* new NotFound({
+      message: `Slot ${number} of ${poolName(route.pool)} is empty`,
+      hint: servers.length === 0 ? "The pool has no servers; add one with haproxy_add_server." : "Use one of the slots in use.",
+      field: byNames ? "server" : "slot",
+      validValues: servers.map((server) => byNames ? slotName(server.pool, server.slot) : String(server.slot))
+    })
+  }
+  return { route, servers, chosen: [found] }
+})
 
-type Verb<I, A> = (input: I) => Effect.Effect<A, ControlError, ProgramServices>
+/** Sets a field of the chosen servers, and says how it is now. */
+const setServers = Effect.fnUntraced(function*(
+  input: ServerTarget,
+  one: boolean,
+  patch: Partial<Pick<Server, "state" | "weight">>,
+  what: string
+): Effect.fn.Return<ServersAnswer, ControlError, ProgramServices> {
+  const store = yield* Store
+  const limits = yield* Limits
+  const decide: Decide<Draft<ServersAnswer>> = Effect.fnUntraced(function*() {
+    const { chosen, route, servers } = yield* findTarget(store, limits, input, one)
+    const after = servers.map((server) => chosen.includes(server) ? { ...server, ...patch } : server)
+    const changes = after.some((server, index) => JSON.stringify(server) !== JSON.stringify(servers[index]))
+    const who = chosen.length === 1
+      ? slotName(chosen[0]!.pool, chosen[0]!.slot)
+      : `${chosen.length === 0 ? "No server" : `All ${chosen.length} servers`} of ${poolName(route.pool)}`
+    const summary = chosen.length === 0
+      ? `${poolName(route.pool)} has no servers; nothing to set`
+      : `${who} ${chosen.length === 1 ? "has" : "have"} ${what}${changes ? "" : " already"}`
+    return poolPlan(route, servers, after, summary, {})
+  })
+  return yield* write(decide)
+})
 
-export const listServers: Verb<ListServersInput, ListServersAnswer> = () => Effect.die("not yet")
+/** Sets one server to ready, drain or maint. */
+export const setServerState = Effect.fn("setServerState")(function*(
+  input: SetServerStateInput
+): Effect.fn.Return<ServersAnswer, ControlError, ProgramServices> {
+  const state = yield* Input.state(input.state)
+  return yield* setServers(input, true, { state }, `state ${state}`)
+})
 
-export interface AddServerInput {
-  readonly domain: string
-  /** 0: the first free slot. */
-  readonly slot?: number
-  readonly ip: string
-  readonly http_port?: number
-}
+/** Sets one server's weight. */
+export const setServerWeight = Effect.fn("setServerWeight")(function*(
+  input: SetServerWeightInput
+): Effect.fn.Return<ServersAnswer, ControlError, ProgramServices> {
+  const weight = yield* Input.weight(input.weight)
+  return yield* setServers(input, true, { weight }, `weight ${weight}`)
+})
 
-/** Answer of every write to one pool's servers: all its servers after the write. */
-export interface ServersAnswer extends WriteAnswer {
-  readonly domain: string
-  readonly backend: string
-  readonly servers: ReadonlyArray<ServerItem>
-}
-
-export interface AddServerAnswer extends ServersAnswer {
-  /** The slot that holds the server. */
-  readonly slot: number
-}
-
-export const addServer: Verb<AddServerInput, AddServerAnswer> = () => Effect.die("not yet")
-
-export interface AddServersInput {
-  readonly domain: string
-  readonly servers: ReadonlyArray<{ readonly ip: string; readonly http_port?: number; readonly slot?: number }>
-}
-
-export const addServers: Verb<AddServersInput, ServersAnswer> = () => Effect.die("not yet")
-
-export interface RemoveServerInput {
-  readonly domain: string
-  readonly slot: number
-}
-
-export const removeServer: Verb<RemoveServerInput, ServersAnswer> = () => Effect.die("not yet")
-
-/** A server by domain and slot, or by the names HAProxy knows: `backend` and `server`. */
-export interface ServerTarget {
-  readonly domain?: string
-  readonly slot?: number
-  readonly backend?: string
-  readonly server?: string
-}
-
-export interface SetServerStateInput extends ServerTarget {
-  readonly state: string
-}
-
-export const setServerState: Verb<SetServerStateInput, ServersAnswer> = () => Effect.die("not yet")
-
-export interface SetServerWeightInput extends ServerTarget {
-  readonly weight: number
-}
-
-export const setServerWeight: Verb<SetServerWeightInput, ServersAnswer> = () => Effect.die("not yet")
-
-/** All servers of a domain; with `backend` + `server` one of them, like setServerState. */
-export interface SetDomainStateInput extends ServerTarget {
-  readonly state: string
-}
-
-export const setDomainState: Verb<SetDomainStateInput, ServersAnswer> = () => Effect.die("not yet")
-
-export interface WaitDrainInput {
-  readonly domain: string
-  /** Absent: all slots that are in drain or maint. */
-  readonly slot?: number
-  /** Seconds. */
-  readonly timeout?: number
-}
-
-export interface WaitDrainAnswer extends Answer {
-  readonly domain: string
-  readonly drained: boolean
-  readonly remaining: ReadonlyArray<{ readonly slot: number; readonly current_sessions: number }>
-  readonly waited_ms: number
-  /** Present when the wait outlives the call: follow it with haproxy_operation. */
-  readonly operation_id?: string
-}
-
-export const waitDrain: Verb<WaitDrainInput, WaitDrainAnswer> = () => Effect.die("not yet")
+/** Sets all servers of a domain's pool (or one, by backend and server) to ready, drain or maint. */
+export const setDomainState = Effect.fn("setDomainState")(function*(
+  input: SetDomainStateInput
+): Effect.fn.Return<ServersAnswer, ControlError, ProgramServices> {
+  const state = yield* Input.state(input.state)
+  return yield* setServers(input, false, { state }, `state ${state}`)
+})

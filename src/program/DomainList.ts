@@ -1,0 +1,80 @@
+/** The verb that lists domains: pages by name, kept small enough for a model to read whole. */
+import * as Effect from "effect/Effect"
+import * as Encoding from "effect/encoding/Base64Url"
+import * as Result from "effect/Result"
+import type { ControlError } from "../domain/Errors.ts"
+import { InvalidInput } from "../domain/Errors.ts"
+import { poolName, type Server } from "../domain/Pool.ts"
+import { isWildcard, parseRouteName, type RouteName } from "../domain/RouteName.ts"
+import { MapFiles } from "../haproxy/MapFiles.ts"
+import { Store } from "../store/Store.ts"
+import type { DomainItem, ListDomainsAnswer, ListDomainsInput } from "./DomainShapes.ts"
+import * as Input from "./Input.ts"
+import { serverItem } from "./Lookup.ts"
+import type { ProgramServices } from "./Services.ts"
+
+/** Characters of JSON on one page: under 8,000 tokens with room for the rest of the answer. */
+const pageChars = 22_000
+
+const decodeCursor = (cursor: string): Effect.Effect<RouteName, InvalidInput> => {
+  const text = Encoding.decodeString(cursor)
+  const name = Result.isFailure(text) ? text : parseRouteName(text.success)
+  return Result.isFailure(name)
+    ? Effect.fail(
+      new InvalidInput({
+        message: "cursor is not one that this tool gave",
+        hint: "Pass next_cursor of the page before as it is, or leave cursor out to start again.",
+        field: "cursor"
+      })
+    )
+    : Effect.succeed(name.success)
+}
+
+/** Domains by name, with their servers. */
+export const listDomains = Effect.fn("listDomains")(function*(
+  input: ListDomainsInput
+): Effect.fn.Return<ListDomainsAnswer, ControlError, ProgramServices> {
+  const store = yield* Store
+  const limit = yield* Input.whole("limit", input.limit ?? 100, 1, 1000)
+  const after = input.cursor === undefined ? undefined : yield* decodeCursor(input.cursor)
+  const includeWildcards = input.include_wildcards ?? false
+  const search = input.search?.trim()
+  const routes = yield* store.routes({
+    includeWildcards,
+    limit: limit + 1,
+    ...(search === undefined || search === "" ? {} : { search: search.toLowerCase() }),
+    ...(after === undefined ? {} : { after })
+  })
+  const pools = [...new Set(routes.map((route) => route.pool))]
+  const owners = yield* store.owners(pools)
+  const servers: Map<number, Array<Server>> = Map.groupBy(yield* store.serversOf(pools), (server) => server.pool)
+  const domains: Array<DomainItem> = []
+  let size = 0
+  for (const route of routes.slice(0, limit)) {
+    const owner = owners.get(route.pool) ?? route.name
+    const item: DomainItem = {
+      domain: route.name,
+      backend: poolName(route.pool),
+      shares_with: owner === route.name ? null : owner,
+      ...(isWildcard(route.name) ? { implicit: route.implicit } : {}),
+      servers: (servers.get(route.pool) ?? []).map(serverItem)
+    }
+    size += JSON.stringify(item).length
+    if (size > pageChars && domains.length > 0) break
+    domains.push(item)
+  }
+  const last = domains.at(-1)
+  const more = last !== undefined && domains.length < routes.length
+  const { domains: exact, wildcards } = yield* store.counts
+  const total = includeWildcards ? exact + wildcards : exact
+  const foreign = yield* (yield* MapFiles).foreign
+  return {
+    summary: domains.length === 0
+      ? (search === undefined || search === "" ? "No domains are routed yet" : `No domain matches "${search.slice(0, 80)}"`)
+      : `${domains.length} of ${total} ${includeWildcards ? "domains and wildcards" : "domains"}${more ? "; more with next_cursor" : ""}`,
+    domains,
+    total,
+    next_cursor: more ? Encoding.encode(last.domain) : null,
+    foreign_entries: foreign.length
+  }
+})

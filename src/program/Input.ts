@@ -1,0 +1,117 @@
+/**
+ * The input rules, in one place for every entry (MCP, CLI, a user's own program): text in, branded values out, or
+ * INVALID_INPUT that names the field, the rule and how to write it right.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { formatEndpoint, ownListener, parseServerIp, type Port, type ServerIp } from "../domain/Address.ts"
+import { InvalidInput } from "../domain/Errors.ts"
+import { type ServerState, serverStates, type SlotNumber, type Weight } from "../domain/Pool.ts"
+import { isWildcard, parentOf, parseRouteName, type RouteName } from "../domain/RouteName.ts"
+import type { Limits } from "./Limits.ts"
+
+/** Input as an error message may show it: short, one line, printable. */
+const shown = (value: unknown): string => {
+  const text = typeof value === "string" ? value : JSON.stringify(value) ?? String(value)
+  const printable = text.replace(/[^\u0020-\u007e]/g, "?")
+  return `"${printable.length > 80 ? `${printable.slice(0, 80)}…` : printable}"`
+}
+
+const invalid = (field: string, value: unknown, rule: string, hint: string, validValues?: ReadonlyArray<string>) =>
+  Effect.fail(
+    new InvalidInput({
+      message: `${field} ${shown(value)} ${rule}`,
+      hint,
+      field,
+      ...(validValues === undefined ? {} : { validValues })
+    })
+  )
+
+/** A domain or wildcard name. A wildcard directly on a public suffix (`*.co.uk`) is refused. */
+export const routeName = (
+  limits: Limits["Service"],
+  field: string,
+  value: string
+): Effect.Effect<RouteName, InvalidInput> => {
+  const parsed = parseRouteName(value)
+  if (Result.isFailure(parsed)) return invalid(field, value, parsed.failure.rule, parsed.failure.hint)
+  const name = parsed.success
+  if (isWildcard(name) && limits.suffixes.isSuffix(parentOf(name))) {
+    return invalid(field, value, "is a wildcard on a public suffix", "Put the wildcard under a domain of your own.")
+  }
+  return Effect.succeed(name)
+}
+
+/** A name to look up: wildcards on public suffixes may exist from earlier times and can be named. */
+export const existingName = (field: string, value: string): Effect.Effect<RouteName, InvalidInput> => {
+  const parsed = parseRouteName(value)
+  return Result.isFailure(parsed)
+    ? invalid(field, value, parsed.failure.rule, parsed.failure.hint)
+    : Effect.succeed(parsed.success)
+}
+
+/** A server's address and port, not one of our own listeners. */
+export const endpoint = (
+  limits: Limits["Service"],
+  value: { readonly ip: string; readonly http_port?: number },
+  prefix = ""
+): Effect.Effect<{ readonly ip: ServerIp; readonly port: Port }, InvalidInput> => {
+  const parsed = parseServerIp(value.ip)
+  if (Result.isFailure(parsed)) return invalid(`${prefix}ip`, value.ip, parsed.failure.rule, parsed.failure.hint)
+  const ip = parsed.success
+  const port = value.http_port ?? 80
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    return invalid(`${prefix}http_port`, port, "is not a port", "Use a whole number from 1 to 65535.")
+  }
+  const listener = ownListener(ip, port as Port, limits.listeners, limits.localAddresses)
+  if (listener !== undefined) {
+    return invalid(
+      `${prefix}ip`,
+      formatEndpoint(ip, port),
+      `is ${listener.name}, so traffic would run in a circle`,
+      "Name the address and port of the server behind HAProxy."
+    )
+  }
+  return Effect.succeed({ ip, port: port as Port })
+}
+
+/** A slot from `lowest` (0 where "first free" is allowed) to HAPROXY_MAX_SLOTS. */
+export const slot = (
+  limits: Limits["Service"],
+  value: number,
+  lowest: 0 | 1,
+  field = "slot"
+): Effect.Effect<SlotNumber, InvalidInput> =>
+  Number.isInteger(value) && value >= lowest && value <= limits.pools.slots
+    ? Effect.succeed(value as SlotNumber)
+    : invalid(
+      field,
+      value,
+      "is not a slot",
+      `Use a whole number from ${lowest} to ${limits.pools.slots}${lowest === 0 ? " (0: the first free one)" : ""}.`
+    )
+
+/** A weight from 0 to 256. */
+export const weight = (value: number): Effect.Effect<Weight, InvalidInput> =>
+  Number.isInteger(value) && value >= 0 && value <= 256
+    ? Effect.succeed(value as Weight)
+    : invalid("weight", value, "is not a weight", "Use a whole number from 0 to 256; 0 takes no new requests.")
+
+/** ready, drain or maint. */
+export const state = (value: string): Effect.Effect<ServerState, InvalidInput> => {
+  const found = serverStates.find((name) => name === value)
+  return found === undefined
+    ? invalid("state", value, "is not a state", "Use one of the valid values.", serverStates)
+    : Effect.succeed(found)
+}
+
+/** A whole number within bounds, for limits, waits and timeouts. */
+export const whole = (
+  field: string,
+  value: number,
+  low: number,
+  high: number
+): Effect.Effect<number, InvalidInput> =>
+  Number.isInteger(value) && value >= low && value <= high
+    ? Effect.succeed(value)
+    : invalid(field, value, "is out of range", `Use a whole number from ${low} to ${high}.`)
