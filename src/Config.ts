@@ -1,0 +1,151 @@
+/**
+ * The settings of the control plane, decoded once.
+ *
+ * Guarantees: every value keeps its rule (src/config/Table.ts); an empty variable counts as not set; a wrong one
+ * refuses the start with one message that lists everything that is wrong. Secrets are `Redacted` and never part of
+ * a message. Not here: whether files exist, hosts answer or a combination is safe to listen with (mcp decides).
+ */
+import * as EffectConfig from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { basename, dirname, extname, join } from "node:path"
+import { isServiceAddress, sortVariables } from "./config/Environment.ts"
+import type { Setting } from "./config/Setting.ts"
+import { flagName, rows, table, type Values } from "./config/Table.ts"
+import { ConfigInvalid } from "./domain/Errors.ts"
+
+/** Where settings come from. A flag wins over its variable. */
+export interface Sources {
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Values of the CLI's flags by the variable's name. */
+  readonly flags?: Readonly<Record<string, string>>
+}
+
+/** All settings, and what the log should say about them. */
+export interface SettingsShape extends Omit<Values, "mcpAdminSocket" | "haproxyRuntimeMode"> {
+  readonly mcpAdminSocket: string
+  readonly haproxyRuntimeMode: "tcp4" | "unix"
+  /** `wildcards.map` beside `haproxyMapFile`. */
+  readonly wildcardsFile: string
+  /** Variables that are set and have no effect, each with the reason: for one log line each. */
+  readonly notices: ReadonlyArray<string>
+}
+
+/** The wrong value as a message may show it: short, one line, printable. */
+const shown = (text: string): string => {
+  const printable = text.replace(/[^\u0020-\u007e]/g, "?")
+  return `"${printable.length > 80 ? `${printable.slice(0, 80)}…` : printable}"`
+}
+
+const serviceLinks = "Kubernetes injected it for a Service of that name: set enableServiceLinks: false in the pod, "
+  + "or set the variable yourself"
+
+const wrong = (row: Setting<unknown>, text: string, rule: string, fromFlag: boolean): string => {
+  const name = fromFlag ? `--${flagName(row.name)}` : row.name
+  const example = row.secret ? row.example : fromFlag ? `${name} ${row.example}` : `${name}=${row.example}`
+  return `${name}${row.secret ? "" : ` ${shown(text)}`} ${rule}, for example ${example}`
+}
+
+/** Rules that hold between settings; the values are each right by themselves. */
+const contradictions = (values: Values): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  if (values.haproxyRuntimeMode === "ssh") {
+    found.push("HAPROXY_RUNTIME_MODE \"ssh\" is not in this version: use tcp4, or unix with HAPROXY_RUNTIME_SOCKET")
+  }
+  if (values.haproxyRuntimeMode === "unix" && values.haproxyRuntimeSocket === null) {
+    found.push(
+      `HAPROXY_RUNTIME_MODE "unix" needs HAPROXY_RUNTIME_SOCKET, for example ${table.haproxyRuntimeSocket.example}`
+    )
+  }
+  const files = [
+    ["HAPROXY_MAP_FILE", values.haproxyMapFile],
+    ["wildcards.map beside HAPROXY_MAP_FILE", wildcardsOf(values.haproxyMapFile)],
+    ["HAPROXY_POOLS_FILE", values.haproxyPoolsFile],
+    ["HAPROXY_DB_FILE", values.haproxyDbFile],
+    ["MCP_TOKEN_FILE", values.mcpTokenFile],
+    ["MCP_ADMIN_SOCKET", values.mcpAdminSocket],
+    ["HAPROXY_RUNTIME_SOCKET", values.haproxyRuntimeSocket]
+  ] as const
+  files.forEach(([name, file], index) => {
+    const other = files.slice(0, index).find((earlier) => file !== null && earlier[1] === file)
+    if (other !== undefined) found.push(`${name} and ${other[0]} are the same file ${shown(String(file))}`)
+  })
+  return found
+}
+
+const wildcardsOf = (mapFile: string): string => join(dirname(mapFile), "wildcards.map")
+
+/** `haproxy_mcp.db` → `haproxy_mcp.sock` in the same folder. */
+const adminSocketOf = (dbFile: string): string => join(dirname(dbFile), `${basename(dbFile, extname(dbFile))}.sock`)
+
+const noticesOf = (values: Values, sources: Sources): ReadonlyArray<string> => {
+  const sorted = sortVariables(sources.env)
+  const notices: Array<string> = []
+  if (sorted.unused.length > 0) notices.push(`not used by this version: ${sorted.unused.join(", ")}`)
+  if (sorted.kubernetes.length > 0) {
+    notices.push(
+      `ignored, injected by Kubernetes for a Service: ${sorted.kubernetes.join(", ")}. `
+        + "enableServiceLinks: false in the pod removes them"
+    )
+  }
+  if (values.haproxyRuntimeSocket !== null && values.haproxyRuntimeMode === "tcp4") {
+    notices.push("HAPROXY_RUNTIME_SOCKET has no effect in HAPROXY_RUNTIME_MODE tcp4; set unix to use it")
+  }
+  return notices
+}
+
+/** The text of one setting, wherever it is set. */
+const textOf = (row: Setting<unknown>): EffectConfig.Config<Option.Option<string>> =>
+  EffectConfig.option(EffectConfig.String(row.name))
+
+/** Decodes all settings, or fails with everything that is wrong with them. */
+export const decodeSettings = Effect.fnUntraced(
+  function*(sources: Sources): Effect.fn.Return<SettingsShape, ConfigInvalid> {
+    const flags = sources.flags ?? {}
+    const provider = ConfigProvider.fromEnvRecord({ ...sources.env, ...flags })
+    const problems: Array<string> = []
+    const values: Record<string, unknown> = {}
+    for (const [field, row] of Object.entries<Setting<unknown>>(table)) {
+      const text = yield* Effect.orDie(textOf(row).parse(provider))
+      const trimmed = Option.getOrElse(text, () => "").trim()
+      values[field] = row.initial
+      if (trimmed === "") continue
+      const value = row.read(trimmed)
+      if (Result.isSuccess(value)) values[field] = value.success
+      else if (isServiceAddress(row.name, trimmed)) {
+        problems.push(`${row.name} ${shown(trimmed)} is the address of a Service. ${serviceLinks}`)
+      } else problems.push(wrong(row, trimmed, value.failure, Object.hasOwn(flags, row.name)))
+    }
+    for (const { name, nearest } of sortVariables(sources.env).unknown) {
+      problems.push(`${name} is not a setting${nearest.length === 0 ? "" : `. Did you mean ${nearest.join(" or ")}?`}`)
+    }
+    const decoded = values as unknown as Values
+    problems.push(...contradictions(decoded))
+    if (problems.length > 0 || decoded.haproxyRuntimeMode === "ssh") {
+      return yield* new ConfigInvalid({
+        message: `The settings are not valid:\n${problems.map((problem) => `  ${problem}`).join("\n")}`,
+        hint: "`haproxy-mcp serve --help` describes every setting; so does docs/settings.md."
+      })
+    }
+    return {
+      ...decoded,
+      haproxyRuntimeMode: decoded.haproxyRuntimeMode,
+      mcpAdminSocket: decoded.mcpAdminSocket ?? adminSocketOf(decoded.haproxyDbFile),
+      wildcardsFile: wildcardsOf(decoded.haproxyMapFile),
+      notices: noticesOf(decoded, sources)
+    }
+  }
+)
+
+export class Settings extends Context.Service<Settings, SettingsShape>()("haproxy-mcp/Settings") {
+  /** Decodes the settings when the layer is built. */
+  static readonly layer = (sources: Sources): Layer.Layer<Settings, ConfigInvalid> =>
+    Layer.effect(Settings, decodeSettings(sources))
+}
+
+/** All rows of the table, for help and documentation. */
+export { flagName, rows }
