@@ -7,17 +7,24 @@
  * Not here: what HAProxy runs, what the map files hold.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { Actor, Change, Edit, Outcome, Route } from "../domain/Change.ts"
-import type { StorageFailed } from "../domain/Errors.ts"
-import type { PoolNumber, Server } from "../domain/Pool.ts"
+import type { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
+import type { PoolLimits, PoolNumber, Server } from "../domain/Pool.ts"
 import type { RouteName } from "../domain/RouteName.ts"
+import * as Changes from "./Changes.ts"
+import * as Tally from "./Counts.ts"
+import { Database } from "./Database.ts"
+import * as Edits from "./Edits.ts"
+import { attempt, CommitUncertain, startFailure } from "./Failure.ts"
+import { migrate } from "./Migrate.ts"
+import * as Pools from "./Pools.ts"
+import * as Routes from "./Routes.ts"
+import * as Servers from "./Servers.ts"
+import * as Transactions from "./Transactions.ts"
 
-/** The commit's fate is not known: the disk failed under it and the file could not be compared afterwards. */
-export class CommitUncertain extends Schema.TaggedError<CommitUncertain>()("CommitUncertain", {
-  message: Schema.String
-}) {}
+export { CommitUncertain }
 
 /** Which routes to list. Sorted by name. */
 export interface RouteQuery {
@@ -46,6 +53,16 @@ export interface Counts {
   readonly poolsUsed: number
   readonly poolsDeclared: number
   readonly servers: number
+}
+
+/** How the store is opened. */
+export interface StoreOptions {
+  /** The database file (HAPROXY_DB_FILE); made with its directory when it is not there. */
+  readonly file: string
+  /** The pools and slots that HAProxy has. Used ones beyond them stay in the database. */
+  readonly pools: PoolLimits
+  /** How many of the newest changes the log keeps. Default 10,000. */
+  readonly keepChanges?: number
 }
 
 export class Store extends Context.Service<Store, {
@@ -101,4 +118,82 @@ export class Store extends Context.Service<Store, {
   readonly settle: (changeId: string, outcome: Outcome) => Effect.Effect<void>
   /** Writes queued outcomes now. Also runs when the layer closes. */
   readonly flush: Effect.Effect<void, StorageFailed>
-}>()("haproxy-mcp/store/Store") {}
+}>()("haproxy-mcp/store/Store") {
+  /**
+   * The store in a file, for as long as the layer lives. Fails with {@link Conflict} when another process holds the
+   * file (the message names it), with {@link ConfigInvalid} when the file is not ours or cannot be used, with
+   * {@link StorageFailed} when the disk does not do its part.
+   */
+  static readonly layer = (options: StoreOptions): Layer.Layer<Store, ConfigInvalid | Conflict | StorageFailed> =>
+    Layer.effect(Store, open(options))
+}
+
+const open = Effect.fnUntraced(function*(options: StoreOptions) {
+  const db = yield* Effect.acquireRelease(
+    Effect.suspend(() => {
+      try {
+        return Effect.succeed(Database.open(options.file))
+      } catch (cause) {
+        return startFailure(cause)
+      }
+    }),
+    (opened) => Effect.sync(() => opened.close())
+  )
+  yield* migrate(db)
+  const overhang = yield* attempt("declare the pools", () => Pools.declare(db, options.pools))
+  if (overhang.pools + overhang.servers > 0) {
+    yield* Effect.logWarning(
+      `The settings declare ${options.pools.pools} pools of ${options.pools.slots} slots; in use beyond them: `
+        + `${overhang.pools} pools, ${overhang.servers} servers. They are kept.`
+    )
+  }
+  const { lineage, transactions } = yield* attempt("read the database", () => ({
+    lineage: String(db.get("SELECT lineage FROM meta WHERE id = 1")?.["lineage"]),
+    transactions: Transactions.make(db)
+  }))
+  const { read, settled, write } = transactions
+  yield* Effect.addFinalizer(() =>
+    Effect.catchCause(
+      transactions.flush,
+      (cause) => Effect.logWarning("The outcomes of the last changes could not be written", cause)
+    )
+  )
+  const around = { declared: options.pools.pools, usedSeq: transactions.usedSeq }
+  const keep = options.keepChanges ?? 10_000
+
+  return Store.of({
+    lineage,
+    revision: transactions.revision,
+    route: (name) => read("read a route", (db) => Routes.find(db, name)),
+    routes: (query) => read("list routes", (db) => Routes.list(db, query)),
+    nearestRoutes: (name, limit) => read("look for like names", (db) => Routes.nearest(db, name, limit)),
+    routesOf: (pool, limit) => read("read the routes of a pool", (db) => Routes.ofPool(db, pool, limit)),
+    countRoutesOf: (pool) => read("count the routes of a pool", (db) => Routes.countOfPool(db, pool)),
+    allRoutes: read("read all routes", Routes.all),
+    nextSeq: transactions.nextSeq,
+    owner: (pool) => read("read the owner of a pool", (db) => Pools.owner(db, pool)),
+    owners: (pools) => read("read the owners of pools", (db) => Pools.owners(db, pools)),
+    freePools: (after, limit) => read("look for free pools", (db) => Pools.free(db, after, limit)),
+    servers: (pool) => read("read the servers of a pool", (db) => Servers.ofPool(db, pool)),
+    serversOf: (pools) => read("read the servers of pools", (db) => Servers.ofPools(db, pools)),
+    allServers: read("read all servers", Servers.all),
+    counts: Effect.sync(() => ({ ...transactions.tally(), poolsDeclared: options.pools.pools })),
+    change: (changeId) => read("read a change", (db) => Changes.find(db, changeId, settled)),
+    pendingChanges: read("read the pending changes", (db) => Changes.pending(db, settled)),
+    commit: transactions.commit,
+    savepoint: transactions.savepoint,
+    nextRevision: transactions.nextRevision,
+    apply: (edits) =>
+      write("apply", "write the rows", (db, transaction) => {
+        Edits.write(db, edits, around)
+        transaction.tally = Tally.add(transaction.tally, Tally.ofEdits(edits))
+      }),
+    record: (draft) =>
+      write("record", "write the change log", (db, transaction) => {
+        Changes.insert(db, draft, transaction.revision, transaction.at, keep)
+        transaction.recorded = true
+      }),
+    settle: transactions.settle,
+    flush: transactions.flush
+  })
+})

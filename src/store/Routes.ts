@@ -1,0 +1,73 @@
+/** Queries over the routed names. Each is a bounded walk of an index, except `all` and a search. */
+import type { Route } from "../domain/Change.ts"
+import type { PoolNumber } from "../domain/Pool.ts"
+import type { RouteName } from "../domain/RouteName.ts"
+import type { Database, Row } from "./Database.ts"
+import { rank } from "./Nearest.ts"
+import type { RouteQuery } from "./Store.ts"
+
+const toRoute = (row: Row): Route => ({
+  name: row["name"] as RouteName,
+  pool: row["pool"] as PoolNumber,
+  implicit: row["implicit"] === 1,
+  seq: row["seq"] as number
+})
+
+/** Every wildcard (`*.…`) sorts before this, every exact name after it. */
+const afterWildcards = "*/"
+
+export const find = (db: Database, name: RouteName): Route | null => {
+  const row = db.get("SELECT name, pool, implicit, seq FROM routes WHERE name = ?", name)
+  return row === undefined ? null : toRoute(row)
+}
+
+export const list = (db: Database, query: RouteQuery): ReadonlyArray<Route> => {
+  const after = query.after ?? ""
+  const from = query.includeWildcards || after > afterWildcards ? after : afterWildcards
+  const rows = query.search === undefined || query.search === ""
+    ? db.all("SELECT name, pool, implicit, seq FROM routes WHERE name > ? ORDER BY name LIMIT ?", from, query.limit)
+    : db.all(
+      "SELECT name, pool, implicit, seq FROM routes WHERE name > ? AND instr(name, ?) > 0 ORDER BY name LIMIT ?",
+      from,
+      // Names are lower case ASCII.
+      query.search.toLowerCase(),
+      query.limit
+    )
+  return rows.map(toRoute)
+}
+
+/** Neighbours in the order of names to look at on each side. */
+const neighbours = 32
+
+/**
+ * Names like the given one: its neighbours in name order (they share its beginning), the names above it, and its
+ * own name as a wildcard; the most similar first.
+ */
+export const nearest = (db: Database, name: string, limit: number): ReadonlyArray<RouteName> => {
+  const text = name.toLowerCase().slice(0, 253)
+  const found = new Set<string>()
+  const take = (rows: ReadonlyArray<Row>) => {
+    for (const row of rows) found.add(row["name"] as string)
+  }
+  const bare = text.replace(/^(\*?\.|www\.)/, "")
+  for (const from of new Set([text, bare, `*.${bare}`])) {
+    take(db.all("SELECT name FROM routes WHERE name >= ? ORDER BY name LIMIT ?", from, neighbours))
+    take(db.all("SELECT name FROM routes WHERE name < ? ORDER BY name DESC LIMIT ?", from, neighbours))
+  }
+  for (let rest = bare; rest.includes("."); rest = rest.slice(rest.indexOf(".") + 1)) {
+    for (const above of [rest, `*.${rest}`, `www.${rest}`]) {
+      take(db.all("SELECT name FROM routes WHERE name = ?", above))
+    }
+  }
+  found.delete(text)
+  return rank(text, [...found]).slice(0, limit) as Array<RouteName>
+}
+
+export const ofPool = (db: Database, pool: PoolNumber, limit: number): ReadonlyArray<Route> =>
+  db.all("SELECT name, pool, implicit, seq FROM routes WHERE pool = ? ORDER BY seq LIMIT ?", pool, limit).map(toRoute)
+
+export const countOfPool = (db: Database, pool: PoolNumber): number =>
+  Number(db.get("SELECT routes FROM pools WHERE pool = ?", pool)?.["routes"] ?? 0)
+
+export const all = (db: Database): ReadonlyArray<Route> =>
+  db.all("SELECT name, pool, implicit, seq FROM routes").map(toRoute)

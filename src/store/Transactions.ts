@@ -1,0 +1,312 @@
+/**
+ * One transaction at a time on one database, and the truth about how it ended.
+ *
+ * - A commit is `BEGIN IMMEDIATE`, the caller's work, the queued outcomes, the counters, `COMMIT`. Work that wrote
+ *   nothing costs no disk flush.
+ * - A reader outside the transaction waits while one is open, and so never sees rows that may be taken back.
+ * - When `COMMIT` fails nothing is assumed: the file is closed, opened again and its commit counter compared. There:
+ *   it was committed (and is brought to the disk by a checkpoint first). Not there: it was not. Cannot be opened:
+ *   `CommitUncertain`, and every later use tries again before it does anything.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Semaphore from "effect/Semaphore"
+import type { Outcome } from "../domain/Change.ts"
+import { StorageFailed } from "../domain/Errors.ts"
+import type { Tally } from "./Counts.ts"
+import { add, countRows, zero } from "./Counts.ts"
+import type { Database } from "./Database.ts"
+import { attempt, CommitUncertain, storageFailure } from "./Failure.ts"
+
+/** An open transaction. */
+export interface Transaction {
+  /** The revision that this commit has if a change is recorded. */
+  readonly revision: number
+  /** Milliseconds since 1970 at its begin. */
+  readonly at: number
+  /** Open savepoints. */
+  depth: number
+  /** Did anything write? */
+  wrote: boolean
+  /** Was a change recorded? */
+  recorded: boolean
+  /** What it adds to the numbers of rows. */
+  tally: Tally
+  /** A write that failed half-way in this savepoint: whatever the caller makes of it, the savepoint cannot stay. */
+  failure: StorageFailed | null
+}
+
+/** The counters of the one row of `meta`. */
+interface Head {
+  readonly commits: number
+  readonly revision: number
+}
+
+const CurrentTransaction = Context.Reference<Transaction | null>("haproxy-mcp/store/CurrentTransaction", {
+  defaultValue: () => null
+})
+
+const readHead = (db: Database): Head & { readonly nextSeq: number } => {
+  const row = db.get("SELECT commits, revision, next_seq FROM meta WHERE id = 1")
+  if (row === undefined) throw new Error("meta has no row")
+  return { commits: Number(row["commits"]), revision: Number(row["revision"]), nextSeq: Number(row["next_seq"]) }
+}
+
+/** SQLite ends a transaction by itself after some errors (sqlite.org/lang_transaction.html, 3.1). */
+const takenBack = (operation: string) =>
+  new StorageFailed({
+    message: `Cannot ${operation}: the database took the transaction back after an error.`,
+    hint: "Check the disk that holds the database, then repeat the call."
+  })
+
+/** Makes the transactions of an open, migrated database. */
+export const make = (db: Database) => {
+  const permit = Semaphore.makeUnsafe(1)
+  /** What became of changes, not written yet. */
+  const outcomes = new Map<string, Outcome>()
+  let head: Head = { commits: 0, revision: 0 }
+  let nextSeq = 1
+  let tally: Tally = zero
+  let open: Transaction | null = null
+  /** The connection cannot be trusted; `commits` is the counter that an uncertain commit would have left. */
+  let broken: { readonly commits: number | null } | null = null
+
+  const load = () => {
+    const found = readHead(db)
+    head = found
+    nextSeq = Math.max(nextSeq, found.nextSeq)
+    tally = countRows(db)
+  }
+  load()
+
+  /** Opens the file again and compares. Throws when it cannot be opened, or what it holds cannot be made durable. */
+  const recover = (uncertain: number | null): boolean => {
+    db.reopen()
+    const found = readHead(db).commits === uncertain
+    // After a failed fsync the rows may be in the page cache only: copying them to the main file flushes them anew.
+    if (found) db.get("PRAGMA wal_checkpoint(TRUNCATE)")
+    load()
+    return found
+  }
+
+  const ensureOpen = () => {
+    if (broken === null) return
+    recover(broken.commits)
+    broken = null
+  }
+
+  const rollback = () => {
+    open = null
+    if (broken !== null || !db.isTransaction) return
+    try {
+      db.run("ROLLBACK")
+    } catch {
+      broken = { commits: null }
+    }
+  }
+
+  const begin = (at: number): Transaction => {
+    ensureOpen()
+    db.run("BEGIN IMMEDIATE")
+    return open = {
+      revision: head.revision + 1,
+      at,
+      depth: 0,
+      wrote: false,
+      recorded: false,
+      tally: zero,
+      failure: null
+    }
+  }
+
+  /** After a failed COMMIT: is it in the file? */
+  const decide = (cause: unknown, next: Head): StorageFailed | CommitUncertain | null => {
+    open = null
+    const failure = storageFailure("commit", cause)
+    let found: boolean
+    try {
+      found = recover(next.commits)
+    } catch (again) {
+      broken = { commits: next.commits }
+      const reason = storageFailure("open the database again", again)
+      return new CommitUncertain({
+        message: `${failure?.message ?? String(cause)} ${reason?.message ?? String(again)}`
+      })
+    }
+    if (found) return null
+    if (failure === null) throw cause
+    return failure
+  }
+
+  /** Commits what is open, or tells why not; the transaction has ended in every case. */
+  const finish = (transaction: Transaction): StorageFailed | CommitUncertain | null => {
+    const failure = transaction.failure ?? (db.isTransaction ? null : takenBack("commit"))
+    if (failure !== null || !transaction.wrote) {
+      rollback()
+      return failure
+    }
+    const next = {
+      commits: head.commits + 1,
+      revision: transaction.recorded ? transaction.revision : head.revision
+    }
+    const settled = [...outcomes]
+    try {
+      for (const [changeId, outcome] of settled) {
+        db.run("UPDATE changes SET outcome = ? WHERE change_id = ?", outcome, changeId)
+      }
+      db.run(
+        "UPDATE meta SET commits = ?, revision = ?, next_seq = ? WHERE id = 1",
+        next.commits,
+        next.revision,
+        nextSeq
+      )
+    } catch (cause) {
+      rollback()
+      const typed = storageFailure("commit", cause)
+      if (typed === null) throw cause
+      return typed
+    }
+    let failed: StorageFailed | CommitUncertain | null = null
+    try {
+      db.run("COMMIT")
+      open = null
+      head = next
+      tally = add(tally, transaction.tally)
+    } catch (cause) {
+      failed = decide(cause, next)
+    }
+    if (failed === null) { for (const [changeId] of settled) outcomes.delete(changeId) }
+    return failed
+  }
+
+  const inside = (fiber: Fiber.Fiber<unknown, unknown>): Transaction | null => {
+    const transaction = fiber.getRef(CurrentTransaction)
+    return transaction !== null && transaction === open ? transaction : null
+  }
+
+  const outside = (operation: string) => Effect.die(new Error(`Store.${operation} is for use inside Store.commit`))
+
+  /** Runs a query: at once inside the transaction or when none is open, else after it. */
+  const read = <A>(operation: string, query: (db: Database) => A): Effect.Effect<A, StorageFailed> => {
+    const run = attempt(operation, () => {
+      ensureOpen()
+      return query(db)
+    })
+    return Effect.withFiber((fiber) => open === null || inside(fiber) !== null ? run : permit.withPermit(run))
+  }
+
+  /** Runs statements that write. A failure half-way dooms the savepoint it happens in. */
+  const write = (
+    name: string,
+    operation: string,
+    statements: (db: Database, transaction: Transaction) => void
+  ): Effect.Effect<void, StorageFailed> =>
+    Effect.withFiber((fiber) => {
+      const transaction = inside(fiber)
+      if (transaction === null) return outside(name)
+      return attempt(operation, () => {
+        if (transaction.failure !== null) throw transaction.failure
+        if (!db.isTransaction) throw takenBack(operation)
+        transaction.wrote = true
+        statements(db, transaction)
+      }).pipe(Effect.tapError((failure) => Effect.sync(() => transaction.failure = failure)))
+    })
+
+  const commit = <A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | StorageFailed | CommitUncertain, R> =>
+    Effect.withFiber((fiber) => {
+      if (inside(fiber) !== null) return Effect.die(new Error("Store.commit inside Store.commit: use savepoint"))
+      const at = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+      return permit.withPermit(
+        Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(attempt("begin a transaction", () => begin(at)), (transaction) =>
+            Effect.flatMap(
+              Effect.exit(Effect.provideService(restore(body), CurrentTransaction, transaction)),
+              (exit): Effect.Effect<A, E | StorageFailed | CommitUncertain> => {
+                if (Exit.isFailure(exit)) {
+                  rollback()
+                  return exit
+                }
+                const failure = finish(transaction)
+                return failure === null ? exit : Effect.fail(failure)
+              }
+            ))
+        )
+      )
+    })
+
+  const savepoint = <A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | StorageFailed, R> =>
+    Effect.withFiber((fiber) => {
+      const transaction = inside(fiber)
+      if (transaction === null) return outside("savepoint")
+      const before = { ...transaction }
+      const name = `s${before.depth}`
+      const end = (keep: boolean) => {
+        if (transaction.depth !== before.depth + 1) throw new Error("savepoints must not overlap")
+        if (!db.isTransaction) throw takenBack("end the savepoint")
+        if (!keep) {
+          db.run(`ROLLBACK TO ${name}`)
+          Object.assign(transaction, before)
+        }
+        db.run(`RELEASE ${name}`)
+        transaction.depth = before.depth
+      }
+      return Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(
+          attempt("begin a savepoint", () => {
+            if (transaction.failure !== null) throw transaction.failure
+            if (!db.isTransaction) throw takenBack("begin a savepoint")
+            db.run(`SAVEPOINT ${name}`)
+            transaction.depth += 1
+          }),
+          () =>
+            Effect.flatMap(Effect.exit(restore(body)), (exit): Effect.Effect<A, E | StorageFailed> => {
+              const failure = transaction.failure
+              return Effect.flatMap(
+                attempt("end a savepoint", () => end(Exit.isSuccess(exit) && failure === null)).pipe(
+                  // What cannot be taken back alone is taken back whole.
+                  Effect.tapError((doom) => Effect.sync(() => transaction.failure = doom))
+                ),
+                (): Effect.Effect<A, E | StorageFailed> =>
+                  Exit.isSuccess(exit) && failure !== null ? Effect.fail(failure) : exit
+              )
+            })
+        )
+      )
+    })
+
+  /** An empty commit that counts as a write: it takes the outcomes along. */
+  const flush = commit(write("flush", "write the outcomes", () => {})).pipe(
+    Effect.catchTag(
+      "CommitUncertain",
+      (error) =>
+        Effect.fail(new StorageFailed({ message: error.message, hint: "Check the disk that holds the database." }))
+    )
+  )
+
+  return {
+    read,
+    write,
+    commit,
+    savepoint,
+    revision: Effect.sync(() => head.revision),
+    nextRevision: Effect.withFiber((fiber) => {
+      const transaction = inside(fiber)
+      return transaction === null ? outside("nextRevision") : Effect.succeed(transaction.revision)
+    }),
+    /** A new age: never given twice in this process, nor again after a commit that used it. */
+    nextSeq: Effect.sync(() => nextSeq++),
+    /** An age was written: the next ones are above it. */
+    usedSeq: (seq: number) => {
+      if (seq >= nextSeq) nextSeq = seq + 1
+    },
+    /** The committed numbers of rows. */
+    tally: () => tally,
+    settle: (changeId: string, outcome: Outcome) => Effect.sync(() => void outcomes.set(changeId, outcome)),
+    /** What was settled and is not in the table yet. */
+    settled: outcomes as ReadonlyMap<string, Outcome>,
+    flush: Effect.suspend(() => outcomes.size === 0 ? Effect.void : flush)
+  }
+}
