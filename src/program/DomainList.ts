@@ -17,17 +17,16 @@ import type { ProgramServices } from "./Services.ts"
 const pageChars = 22_000
 
 const decodeCursor = (cursor: string): Effect.Effect<RouteName, InvalidInput> => {
-  const text = Encoding.decodeString(cursor)
-  const name = Result.isFailure(text) ? text : parseRouteName(text.success)
-  return Result.isFailure(name)
-    ? Effect.fail(
-      new InvalidInput({
-        message: "cursor is not one that this tool gave",
-        hint: "Pass next_cursor of the page before as it is, or leave cursor out to start again.",
-        field: "cursor"
-      })
-    )
-    : Effect.succeed(name.success)
+  const name = Result.flatMap(
+    Result.mapError(Encoding.decodeString(cursor), () => null),
+    (text) => Result.mapError(parseRouteName(text), () => null)
+  )
+  return Effect.mapError(Effect.fromResult(name), () =>
+    new InvalidInput({
+      message: "cursor is not one that this tool gave",
+      hint: "Pass next_cursor of the page before as it is, or leave cursor out to start again.",
+      field: "cursor"
+    }))
 }
 
 /** Domains by name, with their servers. */

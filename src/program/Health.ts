@@ -1,77 +1,104 @@
-/** Verbs that say how things are: the control plane with its HAProxy, and one domain. */
+/** The verb that says how the control plane, its files and its HAProxy are, and what `/readyz` answers. */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type { ControlError } from "../domain/Errors.ts"
-import type { Answer } from "./Answer.ts"
+import * as Info from "../haproxy/InfoCommands.ts"
+import { MapFiles } from "../haproxy/MapFiles.ts"
+import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
+import { Store } from "../store/Store.ts"
+import { version } from "../Version.ts"
+import type { ComponentStatus, HealthAnswer } from "./HealthShapes.ts"
+import { PoolAllocator } from "./PoolAllocator.ts"
 import type { ProgramServices } from "./Services.ts"
 
-export type ComponentStatus = "ok" | "degraded" | "error" | "unknown" | "not_configured"
+/** Milliseconds that HAProxy gets to answer. */
+const lookTime = 2_000
 
-/** The shape that existing users know, and more components beside it. */
-export interface HealthAnswer extends Answer {
-  readonly status: "healthy" | "degraded" | "unhealthy"
-  readonly components: {
-    readonly mcp: { readonly status: ComponentStatus; readonly version: string; readonly uptime_sec: number }
-    readonly haproxy: {
-      readonly status: ComponentStatus
-      readonly version: string | null
-      readonly uptime_sec: number | null
-      readonly reason?: string
-    }
-    readonly config_files: {
-      readonly status: ComponentStatus
-      readonly files: {
-        readonly map_file: { readonly status: ComponentStatus; readonly path: string; readonly reason?: string }
-        readonly wildcards_file: { readonly status: ComponentStatus; readonly path: string; readonly reason?: string }
-        readonly db_file: { readonly status: ComponentStatus; readonly path: string; readonly reason?: string }
-        readonly pools_file?: { readonly status: ComponentStatus; readonly path: string; readonly reason?: string }
-      }
-    }
-    readonly container: { readonly status: ComponentStatus; readonly state: string }
-    readonly desired_state: {
-      readonly status: ComponentStatus
-      readonly revision: number
-      readonly domains: number
-      readonly wildcards: number
-      readonly servers: number
-      readonly pools_used: number
-      readonly pools_declared: number
-    }
-    readonly reconciler: {
-      readonly status: ComponentStatus
-      /** Is HAProxy known to run the desired state? */
-      readonly in_sync: boolean
-      readonly last_run_at: string | null
-      /** Differences found by the last run, before it repaired them. */
-      readonly last_drift: number
-      readonly foreign_entries: number
-      readonly reason?: string
-    }
+const haproxy = Effect.gen(function*() {
+  const runtime = yield* RuntimeApi
+  const answer = yield* Effect.result(runtime.exchange([Info.show], { timeout: lookTime }))
+  if (Result.isFailure(answer)) {
+    return { status: "error" as const, version: null, uptime_sec: null, reason: answer.failure.reason }
+  }
+  const [info] = answer.success
+  return Result.isFailure(info)
+    ? { status: "error" as const, version: null, uptime_sec: null, reason: info.failure.text }
+    : { status: "ok" as const, version: info.success.version, uptime_sec: info.success.uptime }
+})
+
+const fileOf = (checks: ReadonlyArray<{ readonly path: string; readonly ok: boolean; readonly reason: string }>, path: string) => {
+  const check = checks.find((one) => one.path === path)
+  return {
+    status: (check === undefined ? "unknown" : check.ok ? "ok" : "error") as ComponentStatus,
+    path,
+    ...(check === undefined || check.ok ? {} : { reason: check.reason })
   }
 }
 
-export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> = Effect.die("not yet")
+/** Everything at a glance. Never fails because something is down: that is what it reports. */
+export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> = Effect.gen(function*() {
+  const store = yield* Store
+  const files = yield* MapFiles
+  const allocator = yield* PoolAllocator
+  const live = yield* haproxy
+  const checks = yield* files.check
+  const counts = yield* Effect.result(store.counts)
+  const sync = yield* allocator.sync
+  const dbOk = Result.isSuccess(counts)
+  const numbers = dbOk
+    ? counts.success
+    : { domains: 0, wildcards: 0, servers: 0, poolsUsed: 0, poolsDeclared: 0 }
+  const maps = {
+    map_file: fileOf(checks, files.paths.domains),
+    wildcards_file: fileOf(checks, files.paths.wildcards),
+    db_file: { status: (dbOk ? "ok" : "error") as ComponentStatus, path: store.path, ...(dbOk ? {} : { reason: counts.failure.message }) },
+    ...(files.paths.pools === null ? {} : { pools_file: fileOf(checks, files.paths.pools) })
+  }
+  const filesOk = Object.values(maps).every((file) => file.status === "ok")
+  const reconciler: ComponentStatus = !sync.inSync ? "error" : sync.problems.length > 0 ? "degraded" : "ok"
+  const status = live.status === "ok" && filesOk && reconciler === "ok"
+    ? "healthy"
+    : dbOk && (live.status === "ok" || sync.inSync)
+    ? "degraded"
+    : "unhealthy"
+  const reasons = [
+    ...("reason" in live ? [`HAProxy: ${live.reason}`] : []),
+    ...Object.values(maps).flatMap((file) => "reason" in file ? [`${file.path}: ${file.reason}`] : []),
+    ...(sync.inSync ? sync.problems : [sync.reason])
+  ]
+  return {
+    summary: status === "healthy"
+      ? `All is well: ${numbers.domains} domains, HAProxy ${live.version} runs revision ${yield* store.revision}`
+      : `${status}: ${reasons.slice(0, 3).join("; ")}`,
+    status,
+    components: {
+      mcp: { status: "ok", version, uptime_sec: Math.floor(process.uptime()) },
+      haproxy: live,
+      config_files: { status: filesOk ? "ok" : "error", files: maps },
+      container: { status: "not_configured", state: "not_configured" },
+      desired_state: {
+        status: dbOk ? "ok" : "error",
+        revision: yield* store.revision,
+        domains: numbers.domains,
+        wildcards: numbers.wildcards,
+        servers: numbers.servers,
+        pools_used: numbers.poolsUsed,
+        pools_declared: numbers.poolsDeclared
+      },
+      reconciler: {
+        status: reconciler,
+        in_sync: sync.inSync,
+        last_run_at: sync.lastRunAt === null ? null : new Date(sync.lastRunAt).toISOString(),
+        last_drift: sync.lastDrift,
+        foreign_entries: sync.foreign,
+        ...(sync.inSync && sync.problems.length === 0 ? {} : { reason: sync.inSync ? sync.problems.join("; ") : sync.reason })
+      }
+    }
+  }
+})
 
 /** `/readyz`: null when writes would be taken now, else why not, in one sentence. */
-export const notReadyReason: Effect.Effect<string | null, never, ProgramServices> = Effect.die("not yet")
-
-export interface DomainHealthInput {
-  readonly domain: string
-}
-
-export interface DomainHealthAnswer extends Answer {
-  readonly domain: string
-  readonly backend: string
-  readonly status: "healthy" | "degraded" | "down" | "no_servers"
-  readonly servers: ReadonlyArray<{
-    readonly name: string
-    readonly addr: string
-    readonly status: string
-    readonly check_status: string
-  }>
-  readonly healthy_count: number
-  readonly total_count: number
-}
-
-export const domainHealth: (
-  input: DomainHealthInput
-) => Effect.Effect<DomainHealthAnswer, ControlError, ProgramServices> = () => Effect.die("not yet")
+export const notReadyReason: Effect.Effect<string | null, never, ProgramServices> = Effect.gen(function*() {
+  const { inSync, reason } = yield* (yield* PoolAllocator).sync
+  return inSync ? null : reason
+})

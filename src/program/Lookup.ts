@@ -6,7 +6,7 @@ import { NotFound, type StorageFailed } from "../domain/Errors.ts"
 import { poolName, type Server, slotName } from "../domain/Pool.ts"
 import type { RouteName } from "../domain/RouteName.ts"
 import type { Store } from "../store/Store.ts"
-import type { ServerItem } from "./Domains.ts"
+import type { ServerItem } from "./DomainShapes.ts"
 
 /** The route of a name, or NOT_FOUND with the nearest names that exist. */
 export const requireRoute = Effect.fnUntraced(

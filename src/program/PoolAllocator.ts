@@ -1,8 +1,34 @@
-/** The actor that every write goes through. */
+/**
+ * The actor that every write goes through: one fiber, one permit, a bounded mailbox.
+ *
+ * Guarantees: writes are decided one after the other on the state that the one before left; those that wait
+ * together and do not touch the same names share one batch (Batch.ts); a batch begins only while HAProxy is
+ * known to run the desired state in this epoch, and once begun runs to its end, also when callers or the
+ * process are going away. Every submit ends by the caller's timeout. The reconciler runs here too, so it never
+ * races a write.
+ */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
 import type { Edit } from "../domain/Change.ts"
-import type { ControlError, StorageFailed } from "../domain/Errors.ts"
+import { Busy, Cancelled, type ControlError, HaproxyUnreachable, OutcomeUnknown, TimedOut } from "../domain/Errors.ts"
+import type { PoolNumber, SlotNumber } from "../domain/Pool.ts"
+import type { RouteName } from "../domain/RouteName.ts"
+import { MapFiles } from "../haproxy/MapFiles.ts"
+import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
+import { Store } from "../store/Store.ts"
+import { type Job, runBatch } from "./Batch.ts"
+import { Caller } from "./Caller.ts"
+import { newChangeId } from "./ChangeId.ts"
+import { Limits } from "./Limits.ts"
+import * as Metrics from "./Metrics.ts"
+import type { Node } from "./Node.ts"
+import { type Plane, reconcile as runReconcile } from "./Reconciler.ts"
 
 /** What a verb decided inside the actor's transaction, under its permit. */
 export interface Plan<A> {
@@ -37,20 +63,234 @@ export interface Written<A> {
 export interface SyncState {
   /** HAProxy is known to run the desired state, in this epoch. */
   readonly inSync: boolean
+  /** Why not, or an empty text. */
   readonly reason: string
   /** Milliseconds since 1970 of the last full comparison. */
   readonly lastRunAt: number | null
   readonly lastDrift: number
   /** Entries in HAProxy's maps that are not ours. */
   readonly foreign: number
+  /** What is not as it should be and cannot be repaired from here. */
+  readonly problems: ReadonlyArray<string>
+}
+
+/** Writes that may wait; the next one is BUSY. Room for a thousand shares in one batch. */
+const mailbox = 2_048
+/** Jobs of one batch. */
+const batchSize = 1_024
+/** Time that a reconcile of its own may take, milliseconds: a swap of a million entries fits. */
+const reconcileTime = 30_000
+/** Pause before a failed reconcile is tried again, milliseconds. */
+const retryPause = 100
+
+const notSynced = (reason: string): SyncState => ({ inSync: false, reason, lastRunAt: null, lastDrift: 0, foreign: 0, problems: [] })
+
+export interface AllocatorOptions {
+  /** HAPROXY_RUNTIME_MAP_FILE, when set. */
+  readonly runtimeMapFile?: string | null
+  /** Milliseconds between comparisons that nothing asked for. Default: a minute. */
+  readonly reconcileEvery?: number
 }
 
 export class PoolAllocator extends Context.Service<PoolAllocator, {
   /** Queues a write and waits for its verdict, at most the caller's timeout (see Caller). */
   readonly submit: <A>(decide: Decide<A>) => Effect.Effect<Written<A>, ControlError>
   readonly sync: Effect.Effect<SyncState>
-  /** Asks for a reconcile and waits until one that began after now has ended. */
+  /** Asks for a comparison and waits until one that began after now has ended, or the caller's timeout. */
   readonly reconcile: Effect.Effect<SyncState, ControlError>
   /** Writes waiting for their turn. */
   readonly queued: Effect.Effect<number>
-}>()("haproxy-mcp/program/PoolAllocator") {}
+}>()("haproxy-mcp/program/PoolAllocator") {
+  static readonly layer = (options: AllocatorOptions = {}) => Layer.effect(PoolAllocator, make(options))
+}
+
+const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
+  const limits = yield* Limits
+  const plane: Plane = {
+    runtime: yield* RuntimeApi,
+    store: yield* Store,
+    files: yield* MapFiles,
+    limits: limits.pools,
+    runtimeMapFile: options.runtimeMapFile ?? null
+  }
+  const permit = yield* Semaphore.make(1)
+  /** One element: "look again". What there is to do is read from the state below. */
+  const wake = yield* Queue.sliding<void>(1)
+  let waiting: Array<Job> = []
+  let asked: Array<Deferred.Deferred<SyncState>> = []
+  let node: Node | null = null
+  let due = true
+  let closing = false
+  let sync = notSynced("HAProxy has not been compared yet")
+  let blocked: ControlError | null = null
+  const unsettled = new Set<string>((yield* plane.store.pendingChanges.pipe(Effect.orDie)).map((change) => change.changeId))
+
+  const nudge = () => {
+    Queue.offerUnsafe(wake, undefined)
+  }
+
+  const lose = (reason: string) => {
+    node = null
+    sync = { ...sync, inSync: false, reason }
+  }
+
+  /** Brings HAProxy to the desired state; leaves `node` null when that failed. */
+  const compare = Effect.gen(function*() {
+    const answering = asked
+    asked = []
+    due = false
+    const result = yield* Effect.result(runReconcile(plane, Date.now() + reconcileTime))
+    if (Result.isFailure(result)) {
+      const failure = result.failure
+      lose(failure._tag === "LinkLost" ? failure.reason : failure.message)
+      blocked = failure._tag === "LinkLost" ? null : failure
+      yield* Effect.logWarning("HAProxy could not be brought to the desired state").pipe(Effect.annotateLogs({ reason: sync.reason }))
+      asked.push(...answering)
+      yield* Effect.forkIn(Effect.andThen(Effect.sleep(retryPause), Effect.sync(nudge)), scope)
+      return
+    }
+    const { drift, node: found, problems } = result.success
+    const foreign = found.maps.domains.foreign.size + found.maps.wildcards.foreign.size
+    if (drift > 0 || sync.reason !== "") {
+      yield* Effect.logInfo("HAProxy runs the desired state").pipe(Effect.annotateLogs({ drift, foreign, epoch: found.epoch, problems }))
+    }
+    node = found
+    blocked = null
+    sync = { inSync: true, reason: "", lastRunAt: Date.now(), lastDrift: drift, foreign, problems }
+    yield* Metrics.reconciled(drift, foreign)
+    for (const changeId of unsettled) yield* plane.store.settle(changeId, "applied")
+    unsettled.clear()
+    for (const deferred of answering) Deferred.doneUnsafe(deferred, Effect.succeed(sync))
+  })
+
+  const batch = Effect.fnUntraced(function*(on: Node) {
+    const jobs = waiting.splice(0, batchSize).filter((job) => !job.gone)
+    if (jobs.length === 0) return
+    const began = performance.now()
+    const result = yield* runBatch(plane, on, jobs)
+    yield* Metrics.batchDone(jobs.length - result.putOff.length, performance.now() - began)
+    waiting = [...result.putOff, ...waiting]
+    for (const changeId of result.unsettled) unsettled.add(changeId)
+    if (result.node === null) lose("the last write did not end as planned")
+    else node = result.node
+    if (result.drifted) due = true
+  })
+
+  const turn = Effect.gen(function*() {
+    for (;;) {
+      const link = yield* plane.runtime.link
+      if (link._tag === "Down") return lose(link.reason)
+      if (node !== null && node.connection !== link.connection) lose("HAProxy was reconnected")
+      if (node === null || due || asked.length > 0) {
+        yield* compare
+        if (node === null) return
+      }
+      waiting = waiting.filter((job) => !job.gone)
+      if (waiting.length === 0 && !due) return
+      if (waiting.length > 0) yield* batch(node)
+    }
+  }).pipe(
+    Effect.catchCause((cause) =>
+      Effect.sync(() => {
+        lose("an internal error; see the log")
+        nudge()
+      }).pipe(Effect.andThen(Effect.logError("the actor's turn died", cause)), Effect.andThen(Effect.sleep(retryPause)))
+    )
+  )
+
+  const scope = yield* Effect.scope
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      const stopped = new Cancelled({ message: "The server is stopping", hint: "Nothing was written. Repeat the call once it is back." })
+      for (const job of waiting) Deferred.doneUnsafe(job.done, Effect.fail(stopped))
+      waiting = []
+    })
+  )
+  yield* Effect.forkScoped(Effect.forever(
+    Effect.andThen(Queue.take(wake), permit.withPermit(Effect.uninterruptible(turn)))
+  ))
+  yield* Effect.addFinalizer(() => Effect.sync(() => {
+    closing = true
+  }))
+  yield* Effect.forkScoped(Stream.runForEach(plane.runtime.links, () => Effect.sync(nudge)))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(
+    Effect.sleep(options.reconcileEvery ?? 60_000),
+    Effect.sync(() => {
+      due = true
+      nudge()
+    })
+  )))
+  nudge()
+
+  /** The error of a job whose turn did not come before its deadline. */
+  const tooLate = (): ControlError => {
+    if (node !== null) {
+      return new TimedOut({ message: "The deadline passed before this write's turn came", hint: "Nothing was written. Try again." })
+    }
+    return blocked ?? new HaproxyUnreachable({
+      message: `HAProxy cannot take writes: ${sync.reason}`,
+      hint: "Nothing was written. Check that HAProxy runs and that its Runtime API socket is the configured one."
+    })
+  }
+
+  const submit = Effect.fnUntraced(function*<A>(decide: Decide<A>): Effect.fn.Return<Written<A>, ControlError> {
+    const caller = yield* Caller
+    if (closing) {
+      return yield* new Cancelled({ message: "The server is stopping", hint: "Nothing was written. Repeat the call once it is back." })
+    }
+    if (waiting.length >= mailbox) {
+      return yield* new Busy({ message: `${mailbox} writes are waiting already`, hint: "Nothing was written. Try again in a moment." })
+    }
+    const job: Job = {
+      changeId: newChangeId(),
+      caller,
+      decide,
+      deadline: Date.now() + caller.timeout,
+      done: Deferred.makeUnsafe(),
+      begun: false,
+      gone: false
+    }
+    waiting.push(job)
+    nudge()
+    return yield* (Deferred.await(job.done) as Effect.Effect<Written<A>, ControlError>).pipe(
+      Effect.onInterrupt(() => Effect.sync(() => {
+        if (!job.begun) job.gone = true
+      })),
+      Effect.timeoutOrElse({
+        duration: caller.timeout,
+        orElse: (): Effect.Effect<never, ControlError> =>
+          job.begun
+            ? Effect.fail(
+              new OutcomeUnknown({
+                message: "The deadline passed while the change was being made",
+                hint: "Ask haproxy_operation with the change_id what became of it.",
+                changeId: job.changeId
+              })
+            )
+            : Effect.suspend(() => Effect.fail(tooLate()))
+      })
+    )
+  })
+
+  return PoolAllocator.of({
+    submit,
+    sync: Effect.sync(() => sync),
+    queued: Effect.sync(() => waiting.length),
+    reconcile: Effect.gen(function*() {
+      const caller = yield* Caller
+      const deferred = Deferred.makeUnsafe<SyncState>()
+      asked.push(deferred)
+      nudge()
+      return yield* Deferred.await(deferred).pipe(
+        Effect.timeoutOrElse({ duration: caller.timeout, orElse: () => Effect.suspend(() => Effect.fail(tooLate())) })
+      )
+    })
+  })
+})
+
+/** Submits a decision and adds to its answer which change it was. */
+export const write = Effect.fnUntraced(function*<A extends object>(decide: Decide<A>) {
+  const allocator = yield* PoolAllocator
+  const { answer, changed, changeId, revision } = yield* allocator.submit(decide)
+  return { ...answer, changed, ...(changeId === null ? {} : { change_id: changeId }), revision }
+})

@@ -16,7 +16,7 @@ import {
 import { Store } from "../store/Store.ts"
 import * as Input from "./Input.ts"
 import { Limits } from "./Limits.ts"
-import { poolView, requireRoute, serverItem } from "./Lookup.ts"
+import { requireRoute, serverItem } from "./Lookup.ts"
 import { type Decide, type Plan, type View, write } from "./PoolAllocator.ts"
 import type {
   AddServerAnswer,

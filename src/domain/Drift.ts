@@ -1,0 +1,132 @@
+/**
+ * Drift: what differs between the desired state and what HAProxy runs, as edits that lead from the one to the
+ * other. Pure; the reconciler observes and applies.
+ */
+import type { Edit, Route } from "./Change.ts"
+import {
+  defaultWeight,
+  ownPool,
+  placeholder,
+  type PoolLimits,
+  type PoolNumber,
+  poolName,
+  type Server,
+  type ServerState,
+  type SlotNumber
+} from "./Pool.ts"
+import { mapKey, type RouteName } from "./RouteName.ts"
+
+/** A slot as HAProxy shows it. */
+export interface ObservedSlot {
+  readonly pool: PoolNumber
+  readonly slot: SlotNumber
+  readonly ip: string
+  readonly port: number
+  readonly weight: number
+  readonly state: ServerState
+}
+
+/** The entries of one map in HAProxy, in its order. */
+export type ObservedMap = ReadonlyArray<{ readonly key: string; readonly value: string }>
+
+/** Differences of one map. */
+export interface MapDrift {
+  /** One element per key: the edits that repair it (a duplicate is removed whole, then added). */
+  readonly repairs: ReadonlyArray<ReadonlyArray<Edit>>
+  /** Entries that are not ours, the first of each key. */
+  readonly foreign: ReadonlyMap<string, string>
+  /** Entries that the map will hold once repaired. */
+  readonly entries: number
+  /** Keys of ours that a foreign entry holds: they are not touched until someone removes one of the two. */
+  readonly shadowed: ReadonlyArray<string>
+}
+
+/** A key that is ours by its value but no route of ours: named here so that it can be removed. */
+const observedRoute = (key: string, pool: PoolNumber): Route => ({
+  name: (key.startsWith(".") ? `*${key}` : key) as RouteName,
+  pool,
+  implicit: false,
+  seq: 0
+})
+
+/**
+ * Compares a map with the routes that belong into it. An entry is ours when its value is one of our pools. Where
+ * a key holds a foreign entry, nothing of that key is touched.
+ */
+export const mapDrift = (desired: ReadonlyArray<Route>, observed: ObservedMap, limits: PoolLimits): MapDrift => {
+  const wanted = new Map(desired.map((route) => [mapKey(route.name), route]))
+  const seen = new Map<string, { readonly pool: PoolNumber; count: number }>()
+  const foreign = new Map<string, string>()
+  let foreignCount = 0
+  for (const { key, value } of observed) {
+    const pool = ownPool(value, limits)
+    if (pool === null) {
+      foreignCount++
+      if (!foreign.has(key)) foreign.set(key, value)
+      continue
+    }
+    const known = seen.get(key)
+    // `get map` answers one of several entries: any second one is drift, also when it looks the same.
+    if (known === undefined) seen.set(key, { pool, count: 1 })
+    else known.count++
+  }
+  const repairs: Array<ReadonlyArray<Edit>> = []
+  for (const [key, { count, pool }] of seen) {
+    const route = wanted.get(key)
+    const before = observedRoute(key, pool)
+    const name = before.name
+    // Removing a key removes the foreign entries under it as well: such a key is left to the operator.
+    if (foreign.has(key)) continue
+    if (route === undefined) repairs.push([{ kind: "route", name, before, after: null }])
+    else if (count > 1) {
+      repairs.push([
+        { kind: "route", name, before, after: null },
+        { kind: "route", name: route.name, before: null, after: route }
+      ])
+    } else if (route.pool !== pool) repairs.push([{ kind: "route", name: route.name, before, after: route }])
+  }
+  let entries = foreignCount
+  for (const [key, route] of wanted) {
+    if (foreign.has(key)) continue
+    entries++
+    if (!seen.has(key)) repairs.push([{ kind: "route", name: route.name, before: null, after: route }])
+  }
+  const shadowed: Array<string> = []
+  for (const key of foreign.keys()) {
+    entries += seen.get(key)?.count ?? 0
+    if (wanted.has(key) && !seen.has(key)) shadowed.push(key)
+  }
+  return { repairs, foreign, entries, shadowed }
+}
+
+/** Compares slots with servers. One element per pool. A slot without a server must be in maintenance at the placeholder. */
+export const slotDrift = (
+  desired: ReadonlyArray<Server>,
+  observed: ReadonlyArray<ObservedSlot>
+): ReadonlyArray<ReadonlyArray<Edit>> => {
+  const key = (pool: number, slot: number) => pool * 10_000 + slot
+  const wanted = new Map(desired.map((server) => [key(server.pool, server.slot), server]))
+  const byPool = new Map<PoolNumber, Array<Edit>>()
+  for (const slot of observed) {
+    const server = wanted.get(key(slot.pool, slot.slot))
+    const before = slot as Server
+    const target = server ?? placeholder
+    const same = slot.ip === target.ip && slot.port === target.port
+      && slot.state === (server?.state ?? "maint") && (slot.weight === (server?.weight ?? defaultWeight) || server === undefined)
+    if (same) continue
+    const edit: Edit = { kind: "server", pool: slot.pool, slot: slot.slot, before, after: server ?? null }
+    const group = byPool.get(slot.pool)
+    if (group === undefined) byPool.set(slot.pool, [edit])
+    else group.push(edit)
+  }
+  return [...byPool.values()]
+}
+
+/** Servers and routes that HAProxy's configuration has no place for. */
+export const homeless = (
+  servers: ReadonlyArray<Server>,
+  observed: ReadonlyArray<ObservedSlot>
+): ReadonlyArray<Server> => {
+  const there = new Set(observed.map((slot) => `${poolName(slot.pool)}/${slot.slot}`))
+  return servers.filter((server) => !there.has(`${poolName(server.pool)}/${server.slot}`))
+}

@@ -1,0 +1,341 @@
+/**
+ * One batch of writes, from the mailbox to the answers: the write path, top to bottom.
+ *
+ *   1 decide    every job in its own savepoint, all in one durable commit; a job that collides with a neighbour
+ *               is put off to the next batch
+ *   2 live      the edits are applied to HAProxy and read back (Apply.ts); a lost link is followed by a full
+ *               reconcile, until the deadline
+ *   3 take back what HAProxy refused, or what is not known at the deadline, is undone: its inverse is committed
+ *               and HAProxy is brought to it
+ *   4 files     one write of the files HAProxy starts from
+ *   5 answer    every job gets its own verdict
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { collide, type Edit, inverse, writesOf } from "../domain/Change.ts"
+import {
+  type ControlError,
+  HaproxyRefused,
+  HaproxyUnreachable,
+  Internal,
+  OutcomeUnknown
+} from "../domain/Errors.ts"
+import type { PoolNumber, SlotNumber } from "../domain/Pool.ts"
+import { mapKey, type RouteName } from "../domain/RouteName.ts"
+import { applyJobs } from "./Apply.ts"
+import type { CallerShape } from "./Caller.ts"
+import { newChangeId } from "./ChangeId.ts"
+import { exists, mapOf, type Node } from "./Node.ts"
+import type { Decide, Plan, View, Written } from "./PoolAllocator.ts"
+import { type Plane, reconcile, type Reconciled } from "./Reconciler.ts"
+
+/** A write waiting for its turn. */
+export interface Job {
+  readonly changeId: string
+  readonly caller: CallerShape
+  readonly decide: Decide<unknown>
+  /** Milliseconds since 1970. */
+  readonly deadline: number
+  readonly done: Deferred.Deferred<Written<unknown>, ControlError>
+  /** Its batch has begun: it runs to its end, whatever the caller does. */
+  begun: boolean
+  /** The caller went away before that. */
+  gone: boolean
+}
+
+/** What a batch leaves behind. */
+export interface BatchResult {
+  /** Jobs that collided with a neighbour: the next batch takes them first. */
+  readonly putOff: ReadonlyArray<Job>
+  /** Null: HAProxy's state is not known any more, reconcile before anything else. */
+  readonly node: Node | null
+  /** Somebody else edits our maps: reconcile soon. */
+  readonly drifted: boolean
+  /** Changes that stay in the database although their fate is unknown: the next reconcile settles them. */
+  readonly unsettled: ReadonlyArray<string>
+}
+
+/** Kept back from the deadline for the inverse and the answer, milliseconds. */
+const reserve = 400
+/** How long HAProxy gets to take an inverse when the deadline has passed already, milliseconds. */
+const takeBackTime = 3_000
+/** How long a lost connection's buffered commands may still run, milliseconds (see RuntimeApi.quiesced). */
+const quiesceTime = 1_000
+
+class Collision extends Schema.TaggedError<Collision>()("Collision", {}) {}
+
+interface Planned {
+  readonly job: Job
+  readonly plan: Plan<unknown>
+}
+
+type Fate =
+  | { readonly _tag: "live" }
+  | { readonly _tag: "refused"; readonly text: string }
+  | { readonly _tag: "failed"; readonly error: ControlError }
+  | { readonly _tag: "lost"; readonly sent: boolean; readonly reason: string }
+
+const answer = (job: Job, exit: Exit.Exit<Written<unknown>, ControlError>) => {
+  Deferred.doneUnsafe(job.done, exit)
+}
+
+const viewOf = (plane: Plane, node: Node, writes: ReadonlySet<string>): View => ({
+  usable: (pool: PoolNumber, slot?: SlotNumber) => exists(node, pool, slot) && !writes.has(`pool:${pool}`),
+  foreign: (name: RouteName) => {
+    const map = mapOf(name)
+    const live = node.maps[map].foreign.get(mapKey(name))
+    return live === undefined
+      ? Effect.map(plane.files.foreignEntry(map, mapKey(name)), (entry) => entry?.value ?? null)
+      : Effect.succeed(live)
+  }
+})
+
+/** 1: decides all jobs in one commit. */
+const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>) => {
+  const { store } = plane
+  return store.commit(Effect.gen(function*() {
+    const revision = yield* store.nextRevision
+    const batch = { reads: new Set<string>(), writes: new Set<string>() }
+    const planned: Array<Planned> = []
+    const settled: Array<readonly [Job, Exit.Exit<Plan<unknown>, ControlError>]> = []
+    const putOff: Array<Job> = []
+    for (const job of jobs) {
+      const exit = yield* Effect.exit(store.savepoint(Effect.gen(function*() {
+        const plan = yield* job.decide(viewOf(plane, node, batch.writes))
+        const footprint = { reads: new Set(plan.reads), writes: writesOf(plan.edits) }
+        if (collide(footprint, batch)) return yield* new Collision()
+        if (plan.edits.length > 0) {
+          yield* store.apply(plan.edits)
+          yield* store.record({
+            changeId: job.changeId,
+            actor: job.caller.actor,
+            tool: job.caller.tool,
+            summary: plan.summary,
+            edits: plan.edits,
+            outcome: "pending"
+          })
+        }
+        for (const key of footprint.reads) batch.reads.add(key)
+        for (const key of footprint.writes) batch.writes.add(key)
+        return plan
+      })))
+      if (Exit.isSuccess(exit)) {
+        if (exit.value.edits.length > 0) planned.push({ job, plan: exit.value })
+        else settled.push([job, Exit.succeed(exit.value)])
+      } else {
+        const error = Exit.findErrorOption(exit)
+        if (error._tag === "Some" && error.value._tag === "Collision") putOff.push(job)
+        else if (error._tag === "Some") settled.push([job, Exit.fail(error.value as ControlError)])
+        else {
+          yield* Effect.logError("a decision died", exit.cause)
+          settled.push([job, Exit.fail(internal())])
+        }
+      }
+    }
+    return { revision, planned, settled, putOff }
+  }))
+}
+
+const internal = () => new Internal({ message: "An internal error stopped this call; nothing was written", hint: "The server's log has the details under the same request id." })
+
+/** 2, the long way round: wait for HAProxy, let old commands drain, bring everything to the desired state. */
+const recover = Effect.fnUntraced(function*(plane: Plane, deadline: number, sent: boolean) {
+  let reason = "HAProxy did not come back"
+  for (; Date.now() < deadline; yield* Effect.sleep(20)) {
+    const link = yield* plane.runtime.link
+    if (link._tag === "Down") {
+      reason = link.reason
+      continue
+    }
+    if (sent) yield* Effect.result(plane.runtime.quiesced(Math.min(quiesceTime, Math.max(1, deadline - Date.now()))))
+    const result = yield* Effect.result(reconcile(plane, deadline))
+    if (Result.isSuccess(result)) return result.success
+    if (result.failure._tag !== "LinkLost") return result.failure
+    reason = result.failure.reason
+  }
+  return { _tag: "lost", reason } as const
+})
+
+interface Live {
+  readonly fates: ReadonlyArray<Fate>
+  readonly node: Node | null
+  readonly drifted: boolean
+  /** A reconcile wrote the files already. */
+  readonly filesCurrent: boolean
+}
+
+const fateAfter = (reconciled: Reconciled, edits: ReadonlyArray<Edit>): Fate => {
+  for (const key of writesOf(edits)) {
+    const text = reconciled.refused.get(key)
+    if (text !== undefined) return { _tag: "refused", text }
+  }
+  return { _tag: "live" }
+}
+
+/** 2: makes the batch live. */
+const goLive = Effect.fnUntraced(function*(plane: Plane, node: Node, planned: ReadonlyArray<Planned>, deadline: number) {
+  const applied = yield* Effect.result(applyJobs(plane.runtime, node, planned.map(({ plan }) => plan.edits), deadline))
+  if (Result.isSuccess(applied)) {
+    const live: Live = { fates: applied.success.verdicts, node, drifted: applied.success.drifted, filesCurrent: false }
+    return live
+  }
+  const { reason, sent } = applied.failure
+  yield* Effect.logWarning("the link was lost in the middle of a batch").pipe(Effect.annotateLogs({ reason, sent }))
+  const found = yield* recover(plane, deadline, sent)
+  const all = (fate: Fate): Live => ({ fates: planned.map(() => fate), node: null, drifted: false, filesCurrent: false })
+  if (!("_tag" in found)) {
+    const live: Live = {
+      fates: planned.map(({ plan }) => fateAfter(found, plan.edits)),
+      node: found.node,
+      drifted: false,
+      filesCurrent: true
+    }
+    return live
+  }
+  return found._tag === "lost" ? all({ _tag: "lost", sent, reason: found.reason }) : all({ _tag: "failed", error: found })
+})
+
+/** 3: commits the inverses of what is not to stay, and brings HAProxy to them. Null: HAProxy could not be brought there yet. */
+const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray<Planned>, deadline: number) {
+  const { store } = plane
+  for (const { job } of losers) yield* store.settle(job.changeId, "reverted")
+  yield* store.commit(Effect.forEach([...losers].reverse(), ({ job, plan }) =>
+    Effect.andThen(
+      store.apply(inverse(plan.edits)),
+      store.record({
+        changeId: newChangeId(),
+        actor: job.caller.actor,
+        tool: "rollback",
+        summary: `Took back ${job.changeId}`,
+        edits: inverse(plan.edits),
+        outcome: "applied"
+      })
+    ), { discard: true }))
+  const until = Math.max(deadline, Date.now() + takeBackTime)
+  const link = yield* plane.runtime.link
+  const result = link._tag === "Down" ? null : yield* Effect.result(reconcile(plane, until))
+  return result !== null && Result.isSuccess(result) ? result.success.node : null
+})
+
+/** The error of a job that did not stay. `clean`: HAProxy was read back without it. */
+const errorOf = (fate: Fate, changeId: string, clean: boolean): ControlError => {
+  if (fate._tag === "refused" && clean) {
+    return new HaproxyRefused({
+      message: `HAProxy refused the change: ${fate.text}`,
+      hint: "Nothing was changed. Compare haproxy.cfg with the settings (haproxy-mcp config prints what is needed).",
+      changeId
+    })
+  }
+  if (fate._tag === "failed" && clean) return fate.error
+  if (fate._tag === "lost" && !fate.sent) {
+    return new HaproxyUnreachable({
+      message: `HAProxy cannot be reached: ${fate.reason}`,
+      hint: "Nothing was changed. Check that HAProxy runs and that its Runtime API socket is the configured one.",
+      changeId
+    })
+  }
+  return new OutcomeUnknown({
+    message: fate._tag === "lost"
+      ? `HAProxy did not answer in time (${fate.reason}); the change was taken back in the database`
+      : "The change was taken back in the database, but HAProxy has not confirmed that yet",
+    hint: "Ask haproxy_operation with the change_id what became of it; the same call may be repeated.",
+    changeId
+  })
+}
+
+/** Runs one batch to its answers. Never fails: every trouble is somebody's verdict. */
+export const runBatch = Effect.fn("Batch.run")(function*(plane: Plane, node: Node, jobs: ReadonlyArray<Job>) {
+  for (const job of jobs) job.begun = true
+  const deadline = Math.max(...jobs.map((job) => job.deadline)) - reserve
+  const decided = yield* Effect.result(decideAll(plane, node, jobs))
+  if (Result.isFailure(decided)) {
+    const failure = decided.failure
+    const uncertain = failure._tag === "CommitUncertain"
+    for (const job of jobs) {
+      answer(job, Exit.fail(
+        uncertain
+          ? new OutcomeUnknown({
+            message: `The disk failed under the commit: ${failure.message}`,
+            hint: "Ask haproxy_operation with the change_id what became of it, once the disk is well again.",
+            changeId: job.changeId
+          })
+          : failure
+      ))
+    }
+    // Committed or not, HAProxy has not heard of it: the reconciler compares once the database answers again.
+    const result: BatchResult = { putOff: [], node: uncertain ? null : node, drifted: false, unsettled: uncertain ? jobs.map((job) => job.changeId) : [] }
+    return result
+  }
+  const { planned, putOff, revision, settled } = decided.success
+  const now = planned.length === 0 ? yield* plane.store.revision : revision
+  for (const job of putOff) job.begun = false
+  for (const [job, exit] of settled) {
+    answer(job, Exit.map(exit, (plan) => ({ answer: plan.answer, changed: false, changeId: null, revision: now })))
+  }
+  if (planned.length === 0) {
+    const result: BatchResult = { putOff, node, drifted: false, unsettled: [] }
+    return result
+  }
+  return yield* carryOut(plane, node, planned, revision, deadline, putOff)
+})
+
+/** 2 to 5, for what was committed. */
+const carryOut = Effect.fnUntraced(function*(
+  plane: Plane,
+  before: Node,
+  planned: ReadonlyArray<Planned>,
+  revision: number,
+  deadline: number,
+  putOff: ReadonlyArray<Job>
+) {
+  const live = yield* goLive(plane, before, planned, deadline)
+  let node = live.node
+  const fates = [...live.fates]
+  const unsettled: Array<string> = []
+
+  /** Takes back the jobs whose fate is not `live`, and answers them. True: the files are current afterwards. */
+  const reject = Effect.fnUntraced(function*(losers: ReadonlyArray<number>) {
+    const taken = yield* Effect.result(takeBack(plane, losers.map((index) => planned[index]!), deadline))
+    node = Result.isSuccess(taken) ? taken.success : null
+    for (const index of losers) {
+      const { job } = planned[index]!
+      const fate = fates[index]!
+      if (Result.isFailure(taken)) {
+        unsettled.push(job.changeId)
+        answer(job, Exit.fail(
+          new OutcomeUnknown({
+            message: `The change could not be taken back: ${taken.failure.message}`,
+            hint: "It will be finished once the database can be written; ask haproxy_operation with the change_id.",
+            changeId: job.changeId
+          })
+        ))
+      } else answer(job, Exit.fail(errorOf(fate, job.changeId, node !== null)))
+    }
+    return node !== null
+  })
+
+  const isLive = (index: number) => fates[index]!._tag === "live"
+  const indexes = planned.map((_, index) => index)
+  const losers = indexes.filter((index) => !isLive(index))
+  let filesCurrent = live.filesCurrent
+  if (losers.length > 0) filesCurrent = yield* reject(losers)
+  const winners = indexes.filter(isLive)
+  if (winners.length > 0 && !filesCurrent) {
+    const written = yield* Effect.result(plane.files.apply(winners.flatMap((index) => planned[index]!.plan.edits)))
+    if (Result.isFailure(written)) {
+      for (const index of winners) fates[index] = { _tag: "failed", error: written.failure }
+      yield* reject(winners)
+    }
+  }
+  for (const index of winners) {
+    if (!isLive(index)) continue
+    const { job, plan } = planned[index]!
+    yield* plane.store.settle(job.changeId, "applied")
+    answer(job, Exit.succeed({ answer: plan.answer, changed: true, changeId: job.changeId, revision }))
+  }
+  const result: BatchResult = { putOff, node, drifted: live.drifted, unsettled }
+  return result
+})

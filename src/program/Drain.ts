@@ -1,0 +1,126 @@
+/** The verb that waits until servers that take no new requests have finished the ones they have. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { Conflict, type ControlError, HaproxyUnreachable, NotFound } from "../domain/Errors.ts"
+import { poolName, type Server, slotName } from "../domain/Pool.ts"
+import { Store } from "../store/Store.ts"
+import { Caller } from "./Caller.ts"
+import * as Input from "./Input.ts"
+import { Limits } from "./Limits.ts"
+import { requireRoute } from "./Lookup.ts"
+import { lookAt } from "./Observed.ts"
+import { longestCall, Operations } from "./Operations.ts"
+import type { ProgramServices } from "./Services.ts"
+import type { WaitDrainAnswer, WaitDrainInput } from "./ServerShapes.ts"
+
+/** Milliseconds between two looks at the sessions. */
+const lookEvery = 200
+/** Looks that may fail in a row before HAProxy counts as unreachable. */
+const patience = 25
+
+/** The servers to wait for: the one named, or all that are in drain or maint. */
+const drainTargets = Effect.fnUntraced(function*(input: WaitDrainInput) {
+  const store = yield* Store
+  const limits = yield* Limits
+  const route = yield* requireRoute(store, "domain", yield* Input.existingName("domain", input.domain))
+  const servers = yield* store.servers(route.pool)
+  if (input.slot === undefined) {
+    const leaving = servers.filter((server) => server.state !== "ready")
+    if (leaving.length > 0) return { route, targets: leaving }
+    return yield* new Conflict({
+      message: `No server of ${route.name} is in drain or maint`,
+      hint: "Set a server to drain first, with haproxy_set_server_state.",
+      field: "slot"
+    })
+  }
+  const slot = yield* Input.slot(limits, input.slot, 1)
+  const server = servers.find((one) => one.slot === slot)
+  if (server === undefined) {
+    return yield* new NotFound({
+      message: `Slot ${slot} of ${poolName(route.pool)} is empty`,
+      hint: "Use one of the slots in use.",
+      field: "slot",
+      validValues: servers.map((one) => String(one.slot))
+    })
+  }
+  if (server.state === "ready") {
+    return yield* new Conflict({
+      message: `Slot ${slot} is ready and goes on taking requests`,
+      hint: "Set it to drain first, with haproxy_set_server_state.",
+      field: "slot"
+    })
+  }
+  return { route, targets: [server] }
+})
+
+/** Looks until the sessions are gone or the time is over. */
+const watch = Effect.fnUntraced(function*(name: string, targets: ReadonlyArray<Server>, timeout: number) {
+  const caller = yield* Caller
+  const began = Date.now()
+  const pool = targets[0]!.pool
+  let failures = 0
+  let most = 0
+  for (;;) {
+    const look = yield* lookAt(pool)
+    const waited = Date.now() - began
+    if (look._tag === "unseen") {
+      if (++failures > patience || waited >= timeout) {
+        return yield* new HaproxyUnreachable({
+          message: `HAProxy cannot be asked: ${look.reason}`,
+          hint: "The servers keep their state; wait again once HAProxy is back."
+        })
+      }
+    } else {
+      failures = 0
+      const remaining = targets
+        .map((server) => ({
+          slot: server.slot as number,
+          current_sessions: look.rows.get(slotName(pool, server.slot))?.currentSessions ?? 0
+        }))
+        .filter((one) => one.current_sessions > 0)
+      const left = remaining.reduce((sum, one) => sum + one.current_sessions, 0)
+      most = Math.max(most, left)
+      yield* caller.progress(most - left, most, `${left} sessions left`)
+      if (left === 0 || waited >= timeout) {
+        const answer: WaitDrainAnswer = {
+          summary: left === 0
+            ? `${targets.length === 1 ? "The server" : `All ${targets.length} servers`} of ${name} drained after ${waited} ms`
+            : `${left} sessions are left after ${Math.round(waited / 1000)} s`,
+          domain: name,
+          drained: left === 0,
+          remaining,
+          waited_ms: waited
+        }
+        return answer
+      }
+    }
+    yield* Effect.sleep(Math.max(1, Math.min(lookEvery, timeout - (Date.now() - began))))
+  }
+})
+
+/**
+ * Waits until the servers have no sessions, at most `timeout` seconds (default 30, at most 3,600). Longer than a
+ * call may last, it goes on as an operation and answers its id. Not drained at the end is an answer, no error.
+ */
+export const waitDrain = Effect.fn("waitDrain")(function*(
+  input: WaitDrainInput
+): Effect.fn.Return<WaitDrainAnswer, ControlError, ProgramServices> {
+  const timeout = (yield* Input.whole("timeout", input.timeout ?? 30, 1, 3_600)) * 1000
+  const { route, targets } = yield* drainTargets(input)
+  const runtime = yield* Effect.context<ProgramServices>()
+  const work = watch(route.name, targets, timeout).pipe(Effect.provideContext(runtime))
+  if (timeout <= longestCall) return yield* work
+  const operations = yield* Operations
+  const id = yield* operations.start("haproxy_wait_drain", work)
+  const first = yield* operations.follow(id, longestCall)
+  if (Option.isSome(first) && first.value.status === "done") return first.value.result as WaitDrainAnswer
+  if (Option.isSome(first) && first.value.failure !== null) return yield* first.value.failure
+  return {
+    summary: `Still draining; follow it with haproxy_operation`,
+    domain: route.name,
+    drained: false,
+    remaining: [],
+    waited_ms: longestCall,
+    operation_id: id
+  }
+})

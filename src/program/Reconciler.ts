@@ -1,0 +1,207 @@
+/**
+ * Observe, diff, apply, observe again: makes HAProxy and its files equal to the database, whatever came between
+ * (a restart of HAProxy or of ours, a lost answer, somebody's edits). Level-triggered: it looks only at what is.
+ *
+ * Guarantees: on success HAProxy was read back after the last repair and equals the desired state, except for
+ * what `problems` lists; foreign entries are where they were; no server changes under a route that leads to it.
+ * It runs inside the actor, under its permit (PoolAllocator.ts).
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { type Edit, type Route, writesOf } from "../domain/Change.ts"
+import { homeless, mapDrift, type ObservedMap, type ObservedSlot, slotDrift } from "../domain/Drift.ts"
+import { ConfigInvalid, type StorageFailed } from "../domain/Errors.ts"
+import { parseSlotName, poolName, type PoolLimits, type PoolNumber, type SlotNumber } from "../domain/Pool.ts"
+import { isWildcard } from "../domain/RouteName.ts"
+import type { Command, Verdict } from "../haproxy/Command.ts"
+import * as Info from "../haproxy/InfoCommands.ts"
+import * as Maps from "../haproxy/MapCommands.ts"
+import type { MapFiles } from "../haproxy/MapFiles.ts"
+import { findMapPaths } from "../haproxy/MapPaths.ts"
+import { replaceMap } from "../haproxy/MapSwap.ts"
+import { LinkLost, type RuntimeApi } from "../haproxy/RuntimeApi.ts"
+import * as Servers from "../haproxy/ServerCommands.ts"
+import type { Store } from "../store/Store.ts"
+import { applyJobs } from "./Apply.ts"
+import { entryOf, type Node } from "./Node.ts"
+
+/** More differences of one map than this are repaired by an atomic swap of the whole map. */
+const swapAbove = 256
+/** Observe-apply rounds before what is left counts as unrepairable. */
+const rounds = 3
+
+/** What the reconciler works on. */
+export interface Plane {
+  readonly runtime: RuntimeApi["Service"]
+  readonly store: Store["Service"]
+  readonly files: MapFiles["Service"]
+  readonly limits: PoolLimits
+  /** HAPROXY_RUNTIME_MAP_FILE: the path of domains.map as HAProxy knows it, when the operator set it. */
+  readonly runtimeMapFile: string | null
+}
+
+/** What a run found and left. */
+export interface Reconciled {
+  readonly node: Node
+  /** Differences found by the first observation. */
+  readonly drift: number
+  /** `route:NAME` or `pool:N` → why HAProxy would not take it. */
+  readonly refused: ReadonlyMap<string, string>
+  /** Sentences for an operator: what is not as it should be and cannot be repaired from here. */
+  readonly problems: ReadonlyArray<string>
+}
+
+interface Observed {
+  readonly node: Node
+  readonly domains: ObservedMap
+  readonly wildcards: ObservedMap
+  readonly slots: ReadonlyArray<ObservedSlot>
+}
+
+/** Unwraps answers of commands that only read: HAProxy refusing one means that the configuration is not ours. */
+const must = <A>(verdict: Verdict<A>, what: string): Effect.Effect<A, ConfigInvalid> =>
+  Result.isSuccess(verdict)
+    ? Effect.succeed(verdict.success)
+    : Effect.fail(
+      new ConfigInvalid({
+        message: `HAProxy does not answer ${what}: ${verdict.failure.text}`,
+        hint: "Check that the Runtime API socket has level admin and that the maps are loaded by haproxy.cfg."
+      })
+    )
+
+const ask = <A>(plane: Plane, command: Command<A>, what: string, deadline: number) =>
+  Effect.flatMap(
+    plane.runtime.exchange([command], { timeout: Math.max(1, deadline - Date.now()) }),
+    ([verdict]) => must(verdict as Verdict<A>, what)
+  )
+
+const ownSlots = (rows: ReadonlyArray<Servers.ServerStateRow>, limits: PoolLimits): ReadonlyArray<ObservedSlot> => {
+  const slots: Array<ObservedSlot> = []
+  for (const row of rows) {
+    const name = parseSlotName(row.server)
+    if (name === null || poolName(name.pool) !== row.backend) continue
+    if (name.pool > limits.pools || name.slot > limits.slots) continue
+    slots.push({ ...name, ip: row.ip, port: row.port, weight: row.userWeight, state: row.state })
+  }
+  return slots
+}
+
+/** Reads all that is ours from HAProxy, in one connection's life. */
+const observe = Effect.fnUntraced(function*(plane: Plane, deadline: number) {
+  const link = yield* plane.runtime.link
+  if (link._tag === "Down") return yield* new LinkLost({ reason: link.reason, sent: false })
+  const info = yield* ask(plane, Info.show, "show info", deadline)
+  if (info.stopping || info.pid !== link.epoch.pid) {
+    yield* plane.runtime.reset("another worker took over")
+    return yield* new LinkLost({ reason: "the worker that answered is stopping", sent: false })
+  }
+  const list = yield* ask(plane, Maps.list, "show map", deadline)
+  const paths = yield* findMapPaths(
+    list,
+    { domains: plane.files.paths.domains, wildcards: plane.files.paths.wildcards, runtimeMapFile: plane.runtimeMapFile },
+    plane.limits,
+    (path) => ask(plane, Maps.show(path), `show map ${path}`, deadline)
+  )
+  const domains = yield* ask(plane, Maps.show(paths.domains), `show map ${paths.domains}`, deadline)
+  const wildcards = yield* ask(plane, Maps.show(paths.wildcards), `show map ${paths.wildcards}`, deadline)
+  const slots = ownSlots(yield* ask(plane, Servers.showState(), "show servers state", deadline), plane.limits)
+  const pools = new Map<PoolNumber, Set<SlotNumber>>()
+  for (const { pool, slot } of slots) {
+    const known = pools.get(pool)
+    if (known === undefined) pools.set(pool, new Set([slot]))
+    else known.add(slot)
+  }
+  const map = (path: string) => ({ path, entries: 0, foreign: new Map<string, string>() })
+  const node: Node = {
+    connection: link.connection,
+    epoch: link.epoch,
+    maps: { domains: map(paths.domains), wildcards: map(paths.wildcards) },
+    pools
+  }
+  const observed: Observed = { node, domains, wildcards, slots }
+  return observed
+})
+
+/**
+ * An empty database beside maps that lead to our pools is somebody's lost database or another program's work:
+ * emptying them would take every domain down, so nothing is touched.
+ */
+const refuseEmpty = (own: number) =>
+  Effect.fail(
+    new ConfigInvalid({
+      message: `The database is empty, but HAProxy's maps hold ${own} entries of our pools`,
+      hint: "Restore the database, or move these entries out of the map files and reload HAProxy to start anew."
+    })
+  )
+
+/** Brings HAProxy and the files to the desired state by `deadline` (milliseconds since 1970). */
+export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
+  plane: Plane,
+  deadline: number
+): Effect.fn.Return<Reconciled, LinkLost | StorageFailed | ConfigInvalid> {
+  const routes = yield* plane.store.allRoutes
+  const servers = yield* plane.store.allServers
+  const exact: Array<Route> = []
+  const wild: Array<Route> = []
+  for (const route of routes) (isWildcard(route.name) ? wild : exact).push(route)
+  const fresh = routes.length === 0 && (yield* plane.store.revision) === 0
+  const refused = new Map<string, string>()
+  let firstDrift: number | null = null
+  for (let round = 1;; round++) {
+    const observed = yield* observe(plane, deadline)
+    const domains = mapDrift(exact, observed.domains, plane.limits)
+    const wildcards = mapDrift(wild, observed.wildcards, plane.limits)
+    if (fresh && domains.repairs.length + wildcards.repairs.length > 0) {
+      return yield* refuseEmpty(domains.repairs.length + wildcards.repairs.length)
+    }
+    const node: Node = {
+      ...observed.node,
+      maps: {
+        domains: { ...observed.node.maps.domains, entries: domains.entries, foreign: domains.foreign },
+        wildcards: { ...observed.node.maps.wildcards, entries: wildcards.entries, foreign: wildcards.foreign }
+      }
+    }
+    const slots = slotDrift(servers, observed.slots)
+    const drift = domains.repairs.length + wildcards.repairs.length + slots.reduce((sum, group) => sum + group.length, 0)
+    firstDrift ??= drift
+    if (drift === 0 || round > rounds) {
+      const lost = homeless(servers, observed.slots)
+      const problems = [
+        ...(lost.length === 0 ? [] : [`HAProxy's configuration has no slot for ${lost.length} servers, such as ${poolName(lost[0]!.pool)} slot ${lost[0]!.slot}`]),
+        ...[...domains.shadowed, ...wildcards.shadowed].slice(0, 10).map((key) => `An entry that is not managed here holds the key ${key}`),
+        ...[...refused].slice(0, 10).map(([key, text]) => `HAProxy refuses ${key}: ${text}`),
+        ...(drift > 0 && refused.size === 0 ? [`${drift} differences come back as often as they are repaired`] : [])
+      ]
+      if (drift > 0) countPresent(node, observed)
+      yield* plane.files.reset({ routes, servers })
+      return { node, drift: firstDrift, refused, problems }
+    }
+    refused.clear()
+    const swaps = ([["domains", exact, domains, observed.domains], ["wildcards", wild, wildcards, observed.wildcards]] as const)
+      .filter(([, , found]) => found.repairs.length > swapAbove)
+    const jobs: Array<ReadonlyArray<Edit>> = [
+      ...slots,
+      ...(domains.repairs.length > swapAbove ? [] : domains.repairs),
+      ...(wildcards.repairs.length > swapAbove ? [] : wildcards.repairs)
+    ]
+    // The counts of the node move with each applied edit; from what is there now, not from what will be.
+    countPresent(node, observed)
+    const applied = yield* applyJobs(plane.runtime, node, jobs, deadline)
+    applied.verdicts.forEach((verdict, index) => {
+      if (verdict._tag === "refused") for (const key of writesOf(jobs[index]!)) refused.set(key, verdict.text)
+    })
+    for (const [kind, desired, found, seen] of swaps) {
+      const kept = seen.filter((entry) => found.foreign.has(entry.key))
+      const ours = desired.filter((route) => !found.foreign.has(entryOf(route).key)).map(entryOf)
+      yield* replaceMap(plane.runtime, node.maps[kind].path, [...kept, ...ours], { deadline }).pipe(
+        Effect.catchTag("HaproxyRefused", (error) => Effect.sync(() => refused.set(`map:${kind}`, error.message)))
+      )
+    }
+  }
+})
+
+/** Sets the expected counts to what was just observed. */
+const countPresent = (node: Node, observed: Observed): void => {
+  node.maps.domains.entries = observed.domains.length
+  node.maps.wildcards.entries = observed.wildcards.length
+}
