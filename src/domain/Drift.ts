@@ -8,8 +8,8 @@ import {
   ownPool,
   placeholder,
   type PoolLimits,
-  type PoolNumber,
   poolName,
+  type PoolNumber,
   type Server,
   type ServerState,
   type SlotNumber
@@ -112,7 +112,8 @@ export const slotDrift = (
     const before = slot as Server
     const target = server ?? placeholder
     const same = slot.ip === target.ip && slot.port === target.port
-      && slot.state === (server?.state ?? "maint") && (slot.weight === (server?.weight ?? defaultWeight) || server === undefined)
+      && slot.state === (server?.state ?? "maint") &&
+      (slot.weight === (server?.weight ?? defaultWeight) || server === undefined)
     if (same) continue
     const edit: Edit = { kind: "server", pool: slot.pool, slot: slot.slot, before, after: server ?? null }
     const group = byPool.get(slot.pool)

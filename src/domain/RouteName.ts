@@ -67,8 +67,9 @@ export const parseDomainName = (text: string): Result.Result<DomainName, NameRef
   if (/^\d+$/.test(last) || /^0x[0-9a-f]*$/.test(last)) {
     return refuse("ends with a number", "Addresses are not domains; use a host name.")
   }
-  // A label that claims to be punycode must be valid UTS-46 and canonical.
-  if (domainToASCII(name) !== name || (name.includes("xn--") && domainToASCII(domainToUnicode(name)) !== name)) {
+  // A label that claims to be punycode must decode, and encode back to itself (Node leaves a bad one as it is).
+  const unicode = name.includes("xn--") ? domainToUnicode(name) : name
+  if (unicode.includes("xn--") || domainToASCII(unicode) !== name) {
     return refuse("is not a valid internationalised name", "Check the xn-- labels of the name.")
   }
   return Result.succeed(name as DomainName)

@@ -84,7 +84,8 @@ const setState = (server: Server): Command<unknown> =>
   Servers.setState(poolName(server.pool), slotName(server.pool, server.slot), server.state)
 
 /** A slot without a server: in maintenance, at the placeholder. */
-const cleared = (server: Server): Server => ({ ...server, ...placeholder, weight: defaultWeight, state: "maint" }) as Server
+const cleared = (server: Server): Server =>
+  ({ ...server, ...placeholder, weight: defaultWeight, state: "maint" }) as Server
 
 const clear = (server: Server): ReadonlyArray<Command<unknown>> => {
   const empty = cleared(server)
@@ -121,7 +122,9 @@ const expectations = (servers: ReadonlyArray<Server>, withState: boolean): Reado
   [...Map.groupBy(servers, (server) => server.pool)].map(([pool, group]) =>
     readBack(
       pool,
-      new Map(group.map((server) => [slotName(pool, server.slot), { ...server, state: withState ? server.state : null }]))
+      new Map(
+        group.map((server) => [slotName(pool, server.slot), { ...server, state: withState ? server.state : null }])
+      )
     )
   )
 
@@ -154,10 +157,13 @@ export const stagesOf = (node: Node, edits: ReadonlyArray<Edit>): ReadonlyArray<
       if (edit.before === null && edit.after !== null) fresh.add(edit.pool)
     } else if (edit.kind === "route") {
       if (edit.after === null) leave.push(removeRoute(node, edit.before!))
-      else if (edit.before === null || edit.before.pool !== edit.after.pool) come.push(addRoute(node, edit.before, edit.after))
+      else if (edit.before === null || edit.before.pool !== edit.after.pool) {
+        come.push(addRoute(node, edit.before, edit.after))
+      }
     } else if (edit.after === null) left.push(edit.before!)
-    else if (edit.before === null || edit.before.ip !== edit.after.ip || edit.before.port !== edit.after.port) placed.push(edit.after)
-    else tuned.push(edit.after)
+    else if (edit.before === null || edit.before.ip !== edit.after.ip || edit.before.port !== edit.after.port) {
+      placed.push(edit.after)
+    } else tuned.push(edit.after)
   }
   // A pool that nothing leads to yet may become ready in the exchange that fills it; it is read back before its route.
   const early = placed.filter((server) => fresh.has(server.pool))

@@ -16,13 +16,7 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { collide, type Edit, inverse, writesOf } from "../domain/Change.ts"
-import {
-  type ControlError,
-  HaproxyRefused,
-  HaproxyUnreachable,
-  Internal,
-  OutcomeUnknown
-} from "../domain/Errors.ts"
+import { type ControlError, HaproxyRefused, HaproxyUnreachable, Internal, OutcomeUnknown } from "../domain/Errors.ts"
 import type { PoolNumber, SlotNumber } from "../domain/Pool.ts"
 import { mapKey, type RouteName } from "../domain/RouteName.ts"
 import { applyJobs } from "./Apply.ts"
@@ -139,7 +133,11 @@ const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>) => {
   }))
 }
 
-const internal = () => new Internal({ message: "An internal error stopped this call; nothing was written", hint: "The server's log has the details under the same request id." })
+const internal = () =>
+  new Internal({
+    message: "An internal error stopped this call; nothing was written",
+    hint: "The server's log has the details under the same request id."
+  })
 
 /** 2, the long way round: wait for HAProxy, let old commands drain, bring everything to the desired state. */
 const recover = Effect.fnUntraced(function*(plane: Plane, deadline: number, sent: boolean) {
@@ -176,27 +174,43 @@ const fateAfter = (reconciled: Reconciled, edits: ReadonlyArray<Edit>): Fate => 
 }
 
 /** 2: makes the batch live. */
-const goLive = Effect.fnUntraced(function*(plane: Plane, node: Node, planned: ReadonlyArray<Planned>, deadline: number) {
-  const applied = yield* Effect.result(applyJobs(plane.runtime, node, planned.map(({ plan }) => plan.edits), deadline))
-  if (Result.isSuccess(applied)) {
-    const live: Live = { fates: applied.success.verdicts, node, drifted: applied.success.drifted, filesCurrent: false }
-    return live
-  }
-  const { reason, sent } = applied.failure
-  yield* Effect.logWarning("the link was lost in the middle of a batch").pipe(Effect.annotateLogs({ reason, sent }))
-  const found = yield* recover(plane, deadline, sent)
-  const all = (fate: Fate): Live => ({ fates: planned.map(() => fate), node: null, drifted: false, filesCurrent: false })
-  if (!("_tag" in found)) {
-    const live: Live = {
-      fates: planned.map(({ plan }) => fateAfter(found, plan.edits)),
-      node: found.node,
-      drifted: false,
-      filesCurrent: true
+const goLive = Effect.fnUntraced(
+  function*(plane: Plane, node: Node, planned: ReadonlyArray<Planned>, deadline: number) {
+    const applied = yield* Effect.result(
+      applyJobs(plane.runtime, node, planned.map(({ plan }) => plan.edits), deadline)
+    )
+    if (Result.isSuccess(applied)) {
+      const live: Live = {
+        fates: applied.success.verdicts,
+        node,
+        drifted: applied.success.drifted,
+        filesCurrent: false
+      }
+      return live
     }
-    return live
+    const { reason, sent } = applied.failure
+    yield* Effect.logWarning("the link was lost in the middle of a batch").pipe(Effect.annotateLogs({ reason, sent }))
+    const found = yield* recover(plane, deadline, sent)
+    const all = (fate: Fate): Live => ({
+      fates: planned.map(() => fate),
+      node: null,
+      drifted: false,
+      filesCurrent: false
+    })
+    if (!("_tag" in found)) {
+      const live: Live = {
+        fates: planned.map(({ plan }) => fateAfter(found, plan.edits)),
+        node: found.node,
+        drifted: false,
+        filesCurrent: true
+      }
+      return live
+    }
+    return found._tag === "lost"
+      ? all({ _tag: "lost", sent, reason: found.reason })
+      : all({ _tag: "failed", error: found })
   }
-  return found._tag === "lost" ? all({ _tag: "lost", sent, reason: found.reason }) : all({ _tag: "failed", error: found })
-})
+)
 
 /** 3: commits the inverses of what is not to stay, and brings HAProxy to them. Null: HAProxy could not be brought there yet. */
 const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray<Planned>, deadline: number) {
@@ -255,18 +269,26 @@ export const runBatch = Effect.fn("Batch.run")(function*(plane: Plane, node: Nod
     const failure = decided.failure
     const uncertain = failure._tag === "CommitUncertain"
     for (const job of jobs) {
-      answer(job, Exit.fail(
-        uncertain
-          ? new OutcomeUnknown({
-            message: `The disk failed under the commit: ${failure.message}`,
-            hint: "Ask haproxy_operation with the change_id what became of it, once the disk is well again.",
-            changeId: job.changeId
-          })
-          : failure
-      ))
+      answer(
+        job,
+        Exit.fail(
+          uncertain
+            ? new OutcomeUnknown({
+              message: `The disk failed under the commit: ${failure.message}`,
+              hint: "Ask haproxy_operation with the change_id what became of it, once the disk is well again.",
+              changeId: job.changeId
+            })
+            : failure
+        )
+      )
     }
     // Committed or not, HAProxy has not heard of it: the reconciler compares once the database answers again.
-    const result: BatchResult = { putOff: [], node: uncertain ? null : node, drifted: false, unsettled: uncertain ? jobs.map((job) => job.changeId) : [] }
+    const result: BatchResult = {
+      putOff: [],
+      node: uncertain ? null : node,
+      drifted: false,
+      unsettled: uncertain ? jobs.map((job) => job.changeId) : []
+    }
     return result
   }
   const { planned, putOff, revision, settled } = decided.success
@@ -305,13 +327,16 @@ const carryOut = Effect.fnUntraced(function*(
       const fate = fates[index]!
       if (Result.isFailure(taken)) {
         unsettled.push(job.changeId)
-        answer(job, Exit.fail(
-          new OutcomeUnknown({
-            message: `The change could not be taken back: ${taken.failure.message}`,
-            hint: "It will be finished once the database can be written; ask haproxy_operation with the change_id.",
-            changeId: job.changeId
-          })
-        ))
+        answer(
+          job,
+          Exit.fail(
+            new OutcomeUnknown({
+              message: `The change could not be taken back: ${taken.failure.message}`,
+              hint: "It will be finished once the database can be written; ask haproxy_operation with the change_id.",
+              changeId: job.changeId
+            })
+          )
+        )
       } else answer(job, Exit.fail(errorOf(fate, job.changeId, node !== null)))
     }
     return node !== null

@@ -2,7 +2,8 @@
 import { randomBytes } from "node:crypto"
 
 /** `chg_` + milliseconds in base 36 + 8 random characters; sorts by time. */
-export const newChangeId = (): string => `chg_${Date.now().toString(36).padStart(9, "0")}${randomBytes(5).toString("hex").slice(0, 8)}`
+export const newChangeId = (): string =>
+  `chg_${Date.now().toString(36).padStart(9, "0")}${randomBytes(5).toString("hex").slice(0, 8)}`
 
 /** `op_` + the same. */
 export const newOperationId = (): string => `op_${newChangeId().slice(4)}`

@@ -69,8 +69,12 @@ export const listDomains = Effect.fn("listDomains")(function*(
   const foreign = yield* (yield* MapFiles).foreign
   return {
     summary: domains.length === 0
-      ? (search === undefined || search === "" ? "No domains are routed yet" : `No domain matches "${search.slice(0, 80)}"`)
-      : `${domains.length} of ${total} ${includeWildcards ? "domains and wildcards" : "domains"}${more ? "; more with next_cursor" : ""}`,
+      ? (search === undefined || search === ""
+        ? "No domains are routed yet"
+        : `No domain matches "${search.slice(0, 80)}"`)
+      : `${domains.length} of ${total} ${includeWildcards ? "domains and wildcards" : "domains"}${
+        more ? "; more with next_cursor" : ""
+      }`,
     domains,
     total,
     next_cursor: more ? Encoding.encode(last.domain) : null,

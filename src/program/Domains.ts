@@ -35,7 +35,8 @@ const freePool = Effect.fnUntraced(function*(store: Store["Service"], view: View
     if (free.length < 64) {
       return yield* new PoolExhausted({
         message: "Every pool that HAProxy has is in use",
-        hint: "Let domains share pools (share_with), remove one, or declare more pools (HAPROXY_POOL_COUNT) and reload HAProxy."
+        hint:
+          "Let domains share pools (share_with), remove one, or declare more pools (HAPROXY_POOL_COUNT) and reload HAProxy."
       })
     }
     after = free[free.length - 1]!
@@ -80,7 +81,10 @@ export const addDomain = Effect.fn("addDomain")(function*(
   }
   const server = input.ip === undefined
     ? null
-    : yield* Input.endpoint(limits, { ip: input.ip, ...(input.http_port === undefined ? {} : { http_port: input.http_port }) })
+    : yield* Input.endpoint(limits, {
+      ip: input.ip,
+      ...(input.http_port === undefined ? {} : { http_port: input.http_port })
+    })
   const wanted: Wanted = { name, target, server, wildcard: impliedWildcard(limits, name) }
   const decide: Decide<Draft<AddDomainAnswer>> = Effect.fnUntraced(function*(view) {
     const existing = yield* store.route(name)
@@ -143,7 +147,12 @@ const addNew = Effect.fnUntraced(function*(store: Store["Service"], view: View, 
     const foreign = yield* view.foreign(wildcard)
     if (other === null && foreign === null) {
       added = wildcard
-      edits.push({ kind: "route", name: wildcard, before: null, after: { name: wildcard, pool, implicit: true, seq: seq + 1 } })
+      edits.push({
+        kind: "route",
+        name: wildcard,
+        before: null,
+        after: { name: wildcard, pool, implicit: true, seq: seq + 1 }
+      })
     } else warnings.push(`${wildcard} was there already and keeps its own route`)
   }
   const plan: Plan<Draft<AddDomainAnswer>> = {
@@ -279,7 +288,11 @@ export const removeDomain = Effect.fn("removeDomain")(function*(
     const leaving = implied !== null && implied.pool === route.pool ? [route, implied] : [route]
     const { edits, freed, newOwner } = yield* removeFromPool(store, route.pool, leaving)
     const summary = `${name} is no longer routed${
-      freed ? `; ${poolName(route.pool)} is free` : newOwner === null ? "" : `; ${newOwner} owns ${poolName(route.pool)} now`
+      freed
+        ? `; ${poolName(route.pool)} is free`
+        : newOwner === null
+        ? ""
+        : `; ${newOwner} owns ${poolName(route.pool)} now`
     }`
     return {
       edits,
@@ -342,7 +355,9 @@ export const cleanupWildcards = Effect.fn("cleanupWildcards")(function*(
     const leaving = found.filter((route) => route.implicit)
     const byPool = Map.groupBy(leaving, (route) => route.pool)
     const edits: Array<Edit> = []
-    if (!dryRun) for (const [pool, routes] of byPool) edits.push(...(yield* removeFromPool(store, pool, routes)).edits)
+    if (!dryRun) {
+      for (const [pool, routes] of byPool) edits.push(...(yield* removeFromPool(store, pool, routes)).edits)
+    }
     const count = leaving.length
     const summary = count === 0
       ? "No wildcard belongs to a subdomain"
@@ -363,4 +378,3 @@ export const cleanupWildcards = Effect.fn("cleanupWildcards")(function*(
   })
   return yield* write(decide)
 })
-

@@ -10,8 +10,8 @@ import { Limits } from "./Limits.ts"
 import { requireRoute } from "./Lookup.ts"
 import { lookAt } from "./Observed.ts"
 import { longestCall, Operations } from "./Operations.ts"
-import type { ProgramServices } from "./Services.ts"
 import type { WaitDrainAnswer, WaitDrainInput } from "./ServerShapes.ts"
+import type { ProgramServices } from "./Services.ts"
 
 /** Milliseconds between two looks at the sessions. */
 const lookEvery = 200
@@ -84,7 +84,9 @@ const watch = Effect.fnUntraced(function*(name: string, targets: ReadonlyArray<S
       if (left === 0 || waited >= timeout) {
         const answer: WaitDrainAnswer = {
           summary: left === 0
-            ? `${targets.length === 1 ? "The server" : `All ${targets.length} servers`} of ${name} drained after ${waited} ms`
+            ? `${
+              targets.length === 1 ? "The server" : `All ${targets.length} servers`
+            } of ${name} drained after ${waited} ms`
             : `${left} sessions are left after ${Math.round(waited / 1000)} s`,
           domain: name,
           drained: left === 0,

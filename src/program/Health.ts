@@ -26,7 +26,10 @@ const haproxy = Effect.gen(function*() {
     : { status: "ok" as const, version: info.success.version, uptime_sec: info.success.uptime }
 })
 
-const fileOf = (checks: ReadonlyArray<{ readonly path: string; readonly ok: boolean; readonly reason: string }>, path: string) => {
+const fileOf = (
+  checks: ReadonlyArray<{ readonly path: string; readonly ok: boolean; readonly reason: string }>,
+  path: string
+) => {
   const check = checks.find((one) => one.path === path)
   return {
     status: (check === undefined ? "unknown" : check.ok ? "ok" : "error") as ComponentStatus,
@@ -51,7 +54,11 @@ export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> 
   const maps = {
     map_file: fileOf(checks, files.paths.domains),
     wildcards_file: fileOf(checks, files.paths.wildcards),
-    db_file: { status: (dbOk ? "ok" : "error") as ComponentStatus, path: store.path, ...(dbOk ? {} : { reason: counts.failure.message }) },
+    db_file: {
+      status: (dbOk ? "ok" : "error") as ComponentStatus,
+      path: store.path,
+      ...(dbOk ? {} : { reason: counts.failure.message })
+    },
     ...(files.paths.pools === null ? {} : { pools_file: fileOf(checks, files.paths.pools) })
   }
   const filesOk = Object.values(maps).every((file) => file.status === "ok")
@@ -91,7 +98,9 @@ export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> 
         last_run_at: sync.lastRunAt === null ? null : new Date(sync.lastRunAt).toISOString(),
         last_drift: sync.lastDrift,
         foreign_entries: sync.foreign,
-        ...(sync.inSync && sync.problems.length === 0 ? {} : { reason: sync.inSync ? sync.problems.join("; ") : sync.reason })
+        ...(sync.inSync && sync.problems.length === 0
+          ? {}
+          : { reason: sync.inSync ? sync.problems.join("; ") : sync.reason })
       }
     }
   }

@@ -10,7 +10,11 @@ import type { ServerItem } from "./DomainShapes.ts"
 
 /** The route of a name, or NOT_FOUND with the nearest names that exist. */
 export const requireRoute = Effect.fnUntraced(
-  function*(store: Store["Service"], field: string, name: RouteName): Effect.fn.Return<Route, NotFound | StorageFailed> {
+  function*(
+    store: Store["Service"],
+    field: string,
+    name: RouteName
+  ): Effect.fn.Return<Route, NotFound | StorageFailed> {
     const route = yield* store.route(name)
     if (route !== null) return route
     const nearest = yield* store.nearestRoutes(name, 5)

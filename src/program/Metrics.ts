@@ -23,8 +23,12 @@ const foreign = Metric.gauge("haproxy_mcp_foreign_entries", { description: "Map 
 
 /** A batch of `writes` ended after `ms` milliseconds. */
 export const batchDone = (writes: number, ms: number): Effect.Effect<void> =>
-  Effect.all([Metric.update(batches, 1), Metric.update(batchWrites, writes), Metric.update(batchSeconds, ms / 1000)], { discard: true })
+  Effect.all([Metric.update(batches, 1), Metric.update(batchWrites, writes), Metric.update(batchSeconds, ms / 1000)], {
+    discard: true
+  })
 
 /** A comparison found `differences` and `others` foreign entries. */
 export const reconciled = (differences: number, others: number): Effect.Effect<void> =>
-  Effect.all([Metric.update(reconciles, 1), Metric.update(drift, differences), Metric.update(foreign, others)], { discard: true })
+  Effect.all([Metric.update(reconciles, 1), Metric.update(drift, differences), Metric.update(foreign, others)], {
+    discard: true
+  })

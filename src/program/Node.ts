@@ -4,7 +4,7 @@
  * Valid only as long as the link state it was made from.
  */
 import { type Edit, type Route, writesOf } from "../domain/Change.ts"
-import { type PoolNumber, poolName, type SlotNumber } from "../domain/Pool.ts"
+import { poolName, type PoolNumber, type SlotNumber } from "../domain/Pool.ts"
 import { isWildcard, mapKey, type RouteName } from "../domain/RouteName.ts"
 import type { MapKind } from "../haproxy/MapFiles.ts"
 import type { Epoch } from "../haproxy/RuntimeApi.ts"

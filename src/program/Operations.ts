@@ -88,8 +88,12 @@ export class Operations extends Context.Service<Operations, {
         if (Option.isNone(exit)) {
           return Option.some<Followed>({ ...base, status: "running", finishedAt: null, result: null, failure: null })
         }
-        const failure = Exit.isSuccess(exit.value) ? null : Option.getOrElse(Exit.findErrorOption(exit.value), () =>
-          new Internal({ message: "The operation died", hint: "The server's log has the details." }))
+        const failure = Exit.isSuccess(exit.value) ?
+          null :
+          Option.getOrElse(
+            Exit.findErrorOption(exit.value),
+            () => new Internal({ message: "The operation died", hint: "The server's log has the details." })
+          )
         return Option.some<Followed>({
           ...base,
           status: failure === null ? "done" : "failed",
@@ -115,7 +119,11 @@ export const operation = Effect.fn("operation")(function*(
   if (Option.isSome(followed)) {
     const { failure, finishedAt, result, startedAt, status, tool } = followed.value
     return {
-      summary: status === "running" ? `${tool} is still running` : failure === null ? result?.summary ?? `${tool} is done` : failure.message,
+      summary: status === "running"
+        ? `${tool} is still running`
+        : failure === null
+        ? result?.summary ?? `${tool} is done`
+        : failure.message,
       operation_id: id,
       tool,
       status,
@@ -129,7 +137,8 @@ export const operation = Effect.fn("operation")(function*(
   if (change === null) {
     return yield* new NotFound({
       message: "No operation or change has this id",
-      hint: "Use the operation_id or change_id of an earlier answer; operations are forgotten when the server restarts.",
+      hint:
+        "Use the operation_id or change_id of an earlier answer; operations are forgotten when the server restarts.",
       field: "operation_id"
     })
   }

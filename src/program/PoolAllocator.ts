@@ -83,7 +83,14 @@ const reconcileTime = 30_000
 /** Pause before a failed reconcile is tried again, milliseconds. */
 const retryPause = 100
 
-const notSynced = (reason: string): SyncState => ({ inSync: false, reason, lastRunAt: null, lastDrift: 0, foreign: 0, problems: [] })
+const notSynced = (reason: string): SyncState => ({
+  inSync: false,
+  reason,
+  lastRunAt: null,
+  lastDrift: 0,
+  foreign: 0,
+  problems: []
+})
 
 export interface AllocatorOptions {
   /** HAPROXY_RUNTIME_MAP_FILE, when set. */
@@ -123,7 +130,9 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   let closing = false
   let sync = notSynced("HAProxy has not been compared yet")
   let blocked: ControlError | null = null
-  const unsettled = new Set<string>((yield* plane.store.pendingChanges.pipe(Effect.orDie)).map((change) => change.changeId))
+  const unsettled = new Set<string>(
+    (yield* plane.store.pendingChanges.pipe(Effect.orDie)).map((change) => change.changeId)
+  )
 
   const nudge = () => {
     Queue.offerUnsafe(wake, undefined)
@@ -144,7 +153,9 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
       const failure = result.failure
       lose(failure._tag === "LinkLost" ? failure.reason : failure.message)
       blocked = failure._tag === "LinkLost" ? null : failure
-      yield* Effect.logWarning("HAProxy could not be brought to the desired state").pipe(Effect.annotateLogs({ reason: sync.reason }))
+      yield* Effect.logWarning("HAProxy could not be brought to the desired state").pipe(
+        Effect.annotateLogs({ reason: sync.reason })
+      )
       asked.push(...answering)
       yield* Effect.forkIn(Effect.andThen(Effect.sleep(retryPause), Effect.sync(nudge)), scope)
       return
@@ -152,7 +163,9 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     const { drift, node: found, problems } = result.success
     const foreign = found.maps.domains.foreign.size + found.maps.wildcards.foreign.size
     if (drift > 0 || sync.reason !== "") {
-      yield* Effect.logInfo("HAProxy runs the desired state").pipe(Effect.annotateLogs({ drift, foreign, epoch: found.epoch, problems }))
+      yield* Effect.logInfo("HAProxy runs the desired state").pipe(
+        Effect.annotateLogs({ drift, foreign, epoch: found.epoch, problems })
+      )
     }
     node = found
     blocked = null
@@ -201,7 +214,10 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   const scope = yield* Effect.scope
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
-      const stopped = new Cancelled({ message: "The server is stopping", hint: "Nothing was written. Repeat the call once it is back." })
+      const stopped = new Cancelled({
+        message: "The server is stopping",
+        hint: "Nothing was written. Repeat the call once it is back."
+      })
       for (const job of waiting) Deferred.doneUnsafe(job.done, Effect.fail(stopped))
       waiting = []
     })
@@ -209,9 +225,11 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   yield* Effect.forkScoped(Effect.forever(
     Effect.andThen(Queue.take(wake), permit.withPermit(Effect.uninterruptible(turn)))
   ))
-  yield* Effect.addFinalizer(() => Effect.sync(() => {
-    closing = true
-  }))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      closing = true
+    })
+  )
   yield* Effect.forkScoped(Stream.runForEach(plane.runtime.links, () => Effect.sync(nudge)))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(
     Effect.sleep(options.reconcileEvery ?? 60_000),
@@ -225,7 +243,10 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   /** The error of a job whose turn did not come before its deadline. */
   const tooLate = (): ControlError => {
     if (node !== null) {
-      return new TimedOut({ message: "The deadline passed before this write's turn came", hint: "Nothing was written. Try again." })
+      return new TimedOut({
+        message: "The deadline passed before this write's turn came",
+        hint: "Nothing was written. Try again."
+      })
     }
     return blocked ?? new HaproxyUnreachable({
       message: `HAProxy cannot take writes: ${sync.reason}`,
@@ -236,10 +257,16 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   const submit = Effect.fnUntraced(function*<A>(decide: Decide<A>): Effect.fn.Return<Written<A>, ControlError> {
     const caller = yield* Caller
     if (closing) {
-      return yield* new Cancelled({ message: "The server is stopping", hint: "Nothing was written. Repeat the call once it is back." })
+      return yield* new Cancelled({
+        message: "The server is stopping",
+        hint: "Nothing was written. Repeat the call once it is back."
+      })
     }
     if (waiting.length >= mailbox) {
-      return yield* new Busy({ message: `${mailbox} writes are waiting already`, hint: "Nothing was written. Try again in a moment." })
+      return yield* new Busy({
+        message: `${mailbox} writes are waiting already`,
+        hint: "Nothing was written. Try again in a moment."
+      })
     }
     const job: Job = {
       changeId: newChangeId(),
@@ -253,9 +280,11 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     waiting.push(job)
     nudge()
     return yield* (Deferred.await(job.done) as Effect.Effect<Written<A>, ControlError>).pipe(
-      Effect.onInterrupt(() => Effect.sync(() => {
-        if (!job.begun) job.gone = true
-      })),
+      Effect.onInterrupt(() =>
+        Effect.sync(() => {
+          if (!job.begun) job.gone = true
+        })
+      ),
       Effect.timeoutOrElse({
         duration: caller.timeout,
         orElse: (): Effect.Effect<never, ControlError> =>

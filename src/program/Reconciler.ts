@@ -11,7 +11,7 @@ import * as Result from "effect/Result"
 import { type Edit, type Route, writesOf } from "../domain/Change.ts"
 import { homeless, mapDrift, type ObservedMap, type ObservedSlot, slotDrift } from "../domain/Drift.ts"
 import { ConfigInvalid, type StorageFailed } from "../domain/Errors.ts"
-import { parseSlotName, poolName, type PoolLimits, type PoolNumber, type SlotNumber } from "../domain/Pool.ts"
+import { parseSlotName, type PoolLimits, poolName, type PoolNumber, type SlotNumber } from "../domain/Pool.ts"
 import { isWildcard } from "../domain/RouteName.ts"
 import type { Command, Verdict } from "../haproxy/Command.ts"
 import * as Info from "../haproxy/InfoCommands.ts"
@@ -98,7 +98,11 @@ const observe = Effect.fnUntraced(function*(plane: Plane, deadline: number) {
   const list = yield* ask(plane, Maps.list, "show map", deadline)
   const paths = yield* findMapPaths(
     list,
-    { domains: plane.files.paths.domains, wildcards: plane.files.paths.wildcards, runtimeMapFile: plane.runtimeMapFile },
+    {
+      domains: plane.files.paths.domains,
+      wildcards: plane.files.paths.wildcards,
+      runtimeMapFile: plane.runtimeMapFile
+    },
     plane.limits,
     (path) => ask(plane, Maps.show(path), `show map ${path}`, deadline)
   )
@@ -162,13 +166,22 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
       }
     }
     const slots = slotDrift(servers, observed.slots)
-    const drift = domains.repairs.length + wildcards.repairs.length + slots.reduce((sum, group) => sum + group.length, 0)
+    const drift = domains.repairs.length + wildcards.repairs.length +
+      slots.reduce((sum, group) => sum + group.length, 0)
     firstDrift ??= drift
     if (drift === 0 || round > rounds) {
       const lost = homeless(servers, observed.slots)
       const problems = [
-        ...(lost.length === 0 ? [] : [`HAProxy's configuration has no slot for ${lost.length} servers, such as ${poolName(lost[0]!.pool)} slot ${lost[0]!.slot}`]),
-        ...[...domains.shadowed, ...wildcards.shadowed].slice(0, 10).map((key) => `An entry that is not managed here holds the key ${key}`),
+        ...(lost.length === 0
+          ? []
+          : [
+            `HAProxy's configuration has no slot for ${lost.length} servers, such as ${poolName(lost[0]!.pool)} slot ${
+              lost[0]!.slot
+            }`
+          ]),
+        ...[...domains.shadowed, ...wildcards.shadowed].slice(0, 10).map((key) =>
+          `An entry that is not managed here holds the key ${key}`
+        ),
         ...[...refused].slice(0, 10).map(([key, text]) => `HAProxy refuses ${key}: ${text}`),
         ...(drift > 0 && refused.size === 0 ? [`${drift} differences come back as often as they are repaired`] : [])
       ]
@@ -177,8 +190,9 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
       return { node, drift: firstDrift, refused, problems }
     }
     refused.clear()
-    const swaps = ([["domains", exact, domains, observed.domains], ["wildcards", wild, wildcards, observed.wildcards]] as const)
-      .filter(([, , found]) => found.repairs.length > swapAbove)
+    const swaps =
+      ([["domains", exact, domains, observed.domains], ["wildcards", wild, wildcards, observed.wildcards]] as const)
+        .filter(([, , found]) => found.repairs.length > swapAbove)
     const jobs: Array<ReadonlyArray<Edit>> = [
       ...slots,
       ...(domains.repairs.length > swapAbove ? [] : domains.repairs),
@@ -188,7 +202,7 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
     countPresent(node, observed)
     const applied = yield* applyJobs(plane.runtime, node, jobs, deadline)
     applied.verdicts.forEach((verdict, index) => {
-      if (verdict._tag === "refused") for (const key of writesOf(jobs[index]!)) refused.set(key, verdict.text)
+      if (verdict._tag === "refused") { for (const key of writesOf(jobs[index]!)) refused.set(key, verdict.text) }
     })
     for (const [kind, desired, found, seen] of swaps) {
       const kept = seen.filter((entry) => found.foreign.has(entry.key))

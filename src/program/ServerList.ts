@@ -9,8 +9,8 @@ import * as Input from "./Input.ts"
 import { Limits } from "./Limits.ts"
 import { poolView, requireRoute, serverItem } from "./Lookup.ts"
 import { lookAt } from "./Observed.ts"
-import type { ProgramServices } from "./Services.ts"
 import type { ListServersAnswer, ListServersInput } from "./ServerShapes.ts"
+import type { ProgramServices } from "./Services.ts"
 
 /** The servers of a domain's pool. With HAProxy down the observed fields are null and the summary says so. */
 export const listServers = Effect.fn("listServers")(function*(
@@ -64,11 +64,18 @@ export const domainHealth = Effect.fn("domainHealth")(function*(
       addr: serverItem(server).addr,
       status: row?.status ?? "not in HAProxy",
       check_status: row?.checkStatus ?? "",
-      takes: row !== undefined && /^(UP|no check|NOLB)/.test(row.status) && server.state === "ready" && server.weight > 0
+      takes: row !== undefined && /^(UP|no check|NOLB)/.test(row.status) && server.state === "ready" &&
+        server.weight > 0
     }
   })
   const healthy = items.filter((item) => item.takes).length
-  const status = items.length === 0 ? "no_servers" : healthy === 0 ? "down" : healthy < items.length ? "degraded" : "healthy"
+  const status = items.length === 0
+    ? "no_servers"
+    : healthy === 0
+    ? "down"
+    : healthy < items.length
+    ? "degraded"
+    : "healthy"
   return {
     summary: items.length === 0
       ? `${route.name} has no servers`

@@ -50,7 +50,9 @@ const poolPlan = <X extends object>(
   for (const slot of [...new Set([...old.keys(), ...now.keys()])].sort((a, b) => a - b)) {
     const was = old.get(slot) ?? null
     const is = now.get(slot) ?? null
-    if (JSON.stringify(was) !== JSON.stringify(is)) edits.push({ kind: "server", pool: route.pool, slot, before: was, after: is })
+    if (JSON.stringify(was) !== JSON.stringify(is)) {
+      edits.push({ kind: "server", pool: route.pool, slot, before: was, after: is })
+    }
   }
   const sorted = [...after].sort((a, b) => a.slot - b.slot)
   const takes = (server: Server) => server.state === "ready" && server.weight > 0
@@ -84,7 +86,9 @@ const place = Effect.fnUntraced(function*(
   if (wanted === 0) {
     if (there !== undefined) return there.slot
     for (let slot = 1; slot <= limits.pools.slots; slot++) {
-      if (!servers.some((server) => server.slot === slot) && view.usable(route.pool, slot as SlotNumber)) return slot as SlotNumber
+      if (!servers.some((server) => server.slot === slot) && view.usable(route.pool, slot as SlotNumber)) {
+        return slot as SlotNumber
+      }
     }
     return yield* new PoolExhausted({
       message: `All ${servers.length} slots of ${poolName(route.pool)} that HAProxy has are in use`,
@@ -253,13 +257,21 @@ const findTarget = Effect.fnUntraced(function*(
     }
     const owner = yield* store.owner(pool)
     if (owner === null) {
-      return yield* new NotFound({ message: `${poolName(pool)} is free: no domain uses it`, hint: "Name a pool in use.", field: "backend" })
+      return yield* new NotFound({
+        message: `${poolName(pool)} is free: no domain uses it`,
+        hint: "Name a pool in use.",
+        field: "backend"
+      })
     }
     route = yield* requireRoute(store, "backend", owner)
     slot = parsed?.slot
   } else {
     if (input.domain === undefined) {
-      return yield* new InvalidInput({ message: "domain is missing", hint: "Name the domain of the slot.", field: "domain" })
+      return yield* new InvalidInput({
+        message: "domain is missing",
+        hint: "Name the domain of the slot.",
+        field: "domain"
+      })
     }
     route = yield* requireRoute(store, "domain", yield* Input.existingName("domain", input.domain))
   }
@@ -277,7 +289,9 @@ const findTarget = Effect.fnUntraced(function*(
   if (found === undefined) {
     return yield* new NotFound({
       message: `Slot ${number} of ${poolName(route.pool)} is empty`,
-      hint: servers.length === 0 ? "The pool has no servers; add one with haproxy_add_server." : "Use one of the slots in use.",
+      hint: servers.length === 0
+        ? "The pool has no servers; add one with haproxy_add_server."
+        : "Use one of the slots in use.",
       field: byNames ? "server" : "slot",
       validValues: servers.map((server) => byNames ? slotName(server.pool, server.slot) : String(server.slot))
     })
