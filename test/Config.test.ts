@@ -1,10 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { resolve } from "node:path"
+import { readFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+import packageJson from "../package.json" with { type: "json" }
+import { settingsPage } from "../scripts/docs.ts"
 import { decodeSettings } from "../src/Config.ts"
 import { sortVariables } from "../src/config/Environment.ts"
 import { notUsedYet, rows, table } from "../src/config/Table.ts"
+import { version } from "../src/Version.ts"
 
 type Env = Record<string, string | undefined>
 
@@ -231,5 +235,18 @@ describe("variables of others", () => {
       decode({ HAPROXY_RUNTIME_SOCKET: "/run/h.sock", HAPROXY_RUNTIME_MODE: "unix" }).haproxyRuntimeSocket,
       "/run/h.sock"
     )
+  })
+})
+
+describe("docs/settings.md", () => {
+  it("is what scripts/docs.ts writes", () => {
+    const page = readFileSync(join(import.meta.dirname, "..", "docs", "settings.md"), "utf8")
+    assert.strictEqual(page, settingsPage(), "run: node scripts/docs.ts")
+  })
+})
+
+describe("the version", () => {
+  it("is that of package.json", () => {
+    assert.strictEqual(version, packageJson.version)
   })
 })

@@ -30,6 +30,8 @@ export interface Setting<A, D extends A | null = A | null> {
   /** Never printed, and no flag: an argument list is public on its machine. */
   readonly secret: boolean
   readonly usedBy: ReadonlyArray<SettingUser>
+  /** What stands for a value in help: `HOST`, `PORT`. */
+  readonly metavar: string
   readonly read: Reader<A>
   /** The value when it is not set. */
   readonly initial: D
@@ -43,6 +45,7 @@ interface Words {
   readonly description: string
   readonly example: string
   readonly usedBy: ReadonlyArray<SettingUser>
+  readonly metavar: string
   readonly secret?: boolean
 }
 

@@ -1,0 +1,88 @@
+/**
+ * Builds dist/: the program as one bundle behind a small launcher, the library entries with their packages left
+ * outside (a user's Effect must be the same as ours), and the types.
+ *
+ * The launcher checks Node's version before anything else is parsed, and keeps V8's compile cache in the user's own
+ * cache folder: Node's default, below /tmp, could be prepared by another user of the machine.
+ */
+import * as esbuild from "esbuild"
+import { execFileSync } from "node:child_process"
+import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..")
+const dist = join(root, "dist")
+/** The oldest Node whose SQLite (3.51.3 or later) has no WAL-reset corruption. */
+const oldestNode = [24, 18] as const
+
+const launcher = `#!/usr/bin/env node
+import { spawn } from "node:child_process"
+import { existsSync } from "node:fs"
+import module from "node:module"
+import { homedir } from "node:os"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const [major, minor] = process.versions.node.split(".").map(Number)
+if (major > ${oldestNode[0]} || (major === ${oldestNode[0]} && minor >= ${oldestNode[1]})) {
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), ".cache")
+  module.enableCompileCache(process.env.NODE_COMPILE_CACHE || join(cache, "haproxy-mcp"))
+  await import("./main.js")
+} else {
+  // An older Node: the package brings its own as a dependency.
+  let own = ""
+  try {
+    own = join(dirname(module.createRequire(import.meta.url).resolve("node/package.json")), "bin", "node")
+  } catch {}
+  if (!existsSync(own)) {
+    console.error(\`haproxy-mcp: needs Node ${oldestNode.join(".")} or later; this is \${process.versions.node}\`)
+    process.exit(1)
+  }
+  const child = spawn(own, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: "inherit" })
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal))
+  child.on("exit", (code, signal) => signal === null ? process.exit(code) : process.kill(process.pid, signal))
+}
+`
+
+const common: esbuild.BuildOptions = {
+  absWorkingDir: root,
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node24",
+  splitting: true,
+  outdir: dist,
+  logLevel: "warning"
+}
+
+rmSync(dist, { recursive: true, force: true })
+await Promise.all([
+  esbuild.build({
+    ...common,
+    entryPoints: ["src/main.ts"],
+    chunkNames: "main-[name]-[hash]",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: "none",
+    // Some packages of the bundle are CommonJS and call require for Node's own modules.
+    banner: {
+      js:
+        "import { createRequire as __createRequire } from 'node:module';const require=__createRequire(import.meta.url);"
+    }
+  }),
+  esbuild.build({
+    ...common,
+    entryPoints: ["src/index.ts", "src/testing.ts"],
+    chunkNames: "library-[hash]",
+    packages: "external"
+  })
+])
+writeFileSync(join(dist, "haproxy-mcp.js"), launcher)
+chmodSync(join(dist, "haproxy-mcp.js"), 0o755)
+execFileSync(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"], {
+  cwd: root,
+  stdio: "inherit"
+})
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { readonly version: string }
+console.log(`haproxy-mcp ${version}: dist/main.js ${(statSync(join(dist, "main.js")).size / 1024).toFixed(0)} KiB`)

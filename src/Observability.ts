@@ -1,0 +1,109 @@
+/**
+ * Logs, metrics and traces of the process.
+ *
+ * Logs: one JSON object per line on standard error, `{time, level, msg, request_id?, …fields, cause?}`, from
+ * LOG_LEVEL on. Fields come from `Effect.annotateLogs` and from objects that are logged after the message. Redacted
+ * values stay redacted, and bearer tokens and private keys that slipped into a text are cut out of the line.
+ *
+ * Metrics: named `haproxy_mcp_<noun>_<unit>`, counters ending in `_total`, times in `_seconds`; Effect's registry
+ * holds them. Traces: Effect's spans (`Effect.fn("Service.method")`). Both leave the process by OTLP only when
+ * OTEL_EXPORTER_OTLP_ENDPOINT is set; the code for it is not even loaded otherwise.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import type * as LogLevel from "effect/LogLevel"
+import * as Redactable from "effect/Redactable"
+import * as References from "effect/References"
+import { Settings, type SettingsShape } from "./Config.ts"
+import { ConfigInvalid } from "./domain/Errors.ts"
+
+const levels: Readonly<Record<SettingsShape["logLevel"], LogLevel.LogLevel>> = {
+  DEBUG: "Debug",
+  INFO: "Info",
+  WARNING: "Warn",
+  ERROR: "Error"
+}
+
+const levelNames: Readonly<Record<LogLevel.LogLevel, string>> = {
+  All: "DEBUG",
+  None: "ERROR",
+  Fatal: "ERROR",
+  Error: "ERROR",
+  Warn: "WARNING",
+  Info: "INFO",
+  Debug: "DEBUG",
+  Trace: "DEBUG"
+}
+
+const secrets: ReadonlyArray<readonly [pattern: RegExp, replacement: string]> = [
+  [/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g, "<private key>"],
+  [/\b(Bearer\s+)[\w.~+/=-]+/gi, "$1<redacted>"],
+  [/\b(MCP_TOKEN["']?\s*[=:]\s*["']?)[^\s"',;]+/g, "$1<redacted>"]
+]
+
+/** Cuts what looks like a secret out of a text. The last line of defence, not the first. */
+export const scrub = (text: string): string =>
+  secrets.reduce((rest, [pattern, replacement]) => rest.replace(pattern, replacement), text)
+
+/** A value as JSON may hold it. Redacted values and those with secrets of their own show what they choose to show. */
+const plain = (value: unknown): unknown => {
+  const shown = Redactable.redact(value)
+  if (typeof shown === "string") return scrub(shown)
+  if (typeof shown === "bigint" || typeof shown === "symbol" || typeof shown === "function") return String(shown)
+  if (shown instanceof Error) return scrub(`${shown.name}: ${shown.message}`)
+  return shown
+}
+
+const isFields = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Error)
+  && (Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null)
+
+/** One log line without its end, for a message and what surrounds it. */
+export const formatLine = Logger.make<unknown, string>(({ cause, date, fiber, logLevel, message }) => {
+  const parts: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
+  const line: Record<string, unknown> = { time: date.toISOString(), level: levelNames[logLevel], msg: "" }
+  const words: Array<string> = []
+  for (const [key, value] of Object.entries(fiber.getRef(References.CurrentLogAnnotations))) line[key] = value
+  for (const part of parts) {
+    if (isFields(part)) Object.assign(line, part)
+    else {
+      const value = plain(part)
+      words.push(typeof value === "string" ? value : JSON.stringify(value) ?? String(value))
+    }
+  }
+  // A field may not hide the three that every line has.
+  Object.assign(line, { time: date.toISOString(), level: levelNames[logLevel], msg: words.join(" ") })
+  if (cause.reasons.length > 0) line["cause"] = Cause.pretty(cause)
+  return JSON.stringify(line, (_key, value) => plain(value))
+})
+
+const stderrLogger = Logger.map(formatLine, (line) => {
+  process.stderr.write(`${line}\n`)
+})
+
+/** JSON lines on standard error from a level on. */
+export const logs = (level: SettingsShape["logLevel"]): Layer.Layer<never> =>
+  Layer.mergeAll(Logger.layer([stderrLogger]), Layer.succeed(References.MinimumLogLevel, levels[level]))
+
+/** Traces and metrics by OTLP when the standard variables name a collector. */
+const exported = Layer.unwrap(Effect.gen(function*() {
+  const names = ["", "_TRACES", "_METRICS"].map((signal) => `OTEL_EXPORTER_OTLP${signal}_ENDPOINT`)
+  const set = names.filter((name) => (process.env[name] ?? "") !== "")
+  const wrong = set.find((name) => !URL.canParse(process.env[name]!))
+  if (wrong !== undefined) {
+    return yield* new ConfigInvalid({
+      message: `${wrong} is not a URL`,
+      hint: `Write it as ${wrong}=http://collector.example.com:4318`
+    })
+  }
+  return set.length > 0 ? (yield* Effect.promise(() => import("./Telemetry.ts"))).layer : Layer.empty
+}))
+
+/** Logs, traces and metrics as the settings say, and one line per setting that has no effect. */
+export const layer: Layer.Layer<never, ConfigInvalid, Settings> = Layer.unwrap(Effect.gen(function*() {
+  const { logLevel, notices } = yield* Settings
+  const notice = Layer.effectDiscard(Effect.forEach(notices, (text) => Effect.logWarning(text), { discard: true }))
+  return Layer.provideMerge(Layer.mergeAll(notice, exported), logs(logLevel))
+}))

@@ -1,0 +1,181 @@
+/**
+ * The command line: the one place that knows effect/cli, which is unstable.
+ *
+ * Flags are the settings by another name (`--haproxy-host` is HAPROXY_HOST) and win over the environment; they are
+ * decoded by Config.ts with everything else. Secrets have no flag: an argument list is public on its machine.
+ * Help goes to standard output when asked for; what is wrong with a command line goes to standard error, alone.
+ */
+import * as CliConfig from "effect/cli/CliConfig"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { flagName, rows, type Sources } from "../Config.ts"
+import type { SettingUser } from "../config/Setting.ts"
+import { version } from "../Version.ts"
+import { helpText } from "./HelpText.ts"
+
+/** What the commands do; main.ts provides it. */
+export interface Handlers<E, R> {
+  readonly serve: (sources: Sources) => Effect.Effect<void, E, R>
+  readonly stdio: (sources: Sources) => Effect.Effect<void, E, R>
+  readonly config: (
+    sources: Sources,
+    options: { readonly output: string | null; readonly pools: string | null }
+  ) => Effect.Effect<void, E, R>
+  readonly status: (sources: Sources, options: { readonly json: boolean }) => Effect.Effect<void, E, R>
+}
+
+/** One flag per setting that has an effect on the command, by the variable's name. */
+const settingFlags = (user: SettingUser) =>
+  Object.fromEntries(
+    rows.filter((row) => row.usedBy.includes(user) && !row.secret).map((row) => [
+      row.name,
+      Flag.String(flagName(row.name)).pipe(
+        Flag.withDescription(
+          `${row.description} (${row.name}, default: ${row.initialText === "" ? "empty" : row.initialText})`
+        ),
+        Flag.withMetavar(row.metavar),
+        Flag.optional
+      )
+    ])
+  )
+
+const sourcesOf = (settings: Readonly<Record<string, Option.Option<string>>>): Sources => ({
+  env: process.env,
+  flags: Object.fromEntries(
+    Object.entries(settings).flatMap(([name, value]) => Option.isSome(value) ? [[name, value.value]] : [])
+  )
+})
+
+const make = <E, R>(handlers: Handlers<E, R>) => {
+  const serve = Command.make(
+    "serve",
+    { settings: settingFlags("serve") },
+    ({ settings }) => handlers.serve(sourcesOf(settings))
+  ).pipe(
+    Command.withDescription(
+      "Runs the control plane: opens the database, listens for MCP over HTTP, and keeps HAProxy as the database says. "
+        + "HAProxy being down is no reason to stop; /readyz tells. MCP_TOKEN is read from the environment only."
+    ),
+    Command.withShortDescription("Run the control plane and answer MCP over HTTP"),
+    Command.withExamples([
+      { command: "MCP_TOKEN=… haproxy-mcp serve", description: "HAProxy on this machine, Runtime API on port 9999" },
+      {
+        command: "haproxy-mcp serve --haproxy-runtime-mode unix --haproxy-runtime-socket /run/haproxy/admin.sock",
+        description: "Over HAProxy's unix socket"
+      },
+      {
+        command: "haproxy-mcp serve --mcp-host 127.0.0.1 --mcp-auth off",
+        description: "For this machine only, without a token"
+      }
+    ])
+  )
+  const stdio = Command.make(
+    "stdio",
+    { settings: settingFlags("stdio") },
+    ({ settings }) => handlers.stdio(sourcesOf(settings))
+  ).pipe(
+    Command.withDescription(
+      "Answers MCP on standard input and output, for a client that starts its servers itself. Works through a running "
+        + "`serve` on this machine, else opens the database itself."
+    ),
+    Command.withShortDescription("Answer MCP on standard input and output"),
+    Command.withExamples([
+      { command: "claude mcp add haproxy -- haproxy-mcp stdio", description: "As a server of an MCP client" }
+    ])
+  )
+  const config = Command.make(
+    "config",
+    {
+      output: Flag.String("output").pipe(
+        Flag.withAlias("o"),
+        Flag.withMetavar("FILE"),
+        Flag.withDescription("Write haproxy.cfg to this file instead of standard output; never over an existing one"),
+        Flag.optional
+      ),
+      pools: Flag.String("pools").pipe(
+        Flag.withMetavar("FILE"),
+        Flag.withDescription("Write the first pools.cfg to this file; never over an existing one"),
+        Flag.optional
+      ),
+      settings: settingFlags("config")
+    },
+    ({ output, pools, settings }) =>
+      handlers.config(sourcesOf(settings), { output: Option.getOrNull(output), pools: Option.getOrNull(pools) })
+  ).pipe(
+    Command.withDescription(
+      "Prints a complete, commented haproxy.cfg for the current settings. Nothing is read from HAProxy or the database."
+    ),
+    Command.withShortDescription("Print a haproxy.cfg for the current settings"),
+    Command.withExamples([
+      { command: "haproxy-mcp config > haproxy.cfg", description: "Look at it first" },
+      {
+        command: "haproxy-mcp config --output haproxy.cfg --pools pools.cfg && haproxy -f haproxy.cfg -f pools.cfg",
+        description: "Both files that HAProxy starts from"
+      }
+    ])
+  )
+  const status = Command.make("status", {
+    json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON instead of a table"), Flag.withDefault(false)),
+    settings: settingFlags("status")
+  }, ({ json, settings }) => handlers.status(sourcesOf(settings), { json })).pipe(
+    Command.withDescription(
+      "Says how HAProxy, the desired state and the files are, as a running `serve` sees them; without one, what the "
+        + "database says. Exit codes: 0 healthy, 3 degraded, 1 down or nobody serves."
+    ),
+    Command.withShortDescription("Say how everything is"),
+    Command.withExamples([
+      { command: "haproxy-mcp status", description: "For people" },
+      { command: "haproxy-mcp status --json | jq .components.reconciler", description: "For scripts" }
+    ])
+  )
+  return Command.make("haproxy-mcp").pipe(
+    Command.withDescription(
+      "A control plane for HAProxy: domains and servers change while traffic flows, without a reload. Every setting is an "
+        + "environment variable and a flag (`haproxy-mcp serve --help`). Exit codes: 0 done, 1 failed, 2 wrong command "
+        + "line or settings, 3 degraded (status), 70 a defect."
+    ),
+    Command.withSubcommands([serve, stdio, config, status]),
+    Command.withExamples([
+      { command: "haproxy-mcp config > haproxy.cfg", description: "A configuration for HAProxy, then HAProxy with it" },
+      { command: "MCP_TOKEN=$(openssl rand -hex 32) haproxy-mcp serve", description: "The control plane" },
+      { command: "haproxy-mcp status", description: "How it is" }
+    ])
+  )
+}
+
+/** "Unrecognized flag: --a\n\n  Did you mean this?\n    --b\n    --c" on one line. */
+const oneLine = (message: string): string =>
+  message.trim().replace(/\n\n\s*Did you mean this\?\n\s*/, "; did you mean ").replaceAll(/\n\s*/g, " or ")
+
+/** Help and version on standard output; errors alone on standard error, with the way to the help. */
+const presenter: CliOutput.Presenter = {
+  present: (event) =>
+    Effect.sync(() => {
+      if (event._tag === "Help") {
+        const stream = event.reason === "Requested" ? process.stdout : process.stderr
+        stream.write(helpText(event.helpDoc, wantsColours(stream)))
+      } else if (event._tag === "Version") process.stdout.write(`${event.name} ${event.version}\n`)
+      else {
+        const lines = event.errors.map((error) => `haproxy-mcp: ${oneLine(error.message)}\n`)
+        process.stderr.write(`${lines.join("")}haproxy-mcp: see \`${event.commandPath.join(" ")} --help\`\n`)
+      }
+    })
+}
+
+/** Colours only for a terminal whose user did not turn them off (no-color.org). */
+export const wantsColours = (stream: { readonly isTTY?: boolean }): boolean =>
+  stream.isTTY === true && (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb"
+
+const output = Layer.mergeAll(
+  CliOutput.layerPresenter(presenter),
+  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+)
+
+/** Runs the command that the arguments name. */
+export const runCommand = <E, R>(handlers: Handlers<E, R>, args: ReadonlyArray<string>) =>
+  Command.runWith(make(handlers), { version })(args).pipe(Effect.provide(output))
