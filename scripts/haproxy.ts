@@ -79,8 +79,20 @@ const inPath = async (): Promise<HaproxyBinary | undefined> => {
   return undefined
 }
 
-/** What lies in the cache, one binary per line (the newest), oldest line first. Uses no network. */
+/**
+ * What is at hand, one binary per line, oldest line first: the cache, and the `haproxy` in PATH for a supported line
+ * that the cache lacks. Uses no network.
+ */
 export const haproxyLines = async (): Promise<ReadonlyArray<HaproxyBinary>> => {
+  const cached = await cachedLines()
+  const own = await inPath()
+  const adds = own !== undefined && compareVersions(own.version, OLDEST_SUPPORTED) >= 0 &&
+    !cached.some(({ line }) => line === own.line)
+  return adds ? [...cached, own].sort((a, b) => compareVersions(a.line, b.line)) : cached
+}
+
+/** The newest binary of each line in the cache. */
+const cachedLines = async (): Promise<ReadonlyArray<HaproxyBinary>> => {
   const newest = new Map<string, HaproxyBinary>()
   const names = (await readdir(home()).catch(() => [])).filter((name) => !name.startsWith("."))
   // Links (`3.2`) sort before the suites they lead to, so a line is reported under its stable path.
@@ -131,6 +143,11 @@ const link = async (line: string, target: string): Promise<void> => {
   await unlink(temporary).catch(() => {})
   await symlink(target, temporary)
   await rename(temporary, path)
+  // A suite that moved on no longer is what it was: its old line must not lead there.
+  for (const name of await readdir(home())) {
+    if (name === line || !/^\d/.test(name)) continue
+    if ((await readlink(join(home(), name)).catch(() => undefined)) === target) await unlink(join(home(), name))
+  }
 }
 
 /**
@@ -144,7 +161,7 @@ export const ensureHaproxy = async (
   const { progress = {}, refresh = false } = options
   const lines: Array<HaproxyBinary> = []
   const missing: Array<{ readonly line: string; readonly reason: string }> = []
-  const cached = refresh ? [] : await haproxyLines()
+  const cached = refresh ? [] : await cachedLines()
   for (const line of wanted) {
     let found = cached.find((binary) => binary.line === line)
     const reasons: Array<string> = []
@@ -179,7 +196,7 @@ export const ensureHaproxy = async (
 export const demoHaproxy = async (progress: Progress = {}): Promise<HaproxyBinary> => {
   const own = await inPath()
   if (own !== undefined && compareVersions(own.version, OLDEST_SUPPORTED) >= 0) return own
-  const cached = (await haproxyLines()).at(-1)
+  const cached = (await cachedLines()).at(-1)
   if (cached !== undefined) return cached
   let reason = ""
   for (const line of SUPPORTED_LINES.toReversed()) {
@@ -187,7 +204,7 @@ export const demoHaproxy = async (progress: Progress = {}): Promise<HaproxyBinar
     if (lines[0] !== undefined) return lines[0]
     reason = missing[0]?.reason ?? reason
     // What came instead of the line asked for serves as well.
-    const other = (await haproxyLines()).at(-1)
+    const other = (await cachedLines()).at(-1)
     if (other !== undefined) return other
   }
   throw new FetchFailure(

@@ -3,8 +3,9 @@
  * path. Fetched on demand into the same cache as HAProxy; nothing is installed.
  */
 import { join } from "node:path"
+import { MACHINE_SUITE } from "./AptDownload.ts"
 import { cacheFolder } from "./CacheFolder.ts"
-import { fetchPackages, MACHINE_SUITE } from "./Packages.ts"
+import { fetchPackages } from "./Packages.ts"
 
 export interface CatalogueEntry {
   readonly suites: ReadonlyArray<string>
@@ -14,6 +15,7 @@ export interface CatalogueEntry {
 }
 
 export const catalogue = {
+  /** Its configuration must name every `*_temp_path` and log: the compiled-in `/var/lib/nginx` is not there. */
   nginx: { suites: [MACHINE_SUITE], packages: ["nginx"], programs: ["usr/sbin/nginx"] },
   caddy: { suites: [MACHINE_SUITE], packages: ["caddy"], programs: ["usr/bin/caddy"] },
   wrk: { suites: [MACHINE_SUITE], packages: ["wrk"], programs: ["usr/bin/wrk"] },
@@ -26,6 +28,7 @@ export const catalogue = {
     packages: ["pebble"],
     programs: ["usr/bin/pebble", "usr/bin/pebble-challtestsrv"]
   },
+  /** Wants a user `sshd` and, as root, the folder `/run/sshd` on the machine; started by its absolute path. */
   sshd: {
     suites: [MACHINE_SUITE],
     packages: ["openssh-server", "openssh-client", "openssh-sftp-server"],
@@ -38,7 +41,7 @@ export type ProgramName = keyof typeof catalogue
 export interface FetchedProgram {
   /** Runnable path of the entry's first program. */
   readonly path: string
-  /** The folder with everything unpacked; `bin/<name>` runs each of the entry's programs. */
+  /** `bin/<name>` runs each of the entry's programs; everything is unpacked in `root`. */
   readonly folder: string
   /** Package name → Debian version. */
   readonly versions: Readonly<Record<string, string>>

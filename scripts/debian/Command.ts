@@ -13,6 +13,16 @@ export interface CommandResult {
   readonly stderr: string
 }
 
+/** The failure for a machine without one of Debian's own programs. */
+export const programMissing = (program: string, cause: unknown): FetchFailure =>
+  new FetchFailure(
+    "NoApt",
+    `${program} cannot be run on this machine`,
+    "Packages are fetched with Debian's own tools. Run this on Debian 12 or later (a container will do), or put the " +
+      "programs you need into PATH yourself.",
+    { cause }
+  )
+
 export const runCommand = (
   program: string,
   args: ReadonlyArray<string>,
@@ -33,12 +43,7 @@ export const runCommand = (
     child.on("error", (cause: NodeJS.ErrnoException) =>
       reject(
         cause.code === "ENOENT" || cause.code === "EACCES"
-          ? new FetchFailure(
-            "NoApt",
-            `${program} cannot be run on this machine`,
-            "Packages are fetched with Debian's own apt and dpkg. Run this on Debian, or in a Debian container.",
-            { cause }
-          )
+          ? programMissing(program, cause)
           : cause
       ))
     child.on("close", (code, signal) =>

@@ -5,6 +5,7 @@
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { programMissing } from "./Command.ts"
 import { FetchFailure } from "./FetchFailure.ts"
 
 /** Runs `body` while holding the lock on `file`; waits for other holders up to `waitSeconds`, then fails `Locked`. */
@@ -27,7 +28,7 @@ export const withFolderLock = async <A>(file: string, waitSeconds: number, body:
   ])
   if (!held) {
     throw holder.pid === undefined
-      ? new FetchFailure("NoApt", "flock cannot be run on this machine", "Install util-linux.")
+      ? programMissing("flock", undefined)
       : new FetchFailure(
         "Locked",
         `the lock ${file} was not to be had within ${waitSeconds} s${complaint === "" ? "" : `: ${complaint.trim()}`}`,

@@ -12,7 +12,7 @@
  * a helper that the program starts by an absolute path (`/usr/lib/…`) is looked for on the machine, not in the folder.
  */
 import { type FileHandle, open, readdir, stat, writeFile } from "node:fs/promises"
-import { basename, dirname, join, relative } from "node:path"
+import { basename, join, relative } from "node:path"
 import { FetchFailure } from "./FetchFailure.ts"
 
 /** ELF program header type of the segment that names the dynamic loader (elf(5)). */
@@ -59,22 +59,22 @@ export const wrapperScript = (
 ): string =>
   [
     "#!/bin/sh",
-    `# Runs ${program} of this folder${loader === undefined ? "" : " with the folder's own loader and libraries"}.`,
+    `# Runs ${program}${loader === undefined ? "" : " with the loader and libraries beside it"}.`,
     `self=$(readlink -f -- "$0") || exit 127`,
-    "root=${self%/bin/*}",
+    "here=${self%/bin/*}",
     loader === undefined
-      ? `exec "$root/${program}" "$@"`
+      ? `exec "$here/${program}" "$@"`
       : [
-        `exec "$root/${loader.path}" --argv0 "$self"`,
-        `--library-path "${loader.libraries.map((library) => `$root/${library}`).join(":")}"`,
-        `"$root/${program}" "$@"`
+        `exec "$here/${loader.path}" --argv0 "$self"`,
+        `--library-path "${loader.libraries.map((library) => `$here/${library}`).join(":")}"`,
+        `"$here/${program}" "$@"`
       ].join(" \\\n  "),
     ""
   ].join("\n")
 
 /**
- * Writes `<folder>/bin/<name of program>` for `program`, a path inside `folder`. Fails `BadPackage` when the program
- * is not there, or needs a loader that is not in the folder.
+ * Writes `<folder>/bin/<name of program>` for `program`, a path inside `folder` that begins with `root/`. Fails
+ * `BadPackage` when the program is not there, or needs a loader that is not in the folder.
  */
 export const writeWrapper = async (folder: string, program: string): Promise<void> => {
   const target = join(folder, program)
@@ -82,7 +82,7 @@ export const writeWrapper = async (folder: string, program: string): Promise<voi
   if (found?.isFile() !== true) {
     throw new FetchFailure(
       "BadPackage",
-      `the packages hold no ${program}`,
+      `the packages hold no ${program.replace(/^root\//, "")}`,
       "The package has moved its program: correct the path in scripts/debian/Catalogue.ts or scripts/haproxy.ts."
     )
   }
@@ -103,15 +103,15 @@ export const writeWrapper = async (folder: string, program: string): Promise<voi
  * (`usr/lib/x86_64-linux-gnu`, before trixie `lib/…`); the links to it elsewhere may be absolute, so useless here.
  */
 const findLoader = async (folder: string, name: string) => {
-  for (const parent of ["usr/lib", "lib"]) {
+  for (const parent of ["root/usr/lib", "root/lib"]) {
     for (const triplet of await readdir(join(folder, parent)).catch(() => [])) {
       const path = join(folder, parent, triplet, name)
       if ((await stat(path).catch(() => undefined))?.isFile() !== true) continue
       const libraries: Array<string> = []
-      for (const library of [`usr/lib/${triplet}`, `lib/${triplet}`]) {
+      for (const library of [`root/usr/lib/${triplet}`, `root/lib/${triplet}`]) {
         if ((await stat(join(folder, library)).catch(() => undefined))?.isDirectory() === true) libraries.push(library)
       }
-      return { path: join(relative(folder, dirname(path)), name), libraries }
+      return { path: relative(folder, path), libraries }
     }
   }
   return undefined
