@@ -31,13 +31,18 @@ const self = (): Owner => ({
   ].join(" ")
 })
 
-/** Notes this process as the owner, mode 0600, whole or not at all. */
+/** Notes this process as the owner, mode 0600, whole or not at all. A full disk costs the note, not the start. */
 export const writeOwner = (file: string): void => {
   const temporary = `${ownerFile(file)}.${process.pid}`
-  writeFileSync(temporary, `${JSON.stringify(self())}\n`, { mode: 0o600 })
-  // The mode above is subject to a stricter umask only; a leftover of the same pid keeps its own mode.
-  chmodSync(temporary, 0o600)
-  renameSync(temporary, ownerFile(file))
+  try {
+    writeFileSync(temporary, `${JSON.stringify(self())}\n`, { mode: 0o600 })
+    // A leftover of the same pid keeps its own mode.
+    chmodSync(temporary, 0o600)
+    renameSync(temporary, ownerFile(file))
+  } catch {
+    rmSync(temporary, { force: true })
+    removeOwner(file)
+  }
 }
 
 /** Removes the owner file. */

@@ -18,7 +18,7 @@ export const owners = (db: Database, pools: ReadonlyArray<PoolNumber>): Readonly
 export const free = (db: Database, after: number, limit: number): ReadonlyArray<PoolNumber> =>
   db.all(
     `SELECT pool FROM pools INDEXED BY pools_free
-      WHERE owner IS NULL AND declared = 1 AND pool > ? ORDER BY pool LIMIT ?`,
+      WHERE owner IS NULL AND declared = 1 AND pool > ? ORDER BY pool LIMIT ?+0`,
     after,
     limit
   ).map((row) => row["pool"] as PoolNumber)

@@ -25,9 +25,9 @@ export const list = (db: Database, query: RouteQuery): ReadonlyArray<Route> => {
   const after = query.after ?? ""
   const from = query.includeWildcards || after > afterWildcards ? after : afterWildcards
   const rows = query.search === undefined || query.search === ""
-    ? db.all("SELECT name, pool, implicit, seq FROM routes WHERE name > ? ORDER BY name LIMIT ?", from, query.limit)
+    ? db.all("SELECT name, pool, implicit, seq FROM routes WHERE name > ? ORDER BY name LIMIT ?+0", from, query.limit)
     : db.all(
-      "SELECT name, pool, implicit, seq FROM routes WHERE name > ? AND instr(name, ?) > 0 ORDER BY name LIMIT ?",
+      "SELECT name, pool, implicit, seq FROM routes WHERE name > ? AND instr(name, ?) > 0 ORDER BY name LIMIT ?+0",
       from,
       // Names are lower case ASCII.
       query.search.toLowerCase(),
@@ -51,8 +51,8 @@ export const nearest = (db: Database, name: string, limit: number): ReadonlyArra
   }
   const bare = text.replace(/^(\*?\.|www\.)/, "")
   for (const from of new Set([text, bare, `*.${bare}`])) {
-    take(db.all("SELECT name FROM routes WHERE name >= ? ORDER BY name LIMIT ?", from, neighbours))
-    take(db.all("SELECT name FROM routes WHERE name < ? ORDER BY name DESC LIMIT ?", from, neighbours))
+    take(db.all("SELECT name FROM routes WHERE name >= ? ORDER BY name LIMIT ?+0", from, neighbours))
+    take(db.all("SELECT name FROM routes WHERE name < ? ORDER BY name DESC LIMIT ?+0", from, neighbours))
   }
   for (let rest = bare; rest.includes("."); rest = rest.slice(rest.indexOf(".") + 1)) {
     for (const above of [rest, `*.${rest}`, `www.${rest}`]) {
@@ -64,10 +64,15 @@ export const nearest = (db: Database, name: string, limit: number): ReadonlyArra
 }
 
 export const ofPool = (db: Database, pool: PoolNumber, limit: number): ReadonlyArray<Route> =>
-  db.all("SELECT name, pool, implicit, seq FROM routes WHERE pool = ? ORDER BY seq LIMIT ?", pool, limit).map(toRoute)
+  db.all("SELECT name, pool, implicit, seq FROM routes WHERE pool = ? ORDER BY seq LIMIT ?+0", pool, limit).map(toRoute)
 
 export const countOfPool = (db: Database, pool: PoolNumber): number =>
   Number(db.get("SELECT routes FROM pools WHERE pool = ?", pool)?.["routes"] ?? 0)
 
 export const all = (db: Database): ReadonlyArray<Route> =>
-  db.all("SELECT name, pool, implicit, seq FROM routes").map(toRoute)
+  db.arrays("SELECT name, pool, implicit, seq FROM routes").map(([name, pool, implicit, seq]) => ({
+    name: name as RouteName,
+    pool: pool as PoolNumber,
+    implicit: implicit === 1,
+    seq: seq as number
+  }))

@@ -23,4 +23,12 @@ export const ofPools = (db: Database, pools: ReadonlyArray<PoolNumber>): Readonl
   ).map(toServer)
 
 export const all = (db: Database): ReadonlyArray<Server> =>
-  db.all("SELECT pool, slot, ip, port, weight, state FROM servers ORDER BY pool, slot").map(toServer)
+  db.arrays("SELECT pool, slot, ip, port, weight, state FROM servers ORDER BY pool, slot")
+    .map(([pool, slot, ip, port, weight, state]) => ({
+      pool: pool as PoolNumber,
+      slot: slot as SlotNumber,
+      ip: ip as ServerIp,
+      port: port as Port,
+      weight: weight as Weight,
+      state: state as ServerState
+    }))

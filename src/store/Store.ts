@@ -66,6 +66,8 @@ export interface StoreOptions {
 }
 
 export class Store extends Context.Service<Store, {
+  /** Path of the database file. */
+  readonly path: string
   /** Random identity of this database, made with it. */
   readonly lineage: string
   /** Revision of the last commit; 0 for a new database. */
@@ -162,6 +164,7 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
   const keep = options.keepChanges ?? 10_000
 
   return Store.of({
+    path: options.file,
     lineage,
     revision: transactions.revision,
     route: (name) => read("read a route", (db) => Routes.find(db, name)),

@@ -8,6 +8,7 @@
  *   it was committed (and is brought to the disk by a checkpoint first). Not there: it was not. Cannot be opened:
  *   `CommitUncertain`, and every later use tries again before it does anything.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -212,7 +213,14 @@ export const make = (db: Database) => {
         if (!db.isTransaction) throw takenBack(operation)
         transaction.wrote = true
         statements(db, transaction)
-      }).pipe(Effect.tapError((failure) => Effect.sync(() => transaction.failure = failure)))
+      }).pipe(
+        Effect.tapCause((cause) =>
+          Effect.sync(() => {
+            const failure = Cause.findErrorOption(cause)
+            transaction.failure = failure._tag === "Some" ? failure.value : takenBack(operation)
+          })
+        )
+      )
     })
 
   const commit = <A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | StorageFailed | CommitUncertain, R> =>
