@@ -26,9 +26,12 @@ export interface Sources {
 }
 
 /** All settings, and what the log should say about them. */
-export interface SettingsShape extends Omit<Values, "mcpAdminSocket" | "haproxyRuntimeMode"> {
+export interface SettingsShape
+  extends Omit<Values, "mcpAdminSocket" | "haproxyRuntimeMode" | "haproxyHost" | "haproxyPort" | "haproxyRuntimeSocket">
+{
   readonly mcpAdminSocket: string
-  readonly haproxyRuntimeMode: "tcp4" | "unix"
+  /** Where the Runtime API is. */
+  readonly haproxyTransport: { readonly path: string } | { readonly host: string; readonly port: number }
   /** `wildcards.map` beside `haproxyMapFile`. */
   readonly wildcardsFile: string
   /** Variables that are set and have no effect, each with the reason: for one log line each. */
@@ -125,15 +128,18 @@ export const decodeSettings = Effect.fnUntraced(
     }
     const decoded = values as unknown as Values
     problems.push(...contradictions(decoded))
-    if (problems.length > 0 || decoded.haproxyRuntimeMode === "ssh") {
+    if (problems.length > 0) {
       return yield* new ConfigInvalid({
         message: `The settings are not valid:\n${problems.map((problem) => `  ${problem}`).join("\n")}`,
         hint: "`haproxy-mcp serve --help` describes every setting; so does docs/settings.md."
       })
     }
+    const { haproxyHost, haproxyPort, haproxyRuntimeMode, haproxyRuntimeSocket, ...rest } = decoded
     return {
-      ...decoded,
-      haproxyRuntimeMode: decoded.haproxyRuntimeMode,
+      ...rest,
+      haproxyTransport: haproxyRuntimeMode === "unix" && haproxyRuntimeSocket !== null
+        ? { path: haproxyRuntimeSocket }
+        : { host: haproxyHost, port: haproxyPort },
       mcpAdminSocket: decoded.mcpAdminSocket ?? adminSocketOf(decoded.haproxyDbFile),
       wildcardsFile: wildcardsOf(decoded.haproxyMapFile),
       notices: noticesOf(decoded, sources)

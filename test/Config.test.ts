@@ -5,9 +5,9 @@ import { readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import packageJson from "../package.json" with { type: "json" }
 import { settingsPage } from "../scripts/docs.ts"
-import { decodeSettings } from "../src/Config.ts"
+import { decodeSettings, type SettingsShape } from "../src/Config.ts"
 import { sortVariables } from "../src/config/Environment.ts"
-import { notUsedYet, rows, table } from "../src/config/Table.ts"
+import { notUsedYet, rows } from "../src/config/Table.ts"
 import { version } from "../src/Version.ts"
 
 type Env = Record<string, string | undefined>
@@ -32,10 +32,7 @@ describe("defaults", () => {
       mcpAllowedOrigins: [],
       mcpCallTimeout: 10_000,
       mcpAdminSocket: "/opt/haproxy/conf/haproxy_mcp.sock",
-      haproxyRuntimeMode: "tcp4",
-      haproxyHost: "localhost",
-      haproxyPort: 9999,
-      haproxyRuntimeSocket: null,
+      haproxyTransport: { host: "localhost", port: 9999 },
       haproxyMapFile: "/opt/haproxy/conf/domains.map",
       wildcardsFile: "/opt/haproxy/conf/wildcards.map",
       haproxyRuntimeMapFile: null,
@@ -65,7 +62,7 @@ describe("defaults", () => {
 })
 
 describe("values", () => {
-  const good: ReadonlyArray<readonly [name: string, text: string, field: keyof typeof table, value: unknown]> = [
+  const good: ReadonlyArray<readonly [name: string, text: string, field: keyof SettingsShape, value: unknown]> = [
     ["MCP_TRANSPORT", "STDIO", "mcpTransport", "stdio"],
     ["MCP_HOST", "0.0.0.0", "mcpHost", "0.0.0.0"],
     ["MCP_HOST", "::1", "mcpHost", "::1"],
@@ -78,8 +75,9 @@ describe("values", () => {
     ["MCP_ALLOWED_ORIGINS", "https://a.example.com:8443", "mcpAllowedOrigins", ["https://a.example.com:8443"]],
     ["MCP_CALL_TIMEOUT", "500ms", "mcpCallTimeout", 500],
     ["MCP_CALL_TIMEOUT", "45s", "mcpCallTimeout", 45_000],
-    ["HAPROXY_HOST", "haproxy.internal", "haproxyHost", "haproxy.internal"],
-    ["HAPROXY_HOST", "my_container", "haproxyHost", "my_container"],
+    ["HAPROXY_HOST", "Haproxy.internal", "haproxyTransport", { host: "haproxy.internal", port: 9999 }],
+    ["HAPROXY_HOST", "my_container", "haproxyTransport", { host: "my_container", port: 9999 }],
+    ["HAPROXY_PORT", "1", "haproxyTransport", { host: "localhost", port: 1 }],
     ["HAPROXY_MAP_FILE", "maps/domains.map", "haproxyMapFile", resolve("maps/domains.map")],
     ["HAPROXY_RUNTIME_MAP_FILE", "virt@domains", "haproxyRuntimeMapFile", "virt@domains"],
     ["HAPROXY_POOL_COUNT", "100000", "haproxyPoolCount", 100_000],
@@ -231,9 +229,9 @@ describe("variables of others", () => {
 
   it("a socket that has no effect is pointed out", () => {
     assert.include(decode({ HAPROXY_RUNTIME_SOCKET: "/run/h.sock" }).notices[0]!, "no effect")
-    assert.strictEqual(
-      decode({ HAPROXY_RUNTIME_SOCKET: "/run/h.sock", HAPROXY_RUNTIME_MODE: "unix" }).haproxyRuntimeSocket,
-      "/run/h.sock"
+    assert.deepStrictEqual(
+      decode({ HAPROXY_RUNTIME_SOCKET: "/run/h.sock", HAPROXY_RUNTIME_MODE: "unix" }).haproxyTransport,
+      { path: "/run/h.sock" }
     )
   })
 })

@@ -1,0 +1,55 @@
+/**
+ * What the programs must know of the settings: the shape of the pools, the public suffixes, and which addresses
+ * lead back to the control plane or to HAProxy's Runtime API (no server may be one of them).
+ *
+ * A Runtime API host that is a name is looked up in the background: the start never waits for a name server, and
+ * until the answer is there only its own text counts.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { lookup } from "node:dns/promises"
+import { isIP } from "node:net"
+import { networkInterfaces } from "node:os"
+import { Settings } from "./Config.ts"
+import type { Listener } from "./domain/Address.ts"
+import * as PublicSuffix from "./domain/PublicSuffix.ts"
+import { Limits } from "./program/Limits.ts"
+
+/** Addresses of this machine, without zones. */
+const addressesHere = (): ReadonlySet<string> =>
+  new Set(Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address.split("%")[0]!)))
+
+/** The listener of a host: one of this machine counts on all its addresses, for nobody knows how it is bound. */
+const listenerOf = (host: string, port: number, name: string, here: ReadonlySet<string>): Listener => {
+  const local = host === "localhost" || host.startsWith("127.") || host === "::1" || here.has(host)
+  return { ip: local ? "0.0.0.0" : host, port, name }
+}
+
+export const layer: Layer.Layer<Limits, never, Settings> = Layer.effect(
+  Limits,
+  Effect.gen(function*() {
+    const settings = yield* Settings
+    const here = addressesHere()
+    const listeners: Array<Listener> = [
+      listenerOf(settings.mcpHost ?? "0.0.0.0", settings.mcpPort, "this control plane's own port", here)
+    ]
+    if ("host" in settings.haproxyTransport) {
+      const { host, port } = settings.haproxyTransport
+      const name = "HAProxy's Runtime API"
+      listeners.push(listenerOf(host, port, name, here))
+      if (isIP(host) === 0 && host !== "localhost") {
+        yield* Effect.tryPromise(() => lookup(host, { all: true })).pipe(
+          Effect.map((found) => listeners.push(...found.map(({ address }) => listenerOf(address, port, name, here)))),
+          Effect.catch(() => Effect.logDebug(`The name ${host} has no address now`)),
+          Effect.forkScoped
+        )
+      }
+    }
+    return {
+      pools: { pools: settings.haproxyPoolCount, slots: settings.haproxyMaxSlots },
+      suffixes: PublicSuffix.make(settings.haproxyCustomTlds),
+      listeners,
+      localAddresses: here
+    }
+  })
+)

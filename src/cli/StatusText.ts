@@ -1,0 +1,67 @@
+/** The answer of haproxy_health as lines for people. Values of HAProxy are printed without control characters. */
+import type { ComponentStatus, HealthAnswer } from "../program/HealthShapes.ts"
+
+const colourOf: Readonly<Record<ComponentStatus, string>> = {
+  ok: "32",
+  degraded: "33",
+  error: "31",
+  unknown: "33",
+  not_configured: "2"
+}
+
+// oxlint-disable-next-line no-control-regex
+const clean = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "?")
+
+/** `93784` → `1 d 2 h`; the two largest units. */
+export const span = (seconds: number): string => {
+  const parts = ([["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]] as const).flatMap(([unit, size], index, all) => {
+    const above = index === 0 ? seconds : seconds % all[index - 1]![1]
+    const count = Math.floor(above / size)
+    return count > 0 ? [`${count} ${unit}`] : []
+  })
+  return parts.slice(0, 2).join(" ") || "0 s"
+}
+
+const ago = (iso: string | null, now: number): string =>
+  iso === null ? "never compared" : `compared ${span(Math.max(0, Math.floor((now - Date.parse(iso)) / 1000)))} ago`
+
+const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
+
+type Line = readonly [name: string, status: ComponentStatus, text: string]
+
+const linesOf = ({ components }: HealthAnswer, now: number): ReadonlyArray<Line> => {
+  const { config_files, desired_state: desired, haproxy, mcp, reconciler } = components
+  const because = (part: { readonly reason?: string }) => part.reason === undefined ? "" : `: ${part.reason}`
+  return [
+    [
+      "HAProxy",
+      haproxy.status,
+      haproxy.status === "ok"
+        ? `${haproxy.version ?? "?"}, up ${span(haproxy.uptime_sec ?? 0)}`
+        : `${haproxy.status}${because(haproxy)}`
+    ],
+    [
+      "In sync",
+      reconciler.status,
+      `${reconciler.in_sync ? "yes" : "no"}, ${ago(reconciler.last_run_at, now)}, `
+      + `${counted(reconciler.last_drift, "difference")} then, `
+      + `${counted(reconciler.foreign_entries, "foreign entry", "foreign entries")}${because(reconciler)}`
+    ],
+    ["Revision", desired.status, String(desired.revision)],
+    ["Domains", desired.status, `${desired.domains}, and ${counted(desired.wildcards, "wildcard")}`],
+    ["Pools", desired.status, `${desired.pools_used} of ${desired.pools_declared} used`],
+    ["Servers", desired.status, String(desired.servers)],
+    ...Object.values(config_files.files).map((file): Line => ["File", file.status, `${file.path}${because(file)}`]),
+    ["Process", mcp.status, `haproxy-mcp ${mcp.version}, up ${span(mcp.uptime_sec)}`]
+  ]
+}
+
+/** The whole table; `now` in milliseconds since 1970. */
+export const statusText = (health: HealthAnswer, now: number, colours: boolean): string => {
+  const paint = (status: ComponentStatus, text: string) =>
+    colours ? `\u001b[${colourOf[status]}m${text}\u001b[0m` : text
+  const lines = linesOf(health, now).map(([name, status, text]) =>
+    `${name.padEnd(10)}${paint(status, status.padEnd(16))}${clean(text)}`.trimEnd()
+  )
+  return `${clean(health.summary)}\n\n${lines.join("\n")}\n`
+}
