@@ -23,7 +23,7 @@ import {
 } from "./Setting.ts"
 
 const database = ["serve", "stdio", "status"] as const
-const haproxy = ["serve", "stdio", "config"] as const
+const haproxy = ["serve", "stdio", "config", "status"] as const
 const http = ["serve", "config"] as const
 
 /** Where the bearer token is looked for when MCP_TOKEN_FILE is not set; it need not be there. */
@@ -156,7 +156,7 @@ export const table = {
     description: "domains.map under the name that HAProxy knows, when the two differ (a container mount).",
     metavar: "NAME",
     example: "/usr/local/etc/haproxy/domains.map",
-    usedBy: haproxy
+    usedBy: ["serve", "stdio"]
   }),
   haproxyPoolsFile: optional("HAPROXY_POOLS_FILE", path, "not written", {
     group: "Files",
