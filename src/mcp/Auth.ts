@@ -1,0 +1,111 @@
+/**
+ * Bearer tokens: from a setting and from a file that is read again when it changes.
+ *
+ * Only hashes are kept and compared, each comparison in constant time and none left out, so that neither a token
+ * nor its nearness can be read from memory or time. A file that is removed or emptied revokes its tokens; one that
+ * cannot be read keeps the last ones. Nothing here can open the gate.
+ */
+import * as Redacted from "effect/Redacted"
+import { hash, timingSafeEqual } from "node:crypto"
+import { readFileSync, type Stats, statSync } from "node:fs"
+import { ConfigInvalid } from "../domain/Errors.ts"
+import type { Tokens } from "./Gate.ts"
+
+/** Where tokens come from. */
+export interface TokenOptions {
+  /** MCP_TOKEN. */
+  readonly token: Redacted.Redacted<string> | null
+  /** MCP_TOKEN_FILE. */
+  readonly file: string | null
+  /** The file need not be there (the default place). */
+  readonly fileOptional: boolean
+}
+
+/** Tokens with how many there are at start. */
+export interface TokenStore extends Tokens {
+  readonly count: () => number
+}
+
+/** How long a look at the file counts, in milliseconds: a new token is good, an old one bad, after this. */
+const lookEvery = 500
+/** Nobody needs more; a larger file is not a token file. */
+const largestFile = 64 * 1024
+
+const digest = (token: string): Buffer => hash("sha256", token, "buffer")
+
+/** The tokens of a file: `MCP_TOKEN=…` (dotenv-like, quotes and `export` allowed) or bare, one per line. */
+export const parseTokens = (text: string): ReadonlyArray<string> =>
+  text.replace(/^\ufeff/, "").split(/\r?\n/).flatMap((line) => {
+    const trimmed = line.trim()
+    if (trimmed === "" || trimmed.startsWith("#")) return []
+    const assigned = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/.exec(trimmed)
+    // Base64 ends in "=", too: that is a bare token.
+    const isSetting = assigned !== null && /^[A-Z_][A-Z0-9_]*$/.test(assigned[1]!) && !/^=*$/.test(assigned[2]!)
+    if (isSetting && !/^MCP_TOKEN(?:_\w+)?$/.test(assigned[1]!)) return []
+    const value = (isSetting ? assigned[2]! : trimmed).replace(/^(["'])(.*)\1$/, "$2")
+    return /^[\u0021-\u007e]+$/.test(value) ? [value] : []
+  })
+
+interface Loaded {
+  readonly stamp: string
+  readonly hashes: ReadonlyArray<Buffer>
+}
+
+const stampOf = (stats: Stats): string => `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeMs}:${stats.ctimeMs}`
+
+const errorCode = (error: unknown): string => String((error as NodeJS.ErrnoException).code ?? "UNKNOWN")
+
+const load = (file: string): Loaded => {
+  const stats = statSync(file)
+  if (stats.size > largestFile) throw Object.assign(new Error("too large"), { code: "EFBIG" })
+  return { stamp: stampOf(stats), hashes: parseTokens(readFileSync(file, "utf8")).map(digest) }
+}
+
+const nothing: Loaded = { stamp: "", hashes: [] }
+
+/** Reads the tokens, or says why a file that was named gives none. */
+export const makeTokens = (options: TokenOptions): TokenStore | ConfigInvalid => {
+  const { file } = options
+  const fixed = options.token === null ? [] : [digest(Redacted.value(options.token))]
+  const fileInvalid = (message: string) =>
+    new ConfigInvalid({
+      message: `MCP_TOKEN_FILE ${file} ${message}`,
+      field: "MCP_TOKEN_FILE",
+      hint: "Write the token into it, bare or as MCP_TOKEN=…, in visible ASCII characters."
+    })
+
+  let loaded = nothing
+  if (file !== null) {
+    try {
+      loaded = load(file)
+      if (loaded.hashes.length === 0) return fileInvalid("holds no token")
+    } catch (error) {
+      if (!options.fileOptional || errorCode(error) !== "ENOENT") {
+        return fileInvalid(`cannot be read (${errorCode(error)})`)
+      }
+    }
+  }
+  let lookedAt = performance.now()
+
+  const refresh = () => {
+    if (file === null || performance.now() - lookedAt < lookEvery) return
+    lookedAt = performance.now()
+    try {
+      if (stampOf(statSync(file)) !== loaded.stamp) loaded = load(file)
+    } catch (error) {
+      if (errorCode(error) === "ENOENT") loaded = nothing
+    }
+  }
+
+  return {
+    count: () => fixed.length + loaded.hashes.length,
+    find: (token) => {
+      refresh()
+      const given = digest(token)
+      let found = -1
+      const known = [...fixed, ...loaded.hashes]
+      for (let index = 0; index < known.length; index++) if (timingSafeEqual(known[index]!, given)) found = index
+      return found < 0 ? null : `token-${found + 1}`
+    }
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * One tool call, whatever the transport: decode, run the program, encode, map errors, count and log.
+ *
+ * Guarantees: it never fails; every end is a result or an interruption. A defect becomes INTERNAL with the request
+ * id, its cause goes to the log and no text of it to the client. Each call leaves one log line (tool, request id,
+ * code, milliseconds, the names of what it was about; never the arguments as a whole) and its numbers in /metrics.
+ * A call that outlives its deadline, although programs watch theirs, ends here.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { Cancelled, type ControlError, Internal, NotFound, OutcomeUnknown, TimedOut } from "../domain/Errors.ts"
+import { Caller, type CallerShape } from "../program/Caller.ts"
+import type { ProgramServices } from "../program/Services.ts"
+import { findTool, toolNames } from "./Catalogue.ts"
+import { countCall } from "./Metrics.ts"
+import { nearest } from "./Nearest.ts"
+import type { Tool } from "./Tool.ts"
+import { failure, success, type ToolResult } from "./ToolResult.ts"
+
+/** Programs answer by their own deadline; this much later a call is ended for them. */
+const grace = 2_000
+/** Tools that wait answer after 45 s at the latest. */
+const longest = 45_000
+/** Answers are made to stay under 28 KB; one of this size is a fault in a program. */
+const hugeAnswer = 60_000
+
+/** Arguments that say what a call was about and are no secret. */
+const subjects = ["domain", "slot", "backend", "server", "share_with", "operation_id"] as const
+
+const subjectOf = (args: unknown): Record<string, unknown> => {
+  const found: Record<string, unknown> = {}
+  if (typeof args !== "object" || args === null) return found
+  for (const name of subjects) {
+    const value = (args as Record<string, unknown>)[name]
+    if (typeof value === "string") found[name] = value.replace(/[^\u0020-\u007e]/g, "?").slice(0, 255)
+    else if (typeof value === "number") found[name] = value
+  }
+  return found
+}
+
+const cancelled = () =>
+  new Cancelled({ message: "The call was cancelled", hint: "Read the present state before you repeat it." })
+
+/** Which error an unexpected end is for the client; null when it was one of ours. */
+const errorOf = (cause: Cause.Cause<ControlError>, requestId: string): { error: ControlError; defect: boolean } => {
+  const failed = cause.reasons.find(Cause.isFailReason)
+  if (failed !== undefined) return { error: failed.error, defect: false }
+  if (Cause.hasInterruptsOnly(cause)) return { error: cancelled(), defect: false }
+  return {
+    error: new Internal({
+      message: `Something unexpected happened (request ${requestId})`,
+      hint: "The log of the control plane has the details under this request id."
+    }),
+    defect: true
+  }
+}
+
+const tooLate = (tool: Tool): ControlError =>
+  tool.annotations.readOnlyHint
+    ? new TimedOut({ message: "The call took too long", hint: "Repeat it; haproxy_health may say what is slow." })
+    : new OutcomeUnknown({
+      message: "The call took too long and its outcome is not known",
+      hint: "Read the present state, or repeat the call: writes name a desired state."
+    })
+
+const record = (tool: Tool, args: unknown, caller: CallerShape, began: number, result: ToolResult) => {
+  const ms = performance.now() - began
+  const line = {
+    tool: tool.name,
+    request_id: caller.actor.requestId,
+    via: caller.actor.via,
+    who: caller.actor.who,
+    code: result.code,
+    ms: Math.round(ms * 100) / 100,
+    ...subjectOf(args)
+  }
+  const log = Effect.logInfo("tool call", line)
+  const size = result.text.length
+  return Effect.andThen(
+    countCall(tool.name, result.code, ms / 1000),
+    size > hugeAnswer ? Effect.andThen(Effect.logWarning("huge answer", { ...line, size }), log) : log
+  )
+}
+
+const run = (tool: Tool, args: unknown, caller: CallerShape): Effect.Effect<ToolResult, never, ProgramServices> => {
+  const began = performance.now()
+  const deadline = (tool.long ? Math.max(longest, caller.timeout) : caller.timeout) + grace
+  return tool.run(args).pipe(
+    Effect.map(success),
+    Effect.timeoutOrElse({ duration: deadline, orElse: () => Effect.succeed(failure(tooLate(tool))) }),
+    Effect.catchCause((cause) => {
+      const { defect, error } = errorOf(cause, caller.actor.requestId)
+      const result = Effect.succeed(failure(error))
+      return defect ? Effect.andThen(Effect.logError("defect in a tool", cause), result) : result
+    }),
+    Effect.onExit((exit) =>
+      record(tool, args, caller, began, Exit.isSuccess(exit) ? exit.value : failure(cancelled()))
+    ),
+    Effect.provideService(Caller, caller),
+    Effect.annotateLogs("request_id", caller.actor.requestId)
+  )
+}
+
+/** The result for a name that is no tool. Transports with an error of their own for it use that one. */
+const noSuchTool = (name: string): ToolResult =>
+  failure(
+    new NotFound({
+      message: `There is no tool ${name.replace(/[^\u0020-\u007e]/g, "?").slice(0, 80)}`,
+      hint: "Use one of the valid values.",
+      validValues: nearest(name, toolNames, 5)
+    })
+  )
+
+/** Calls a tool by its name. */
+export const callTool = (
+  name: string,
+  args: unknown,
+  caller: Omit<CallerShape, "tool">
+): Effect.Effect<ToolResult, never, ProgramServices> =>
+  Effect.suspend(() => {
+    const tool = findTool(name)
+    return tool === undefined ? Effect.succeed(noSuchTool(name)) : run(tool, args, { ...caller, tool: name })
+  })

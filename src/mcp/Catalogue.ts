@@ -1,0 +1,52 @@
+/** Every tool, in the order in which clients list them. The one list: transports, admin socket and documentation. */
+import type { Tool } from "./Tool.ts"
+import { addDomainTool, cleanupWildcardsTool, listDomainsTool, removeDomainTool } from "./tools/domains.ts"
+import { domainHealthTool, healthTool } from "./tools/health.ts"
+import { operationTool } from "./tools/operations.ts"
+import {
+  addServersTool,
+  addServerTool,
+  listServersTool,
+  removeServerTool,
+  setDomainStateTool,
+  setServerStateTool,
+  setServerWeightTool,
+  waitDrainTool
+} from "./tools/servers.ts"
+
+/** See the module's head. */
+export const allTools: ReadonlyArray<Tool> = [
+  listDomainsTool,
+  addDomainTool,
+  removeDomainTool,
+  cleanupWildcardsTool,
+  listServersTool,
+  addServerTool,
+  addServersTool,
+  removeServerTool,
+  setServerStateTool,
+  setServerWeightTool,
+  setDomainStateTool,
+  waitDrainTool,
+  healthTool,
+  domainHealthTool,
+  operationTool
+]
+
+const byName: ReadonlyMap<string, Tool> = new Map(allTools.map((tool) => [tool.name, tool]))
+
+/** The tool of a name. */
+export const findTool = (name: string): Tool | undefined => byName.get(name)
+
+/** Names of all tools. */
+export const toolNames: ReadonlyArray<string> = [...byName.keys()]
+
+/** What `tools/list` answers (MCP 2025-06-18 and later: title and outputSchema). */
+export const catalogue = allTools.map(({ annotations, description, inputSchema, name, outputSchema, title }) => ({
+  name,
+  title,
+  description,
+  inputSchema,
+  outputSchema,
+  annotations: { title, ...annotations }
+}))

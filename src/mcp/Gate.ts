@@ -1,0 +1,227 @@
+/**
+ * The gate in front of every route but the two probes: who may call, decided from headers and sockets alone.
+ *
+ * Default deny. A request passes when nothing about it is ambiguous (a header twice), its Host is ours (a rebound
+ * DNS name is not), its Origin, if a browser sent one, is listed, and its caller is known: by a bearer token, or by
+ * an address in the trusted networks. An empty list allows nobody. What it does not do: rights per tool; whoever is
+ * in may call every tool.
+ */
+import * as IpNetwork from "effect/net/IpNetwork"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+
+/**
+ * Who needs no token. `closed`: nobody. `local`: callers of this machine, because no authentication is set up and
+ * the listener is bound to loopback or a unix socket; not what a proxy forwards. `off`: everybody who can connect,
+ * because the operator said so (MCP_AUTH=off), which is accepted on such listeners only.
+ */
+export type Openness = "closed" | "local" | "off"
+
+/** The tokens that are good now. */
+export interface Tokens {
+  /** A name for logs when the token is one of them, else null. Takes the same time whatever the token. */
+  readonly find: (token: string) => string | null
+}
+
+/** What the gate is told once. */
+export interface GateOptions {
+  readonly open: Openness
+  readonly tokens: Tokens
+  /** Networks (`100.64.0.0/10`) whose TCP peers need no token. */
+  readonly trustedCidrs: ReadonlyArray<string>
+  /** Networks of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: ReadonlyArray<string>
+  /** Host headers beside localhost and our own address, with a port or without. */
+  readonly allowedHosts: ReadonlyArray<string>
+  /** Origins such as `https://console.example.com`. */
+  readonly allowedOrigins: ReadonlyArray<string>
+}
+
+/** What the gate is told of a request. */
+export interface RequestFacts {
+  /** Name and value in turn, as they came (node's `rawHeaders`): duplicates are seen here only. */
+  readonly rawHeaders: ReadonlyArray<string>
+  readonly method: string
+  /** The TCP peer's address; null on a unix socket. */
+  readonly peer: string | null
+  /** The address that the peer connected to; null on a unix socket. */
+  readonly local: string | null
+}
+
+/** Why a request is refused: for metrics and the log, never for the caller. */
+export type Refusal = "duplicate_header" | "host" | "origin" | "no_token" | "wrong_token"
+
+/** The gate's word. `preflight`: a browser's CORS question from a listed origin; it gets headers and nothing else. */
+export type Decision =
+  | { readonly _tag: "allowed"; readonly who: string; readonly origin: string | null }
+  | { readonly _tag: "preflight"; readonly origin: string }
+  | { readonly _tag: "refused"; readonly status: 400 | 401 | 403; readonly reason: Refusal }
+
+/** Headers by which proxies tell whom they forward for. One of them makes the TCP peer's address worthless. */
+const forwarding = new Set([
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+  "x-forwarded-port",
+  "x-forwarded-server",
+  "x-real-ip",
+  "x-client-ip",
+  "x-cluster-client-ip",
+  "x-original-forwarded-for",
+  "true-client-ip",
+  "cf-connecting-ip",
+  "fastly-client-ip",
+  "via"
+])
+
+/** Headers that decide who passes: two of one kind would let two readers disagree. */
+const single = new Set(["host", "authorization", "origin"])
+
+interface Headers {
+  host: string | null
+  authorization: string | null
+  origin: string | null
+  forwardedFor: string | null
+  forwarded: boolean
+  preflight: boolean
+  duplicate: boolean
+}
+
+const readHeaders = (raw: ReadonlyArray<string>): Headers => {
+  const headers: Headers = {
+    host: null,
+    authorization: null,
+    origin: null,
+    forwardedFor: null,
+    forwarded: false,
+    preflight: false,
+    duplicate: false
+  }
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index]!.toLowerCase()
+    const value = raw[index + 1]!
+    if (single.has(name)) {
+      const key = name as "host" | "authorization" | "origin"
+      if (headers[key] !== null) headers.duplicate = true
+      headers[key] = value
+    } else if (forwarding.has(name)) {
+      headers.forwarded = true
+      if (name === "x-forwarded-for") {
+        headers.forwardedFor = headers.forwardedFor === null ? value : `${headers.forwardedFor},${value}`
+      }
+    } else if (name === "access-control-request-method") headers.preflight = true
+  }
+  return headers
+}
+
+/** An address in its own family: IPv4 that came mapped into IPv6 is IPv4. Null when it is none. */
+export const parseAddress = (text: string): NetAddress.IpAddress | null => {
+  const zone = text.indexOf("%")
+  const parsed = NetAddress.ipFromString(zone < 0 ? text : text.slice(0, zone))
+  if (Result.isFailure(parsed)) return null
+  const address = parsed.success
+  return NetAddress.isIpv6Address(address) ? Option.getOrElse(NetAddress.fromIpv4Mapped(address), () => address) : address
+}
+
+/** Networks of settings; a single address is a network of one. Throws on text that is neither. */
+export const parseNetworks = (texts: ReadonlyArray<string>): ReadonlyArray<IpNetwork.IpNetwork> =>
+  texts.map((text) =>
+    text.includes("/") ? IpNetwork.fromStringUnsafe(text) : IpNetwork.fromAddressUnsafe(
+      NetAddress.ipFromStringUnsafe(text),
+      NetAddress.width(NetAddress.ipFromStringUnsafe(text))
+    )
+  )
+
+const within = (networks: ReadonlyArray<IpNetwork.IpNetwork>, address: NetAddress.IpAddress): boolean =>
+  networks.some((network) => NetAddress.familyOf(network.address) === NetAddress.familyOf(address)
+    && IpNetwork.contains(network as IpNetwork.IpNetwork<never>, address as never))
+
+/** A hop of X-Forwarded-For, which some proxies write with a port. */
+const parseHop = (text: string): NetAddress.IpAddress | null => {
+  const bracketed = /^\[([0-9a-f:.]+)\](?::\d{1,5})?$/i.exec(text)
+  const withPort = /^(\d+\.\d+\.\d+\.\d+):\d{1,5}$/.exec(text)
+  return parseAddress(bracketed?.[1] ?? withPort?.[1] ?? text)
+}
+
+/** Host name and port of a Host header; null when it is not one. IPv6 loses its brackets. */
+const parseHost = (text: string): { readonly name: string; readonly port: string | null; readonly literal: boolean } | null => {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::(\d{1,5}))?$/i.exec(text)
+  if (match === null) return null
+  const name = (match[1] ?? match[2]!).toLowerCase()
+  return { name, port: match[3] ?? null, literal: match[1] !== undefined || /^[\d.]+$/.test(name) }
+}
+
+/** `Bearer TOKEN`; null when it is something else. RFC 6750: the scheme's case does not matter. */
+const bearer = (authorization: string): string | null => /^bearer +([\u0021-\u007e]+) *$/i.exec(authorization)?.[1] ?? null
+
+const refuse = (status: 400 | 401 | 403, reason: Refusal): Decision => ({ _tag: "refused", status, reason })
+
+/** Compiles the options into the decision. */
+export const makeGate = (options: GateOptions): (facts: RequestFacts) => Decision => {
+  const cidrs = parseNetworks(options.trustedCidrs)
+  const proxies = parseNetworks(options.trustedProxies)
+  const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()))
+  const hosts = options.allowedHosts.map(parseHost).filter((host) => host !== null)
+
+  const ownHost = (text: string | null, local: string | null): boolean => {
+    const host = text === null ? null : parseHost(text)
+    if (host === null) return false
+    if (host.name === "localhost") return true
+    if (hosts.some((listed) => listed.name === host.name && (listed.port === null || listed.port === host.port))) {
+      return true
+    }
+    if (!host.literal || local === null) return false
+    const asked = parseAddress(host.name)
+    const own = parseAddress(local)
+    return asked !== null && own !== null && NetAddress.formatIp(asked) === NetAddress.formatIp(own)
+  }
+
+  /** The address to trust or not: the peer's, or what a trusted proxy says; null when nobody's word counts. */
+  const clientOf = (headers: Headers, peer: NetAddress.IpAddress): NetAddress.IpAddress | null => {
+    if (!within(proxies, peer)) return headers.forwarded ? null : peer
+    // A proxy never calls for itself: without a chain it is not known for whom.
+    if (headers.forwardedFor === null) return null
+    const hops = headers.forwardedFor.split(",")
+    for (let index = hops.length - 1; index >= 0; index--) {
+      const hop = parseHop(hops[index]!.trim())
+      if (hop === null) return null
+      if (!within(proxies, hop)) return hop
+    }
+    return null
+  }
+
+  /** Who calls, or why nobody is let in. */
+  const identify = (facts: RequestFacts, headers: Headers): string | { readonly reason: Refusal } => {
+    if (headers.authorization !== null) {
+      const token = bearer(headers.authorization)
+      const name = token === null ? null : options.tokens.find(token)
+      // A wrong token is an answer in itself; it may not pass as if there were none.
+      if (name !== null) return name
+      if (options.open === "closed") return { reason: "wrong_token" }
+    }
+    const peer = facts.peer === null ? null : parseAddress(facts.peer)
+    if (options.open === "off") return peer === null ? "unix" : NetAddress.formatIp(peer)
+    if (options.open === "local" && !headers.forwarded) {
+      if (facts.peer === null) return "unix"
+      if (peer !== null && NetAddress.isLoopback(peer)) return NetAddress.formatIp(peer)
+    }
+    if (headers.authorization === null && peer !== null && cidrs.length > 0) {
+      const client = clientOf(headers, peer)
+      if (client !== null && within(cidrs, client)) return NetAddress.formatIp(client)
+    }
+    return { reason: headers.authorization === null ? "no_token" : "wrong_token" }
+  }
+
+  return (facts) => {
+    const headers = readHeaders(facts.rawHeaders)
+    if (headers.duplicate) return refuse(400, "duplicate_header")
+    if (!ownHost(headers.host, facts.local)) return refuse(403, "host")
+    const origin = headers.origin
+    if (origin !== null && !origins.has(origin.toLowerCase())) return refuse(403, "origin")
+    if (origin !== null && facts.method === "OPTIONS" && headers.preflight) return { _tag: "preflight", origin }
+    const who = identify(facts, headers)
+    return typeof who === "string" ? { _tag: "allowed", who, origin } : refuse(401, who.reason)
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * The HTTP listener as a scoped layer: `/mcp`, `/metrics`, `/healthz`, `/readyz`.
+ *
+ * Guarantees: every route but the two probes is behind the gate, unknown ones too, so that nothing tells a stranger
+ * what exists; no body beyond {@link largestBody} is read; slow senders are cut. At the end of its scope it stops
+ * accepting, lets running calls finish for {@link stopWithin}, then closes what is left.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import type * as Scope from "effect/Scope"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { ConfigInvalid } from "../domain/Errors.ts"
+import { type Exchanges, makeExchanges, writeJson } from "./Exchange.ts"
+import { type Decision, type GateOptions, makeGate, type Refusal } from "./Gate.ts"
+import { countRefusal } from "./Metrics.ts"
+import { makeServerFactory } from "./Server.ts"
+import { ToolRunner } from "./ToolRunner.ts"
+import { listenUnix } from "./UnixListener.ts"
+
+/** The largest request body in bytes. The largest sensible call has 10 KB. */
+export const largestBody = 1024 * 1024
+/** How long running calls may finish when the listener stops, in milliseconds. */
+export const stopWithin = 8_000
+/** Connections at one time; more are refused by the kernel's queue rather than by memory. */
+const maxConnections = 2_048
+/** Milliseconds for the headers, and for the whole request. */
+const headersWithin = 10_000
+const requestWithin = 30_000
+/** Longer than the keep-alive of common proxies (60 s), so that they close first. */
+const keepAlive = 65_000
+
+/** How to listen. */
+export interface HttpOptions {
+  /** A TCP address, or the path of a unix socket (mode 0660). */
+  readonly listen: { readonly host: string; readonly port: number } | { readonly path: string }
+  readonly gate: GateOptions
+  /** Milliseconds that a call may take (MCP_CALL_TIMEOUT). */
+  readonly timeout: number
+}
+
+type Route = "mcp" | "metrics" | "healthz" | "readyz" | "unknown"
+
+const routes: Readonly<Record<string, Route>> = {
+  "/mcp": "mcp",
+  "/mcp/": "mcp",
+  "/metrics": "metrics",
+  "/healthz": "healthz",
+  "/readyz": "readyz"
+}
+
+const routeOf = (url: string): Route => {
+  const query = url.indexOf("?")
+  const path = query < 0 ? url : url.slice(0, query)
+  return Object.hasOwn(routes, path) ? routes[path]! : "unknown"
+}
+
+/** JSON-RPC's form of an HTTP-level error, which MCP clients show; codes as the SDK uses them. */
+const errorJson = (message: string, code = -32_000): string =>
+  JSON.stringify({ jsonrpc: "2.0", error: { code, message }, id: null })
+
+const refusalTexts = { 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden" } as const
+
+const allow = (response: ServerResponse, methods: string) => {
+  response.setHeader("allow", methods)
+  writeJson(response, 405, errorJson("Method not allowed."))
+}
+
+/** Answers without waiting for the rest of a body that nobody wants. */
+const refuseBody = (response: ServerResponse, status: number, message: string, code?: number) => {
+  response.setHeader("connection", "close")
+  writeJson(response, status, errorJson(message, code))
+}
+
+/** The body as text, or the status to refuse it with. */
+const readBody = (request: IncomingMessage): Promise<string | 400 | 413> => {
+  const { promise, resolve } = Promise.withResolvers<string | 400 | 413>()
+  if (Number(request.headers["content-length"] ?? 0) > largestBody) return Promise.resolve(413)
+  const chunks: Array<Buffer> = []
+  let size = 0
+  request.on("data", (chunk: Buffer) => {
+    size += chunk.length
+    if (size > largestBody) {
+      request.removeAllListeners("data").pause()
+      resolve(413)
+    } else chunks.push(chunk)
+  })
+  request.once("end", () => resolve(chunks.length === 1 ? chunks[0]!.toString("utf8") : Buffer.concat(chunks).toString("utf8")))
+  request.once("error", () => resolve(400))
+  request.once("close", () => resolve(400))
+  return promise
+}
+
+const cors = (response: ServerResponse, origin: string) => {
+  response.setHeader("access-control-allow-origin", origin)
+  response.setHeader("vary", "Origin")
+}
+
+const preflight = (response: ServerResponse, origin: string) => {
+  cors(response, origin)
+  response.writeHead(204, {
+    "access-control-allow-methods": "POST",
+    "access-control-allow-headers":
+      "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name",
+    "access-control-max-age": "600"
+  }).end()
+}
+
+/** Says at most once in ten seconds per reason why the gate refuses: the operator's hint, not the caller's. */
+const makeRefusalLog = () => {
+  const last = new Map<Refusal, number>()
+  return (reason: Refusal, peer: string | undefined): Effect.Effect<void> => {
+    const now = performance.now()
+    const counted = countRefusal(reason)
+    if (now - (last.get(reason) ?? -Infinity) < 10_000) return counted
+    last.set(reason, now)
+    return Effect.andThen(Effect.logWarning("request refused", { reason, peer: peer ?? "unix" }), counted)
+  }
+}
+
+/** What a request handler needs. */
+interface Parts {
+  readonly decide: ReturnType<typeof makeGate>
+  readonly exchanges: Exchanges
+  readonly metrics: () => Promise<string>
+  readonly ready: () => Promise<boolean>
+  readonly refused: (reason: Refusal, peer: string | undefined) => void
+}
+
+const probe = async (parts: Parts, route: Route, request: IncomingMessage, response: ServerResponse) => {
+  if (request.method !== "GET" && request.method !== "HEAD") return allow(response, "GET, HEAD")
+  const good = route === "healthz" || await parts.ready()
+  response.setHeader("cache-control", "no-store")
+  writeJson(response, good ? 200 : 503, JSON.stringify({ status: good ? "ok" : "unavailable" }))
+}
+
+const mcp = async (parts: Parts, request: IncomingMessage, response: ServerResponse, who: string) => {
+  if (request.method !== "POST") return allow(response, "POST")
+  if (request.headers["content-encoding"] !== undefined) {
+    return refuseBody(response, 415, "Unsupported Media Type: Content-Encoding")
+  }
+  const text = await readBody(request)
+  if (text === 413) return refuseBody(response, 413, `Payload Too Large: at most ${largestBody} bytes`)
+  if (text === 400) return
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch {
+    return refuseBody(response, 400, "Parse error: Invalid JSON", -32_700)
+  }
+  await parts.exchanges.serve(body, request, response, { via: "mcp", who })
+}
+
+const guarded = async (parts: Parts, route: Route, request: IncomingMessage, response: ServerResponse) => {
+  const { localAddress, remoteAddress } = request.socket
+  const decision: Decision = parts.decide({
+    rawHeaders: request.rawHeaders,
+    method: request.method ?? "",
+    peer: remoteAddress ?? null,
+    local: localAddress ?? null
+  })
+  switch (decision._tag) {
+    case "refused": {
+      parts.refused(decision.reason, remoteAddress)
+      if (decision.status === 401) {
+        const error = decision.reason === "wrong_token" ? ", error=\"invalid_token\"" : ""
+        response.setHeader("www-authenticate", `Bearer realm="haproxy-mcp"${error}`)
+      }
+      return refuseBody(response, decision.status, refusalTexts[decision.status])
+    }
+    case "preflight":
+      return preflight(response, decision.origin)
+    case "allowed": {
+      if (decision.origin !== null) cors(response, decision.origin)
+      if (route === "mcp") return mcp(parts, request, response, decision.who)
+      if (route === "unknown") return refuseBody(response, 404, "Not Found")
+      if (request.method !== "GET" && request.method !== "HEAD") return allow(response, "GET, HEAD")
+      response.setHeader("content-type", "text/plain; version=0.0.4; charset=utf-8")
+      response.end(await parts.metrics())
+    }
+  }
+}
+
+const handle = async (parts: Parts, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const route = routeOf(request.url ?? "")
+  return route === "healthz" || route === "readyz"
+    ? probe(parts, route, request, response)
+    : guarded(parts, route, request, response)
+}
+
+const listenTcp = (server: Server, host: string, port: number): Effect.Effect<void, ConfigInvalid> =>
+  Effect.callback((resume) => {
+    const failed = (error: NodeJS.ErrnoException) =>
+      resume(Effect.fail(
+        new ConfigInvalid({
+          message: `Cannot listen on ${host} port ${port} (${error.code ?? "unknown"})`,
+          field: error.code === "EADDRINUSE" || error.code === "EACCES" ? "MCP_PORT" : "MCP_HOST",
+          hint: error.code === "EADDRINUSE" ? "Another process has that port." : "Use an address and port of this machine."
+        })
+      ))
+    server.once("error", failed)
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off("error", failed)
+      resume(Effect.void)
+    })
+  })
+
+/** Stops accepting, waits for running exchanges, then cuts the rest. */
+const stop = Effect.fnUntraced(function*(server: Server, exchanges: Exchanges, running: Set<ServerResponse>) {
+  const closed = Deferred.makeUnsafe<void>()
+  server.close(() => Deferred.doneUnsafe(closed, Effect.void))
+  for (const response of running) if (!response.headersSent) response.setHeader("connection", "close")
+  server.closeIdleConnections()
+  exchanges.closeSubscriptions()
+  yield* Deferred.await(closed).pipe(Effect.timeoutOption(stopWithin))
+  yield* Effect.promise(() => exchanges.close())
+  server.closeAllConnections()
+})
+
+/** The running listener. */
+export class HttpListener extends Context.Service<HttpListener, {
+  /** Where it listens: a port that was 0 is known here. Null host and port on a unix socket. */
+  readonly address: { readonly host: string | null; readonly port: number | null; readonly path: string | null }
+}>()("haproxy-mcp/mcp/HttpListener") {
+  static readonly layer = (options: HttpOptions): Layer.Layer<HttpListener, ConfigInvalid, ToolRunner> =>
+    Layer.effect(HttpListener, listen(options))
+}
+
+const listen = Effect.fnUntraced(
+  function*(options: HttpOptions): Effect.fn.Return<HttpListener["Service"], ConfigInvalid, ToolRunner | Scope.Scope> {
+    const runner = yield* ToolRunner
+    const context = yield* Effect.context<never>()
+    const runPromise = Effect.runPromiseWith(context)
+    const runFork = Effect.runForkWith(context)
+    const refusalLog = makeRefusalLog()
+    const exchanges = makeExchanges(
+      yield* makeServerFactory(options.timeout),
+      (error) => runFork(Effect.logDebug("mcp", { error: error.message }))
+    )
+    const parts: Parts = {
+      decide: makeGate(options.gate),
+      exchanges,
+      metrics: () => runPromise(PrometheusMetrics.format()),
+      ready: () => runPromise(Effect.map(runner.notReady, (reason) => reason === null)),
+      refused: (reason, peer) => runFork(refusalLog(reason, peer))
+    }
+    const running = new Set<ServerResponse>()
+    let stopping = false
+    const server = createServer({
+      headersTimeout: headersWithin,
+      requestTimeout: requestWithin,
+      keepAliveTimeout: keepAlive,
+      connectionsCheckingInterval: 2_000,
+      maxHeaderSize: 16 * 1024,
+      noDelay: true
+    }, (request, response) => {
+      running.add(response)
+      response.once("close", () => {
+        running.delete(response)
+        // A kept connection whose last response began before the stop would be waited for in vain.
+        if (stopping) setImmediate(() => server.closeIdleConnections())
+      })
+      if (stopping) response.setHeader("connection", "close")
+      handle(parts, request, response).catch((defect: unknown) => {
+        runFork(Effect.logError("defect in the HTTP listener", Cause.die(defect)))
+        if (!response.headersSent) refuseBody(response, 500, "Internal error", -32_603)
+        else response.destroy()
+      })
+    })
+    server.maxConnections = maxConnections
+    const end = Effect.suspend(() => {
+      stopping = true
+      return stop(server, exchanges, running)
+    })
+    if ("path" in options.listen) {
+      const { path } = options.listen
+      yield* Effect.acquireRelease(listenUnix(server, path, 0o660), () => end)
+      return HttpListener.of({ address: { host: null, port: null, path } })
+    }
+    const { host, port } = options.listen
+    yield* Effect.acquireRelease(listenTcp(server, host, port), () => end)
+    const address = server.address()
+    const bound = typeof address === "object" && address !== null ? address.port : port
+    return HttpListener.of({ address: { host, port: bound, path: null } })
+  }
+)

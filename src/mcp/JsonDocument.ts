@@ -1,0 +1,56 @@
+/**
+ * JSON Schema documents as MCP clients and model providers accept them: the root is a plain closed object, no type
+ * is an array, and nothing is referenced. Computed once per tool, from the schema that decodes.
+ */
+import * as Schema from "effect/Schema"
+import { ErrorDocument } from "./ErrorDocument.ts"
+
+/** A JSON Schema, as JSON. */
+export type JsonDocument = {
+  readonly type: "object"
+  readonly properties: { readonly [name: string]: JsonNode }
+  readonly required?: ReadonlyArray<string>
+  readonly additionalProperties: false
+}
+
+/** A part of a JSON Schema. */
+export type JsonNode = { readonly [key: string]: unknown }
+
+/** Bounds that only say "a safe integer": noise for a model. */
+const withoutSafeBounds = (node: unknown): unknown => {
+  if (Array.isArray(node)) return node.map(withoutSafeBounds)
+  if (typeof node !== "object" || node === null) return node
+  const kept: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(node)) {
+    if (key === "minimum" && value === Number.MIN_SAFE_INTEGER) continue
+    if (key === "maximum" && value === Number.MAX_SAFE_INTEGER) continue
+    kept[key] = withoutSafeBounds(value)
+  }
+  return kept
+}
+
+const document = (schema: Schema.Constraint): JsonDocument => {
+  const made = Schema.toJsonSchemaDocument(schema, { onExcessProperty: "error" })
+  if (Object.keys(made.definitions).length > 0) throw new Error("a tool's schema may not use identifiers")
+  return withoutSafeBounds(made.schema) as JsonDocument
+}
+
+/** The document of a tool's arguments. */
+export const inputDocument = (schema: Schema.Constraint): JsonDocument => {
+  const { additionalProperties, properties, required, type } = document(schema)
+  return {
+    type,
+    properties: properties ?? {},
+    ...(required === undefined || required.length === 0 ? {} : { required }),
+    additionalProperties
+  }
+}
+
+/**
+ * The document of a tool's answer. The 1.x client of the official SDK validates error results against it too, so
+ * nothing is required at the root and `error` stands beside the data. `summary` comes first.
+ */
+export const outputDocument = (schema: Schema.Constraint): JsonDocument => {
+  const { additionalProperties, properties, type } = document(schema)
+  return { type, properties: { ...properties, error: ErrorDocument }, additionalProperties }
+}

@@ -1,0 +1,101 @@
+/**
+ * What a tool is: a name, words for a model, annotations, two schemas and the one program that it calls.
+ *
+ * Guarantees: input is decoded strictly before the program runs, output is encoded by its schema after it, and the
+ * published documents are computed once. A tool holds no logic of its own; errors, metrics and logs are CallTool's.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { ControlError } from "../domain/Errors.ts"
+import type { ProgramServices } from "../program/Services.ts"
+import { decodeArguments } from "./Arguments.ts"
+import { inputDocument, type JsonDocument, outputDocument } from "./JsonDocument.ts"
+
+/** The four hints of MCP's ToolAnnotations (2025-03-26 and later). All are always given. */
+export interface ToolAnnotations {
+  readonly readOnlyHint: boolean
+  readonly destructiveHint: boolean
+  readonly idempotentHint: boolean
+  readonly openWorldHint: boolean
+}
+
+/** Reads; changes nothing. */
+export const reads: ToolAnnotations = {
+  readOnlyHint: true,
+  destructiveHint: false,
+  idempotentHint: true,
+  openWorldHint: false
+}
+
+/** Adds or sets a desired state; a repetition changes nothing more. */
+export const sets: ToolAnnotations = {
+  readOnlyHint: false,
+  destructiveHint: false,
+  idempotentHint: true,
+  openWorldHint: false
+}
+
+/** Takes something away or out of traffic; a repetition changes nothing more. */
+export const removes: ToolAnnotations = {
+  readOnlyHint: false,
+  destructiveHint: true,
+  idempotentHint: true,
+  openWorldHint: false
+}
+
+/** Fields of an object schema without services and without transformations that fail at run time. */
+export type Fields = { readonly [name: string]: Schema.Codec<unknown, unknown> }
+
+/** The answer of a tool as JSON, before it is made safe for the wire. */
+export type Encoded = { readonly [name: string]: unknown }
+
+/** A tool as the transports, the admin socket and the documentation see it. */
+export interface Tool {
+  readonly name: string
+  readonly title: string
+  /** At most 400 characters: what, when, what comes back, which tool next. */
+  readonly description: string
+  readonly annotations: ToolAnnotations
+  /** JSON Schema of the arguments: a plain object, `additionalProperties: false`. */
+  readonly inputSchema: JsonDocument
+  /** JSON Schema of `structuredContent`, valid for answers and for `{error}` alike. */
+  readonly outputSchema: JsonDocument
+  /** It may wait longer than a normal call, up to 45 s, and reports progress when asked. */
+  readonly long: boolean
+  /** Decodes, calls the program, encodes. */
+  readonly run: (args: unknown) => Effect.Effect<Encoded, ControlError, ProgramServices>
+}
+
+/** Defines a tool. */
+export const tool = <const I extends Fields, const O extends Fields>(definition: {
+  readonly name: string
+  readonly title: string
+  readonly description: string
+  readonly annotations: ToolAnnotations
+  readonly input: I
+  /** Parameters that may also come as JSON text, as older clients send lists. */
+  readonly jsonText?: ReadonlyArray<keyof I & string>
+  readonly output: O
+  readonly long?: boolean
+  readonly program: (
+    input: Schema.Struct.Type<I>
+  ) => Effect.Effect<Schema.Struct.Type<O>, ControlError, ProgramServices>
+}): Tool => {
+  const output = Schema.Struct(definition.output)
+  const decode = decodeArguments(definition.input, definition.jsonText ?? [])
+  const encode = Schema.encodeUnknownEffect(output) as (answer: unknown) => Effect.Effect<Encoded, Schema.SchemaError>
+  return {
+    name: definition.name,
+    title: definition.title,
+    description: definition.description,
+    annotations: definition.annotations,
+    inputSchema: inputDocument(Schema.Struct(definition.input)),
+    outputSchema: outputDocument(output),
+    long: definition.long ?? false,
+    run: (args) =>
+      Effect.flatMap(
+        decode(args),
+        (input) => Effect.flatMap(definition.program(input), (answer) => Effect.orDie(encode(answer)))
+      )
+  }
+}

@@ -1,0 +1,28 @@
+/** Who runs the tools: this process (the programs) or the `serve` process behind its admin socket (RemoteTools.ts). */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { CallerShape } from "../program/Caller.ts"
+import { notReadyReason } from "../program/Health.ts"
+import type { ProgramServices } from "../program/Services.ts"
+import { callTool } from "./CallTool.ts"
+import type { ToolResult } from "./ToolResult.ts"
+
+export class ToolRunner extends Context.Service<ToolRunner, {
+  /** Calls a tool. Never fails: every end is a result or an interruption. */
+  readonly call: (name: string, args: unknown, caller: Omit<CallerShape, "tool">) => Effect.Effect<ToolResult>
+  /** Null when writes would be taken now, else why not, in one sentence. */
+  readonly notReady: Effect.Effect<string | null>
+}>()("haproxy-mcp/mcp/ToolRunner") {
+  /** Runs the programs here. */
+  static readonly local: Layer.Layer<ToolRunner, never, ProgramServices> = Layer.effect(
+    ToolRunner,
+    Effect.gen(function*() {
+      const services = yield* Effect.context<ProgramServices>()
+      return ToolRunner.of({
+        call: (name, args, caller) => Effect.provideContext(callTool(name, args, caller), services),
+        notReady: Effect.provideContext(notReadyReason, services)
+      })
+    })
+  )
+}

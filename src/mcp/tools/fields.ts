@@ -1,0 +1,96 @@
+/** Parameters and answer fields that several tools share, each described once. */
+import * as Schema from "effect/Schema"
+
+/** A described text. */
+export const text = (description: string) => Schema.String.annotate({ description })
+/** A described text or null. */
+export const textOrNull = (description: string) => Schema.NullOr(Schema.String).annotate({ description })
+/** A described yes or no. */
+export const flag = (description: string) => Schema.Boolean.annotate({ description })
+/** A described whole number that is not negative. */
+export const count = (description: string) =>
+  Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({ description })
+/** A described whole number or null. */
+export const countOrNull = (description: string) =>
+  Schema.NullOr(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))).annotate({ description })
+/** A described list of texts. */
+export const texts = (description: string) => Schema.Array(Schema.String).annotate({ description })
+
+/** A whole number within bounds, as a parameter. */
+export const whole = (minimum: number, maximum: number, description: string, initial?: number) =>
+  Schema.Int.annotate({ description, ...(initial === undefined ? {} : { default: initial }) }).check(
+    Schema.isBetween({ minimum, maximum }, { description, ...(initial === undefined ? {} : { default: initial }) })
+  )
+
+/** A yes-or-no parameter that is false unless said otherwise. */
+export const offUnlessSaid = (description: string) =>
+  Schema.optionalKey(Schema.Boolean.annotate({ description, default: false }))
+
+/** A host name or wildcard as a parameter. The programs know its rules. */
+export const domain = text("Exact host name such as shop.example.com, or a wildcard such as *.example.com.")
+
+/** A server's address as a parameter. */
+export const ip = text("IPv4 or IPv6 address of the server, no name and no port. Example: 10.0.0.5")
+
+/** A server's port as a parameter. */
+export const httpPort = Schema.optionalKey(whole(1, 65_535, "TCP port of the server.", 80))
+
+/** The most slots that a pool may be declared with; the programs know how many there are. */
+const mostSlots = 1000
+
+/** A slot that holds a server. */
+export const usedSlot = whole(1, mostSlots, "Slot number from haproxy_list_servers.")
+
+/** A slot to put a server into. */
+export const anySlot = Schema.optionalKey(whole(0, mostSlots, "Slot to put it into; 0 takes the first free one.", 0))
+
+/** What an operator sets; all else HAProxy observes. */
+export const state = Schema.Literals(["ready", "drain", "maint"]).annotate({
+  description: "ready takes traffic, drain only finishes what it has, maint takes none."
+})
+
+/** A server by domain and slot or by HAProxy's names. */
+export const target = {
+  domain: Schema.optionalKey(text("Domain whose pool holds the server. Give domain and slot, or backend and server.")),
+  slot: Schema.optionalKey(usedSlot),
+  backend: Schema.optionalKey(text("HAProxy's name of the pool, such as pool_3. Goes with server.")),
+  server: Schema.optionalKey(text("HAProxy's name of the server, such as pool_3_1. Goes with backend."))
+}
+
+/** The sentence that begins every answer. */
+export const summary = text("One sentence: what is so now.")
+
+const serverFields = {
+  slot: count("Slot number in its pool."),
+  name: text("HAProxy's name of the server, such as pool_3_1."),
+  addr: text("Address and port."),
+  weight: count("Share of the traffic, 0 to 256."),
+  state: Schema.Literals(["ready", "drain", "maint"]).annotate({ description: "State that was set." })
+}
+
+/** A server as the desired state has it. */
+export const serverItem = Schema.Struct(serverFields)
+
+/** Servers of a pool. */
+export const servers = Schema.Array(serverItem).annotate({ description: "Servers of the pool." })
+
+/** A server with what HAProxy says of it. */
+export const serverStatus = Schema.Struct({
+  ...serverFields,
+  status: textOrNull("UP, DOWN, MAINT, DRAIN or no check, as HAProxy says; null while it is unreachable."),
+  check_status: textOrNull("Last health check, such as L4OK; empty without checks."),
+  current_sessions: countOrNull("Sessions open now.")
+})
+
+/** HAProxy's backend. */
+export const backend = text("HAProxy backend that serves it, such as pool_3.")
+/** The owner of a shared pool. */
+export const sharesWith = textOrNull("Domain whose pool it uses; null when the pool is its own.")
+
+/** What every write answers beside its data. The answer exists only when the change is durable and live. */
+export const written = {
+  changed: flag("False: it was so already, and nothing was written."),
+  change_id: Schema.optionalKey(text("Id of the change, for haproxy_operation.")),
+  revision: count("Revision of the desired state that holds it."),
+  warnings: texts("What to look at; empty when all is well.")
+}

@@ -1,0 +1,96 @@
+/** Tools that say how things are: the control plane with its HAProxy, and one domain. */
+import * as Schema from "effect/Schema"
+import { health } from "../../program/Health.ts"
+import { domainHealth } from "../../program/ServerList.ts"
+import { reads, tool } from "../Tool.ts"
+import * as Field from "./fields.ts"
+
+const componentStatus = Schema.Literals(["ok", "degraded", "error", "unknown", "not_configured"]).annotate({
+  description: "ok, degraded, error, unknown or not_configured."
+})
+
+const reason = Schema.optionalKey(Field.text("Why it is not ok."))
+
+const component = <const F extends Schema.Struct.Fields>(description: string, fields: F) =>
+  Schema.Struct({ status: componentStatus, ...fields }).annotate({ description })
+
+const file = (description: string) => component(description, { path: Field.text("Where it lies."), reason })
+
+export const healthTool = tool({
+  name: "haproxy_health",
+  title: "Health",
+  description: "Says whether the control plane, HAProxy, the files and the database are well, and whether HAProxy runs the "
+    + "desired state (reconciler.in_sync). Call it first, and when another tool answers HAPROXY_UNREACHABLE or "
+    + "STORAGE_FAILED. For one site use haproxy_domain_health.",
+  annotations: reads,
+  input: {},
+  output: {
+    summary: Field.summary,
+    status: Schema.Literals(["healthy", "degraded", "unhealthy"]).annotate({ description: "All in all." }),
+    components: Schema.Struct({
+      mcp: component("This control plane.", {
+        version: Field.text("Its version."),
+        uptime_sec: Field.count("Seconds since its start.")
+      }),
+      haproxy: component("HAProxy.", {
+        version: Field.textOrNull("Its version; null while it is unreachable."),
+        uptime_sec: Field.countOrNull("Seconds since its worker started."),
+        reason
+      }),
+      config_files: component("Files that HAProxy starts from, and the database.", {
+        files: Schema.Struct({
+          map_file: file("domains.map."),
+          wildcards_file: file("wildcards.map."),
+          db_file: file("The database."),
+          pools_file: Schema.optionalKey(file("pools.cfg."))
+        }).annotate({ description: "Each file." })
+      }),
+      container: component("HAProxy's container.", { state: Field.text("State of the container.") }),
+      desired_state: component("What shall be.", {
+        revision: Field.count("Number of the last commit."),
+        domains: Field.count("Exact domains."),
+        wildcards: Field.count("Wildcards."),
+        servers: Field.count("Servers."),
+        pools_used: Field.count("Pools that serve a domain."),
+        pools_declared: Field.count("Pools that are declared.")
+      }),
+      reconciler: component("Keeps HAProxy at the desired state.", {
+        in_sync: Field.flag("HAProxy is known to run the desired state."),
+        last_run_at: Field.textOrNull("Last full comparison, ISO 8601 in UTC."),
+        last_drift: Field.count("Differences that it found before it repaired them."),
+        foreign_entries: Field.count("Map entries that are not ours and stay untouched."),
+        reason
+      })
+    }).annotate({ description: "Each part." })
+  },
+  program: () => health
+})
+
+export const domainHealthTool = tool({
+  name: "haproxy_domain_health",
+  title: "Health of a domain",
+  description: "Says whether one domain is served: its pool, each server as HAProxy observes it, and how many are healthy. "
+    + "Status is healthy, degraded (some servers down), down (none up) or no_servers. Use it after a change, and when a "
+    + "site fails. Next: haproxy_list_servers for slots, haproxy_add_server, haproxy_set_server_state.",
+  annotations: reads,
+  input: { domain: Field.domain },
+  output: {
+    summary: Field.summary,
+    domain: Field.text("The domain that was asked for."),
+    backend: Field.backend,
+    status: Schema.Literals(["healthy", "degraded", "down", "no_servers"]).annotate({
+      description: "healthy, degraded (some down), down (none up) or no_servers."
+    }),
+    servers: Schema.Array(
+      Schema.Struct({
+        name: Field.text("HAProxy's name of the server."),
+        addr: Field.text("Address and port."),
+        status: Field.text("UP, DOWN, MAINT, DRAIN or no check, as HAProxy says."),
+        check_status: Field.text("Last health check, such as L4OK; empty without checks.")
+      })
+    ).annotate({ description: "Servers of the pool." }),
+    healthy_count: Field.count("Servers that take traffic."),
+    total_count: Field.count("Servers of the pool.")
+  },
+  program: domainHealth
+})

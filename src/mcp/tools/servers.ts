@@ -1,0 +1,151 @@
+/** Tools on servers: list, add, remove, state, weight, drain. */
+import * as Schema from "effect/Schema"
+import { waitDrain } from "../../program/Drain.ts"
+import { listServers } from "../../program/ServerList.ts"
+import { addServer, addServers, removeServer, setDomainState, setServerState, setServerWeight } from "../../program/Servers.ts"
+import { reads, removes, sets, tool } from "../Tool.ts"
+import * as Field from "./fields.ts"
+
+const poolAnswer = {
+  summary: Field.summary,
+  domain: Field.text("The domain whose pool it is."),
+  backend: Field.backend,
+  servers: Schema.Array(Field.serverItem).annotate({ description: "All servers of the pool after the write." }),
+  ...Field.written
+}
+
+export const listServersTool = tool({
+  name: "haproxy_list_servers",
+  title: "List servers",
+  description: "Lists the servers of a domain's pool: slot, address, weight, set state, and what HAProxy observes (status, "
+    + "health check, open sessions). Use it to find slots before a change. Next: haproxy_set_server_state, "
+    + "haproxy_set_server_weight or haproxy_remove_server with a slot.",
+  annotations: reads,
+  input: { domain: Field.domain },
+  output: {
+    summary: Field.summary,
+    domain: Field.text("The domain that was asked for."),
+    backend: Field.backend,
+    shares_with: Field.sharesWith,
+    servers: Schema.Array(Field.serverStatus).annotate({ description: "Servers of the pool, by slot." }),
+    free_slots: Field.count("Slots that hold no server yet.")
+  },
+  program: listServers
+})
+
+export const addServerTool = tool({
+  name: "haproxy_add_server",
+  title: "Add server",
+  description: "Puts one server into the pool of a domain; it takes traffic at once, without a reload. Slot 0 takes the "
+    + "first free slot; an address that is there already is not added twice. Domains that share the pool get it too. "
+    + "Answers the slot and all servers. For several at once use haproxy_add_servers; then haproxy_domain_health.",
+  annotations: sets,
+  input: { domain: Field.domain, slot: Field.anySlot, ip: Field.ip, http_port: Field.httpPort },
+  output: { ...poolAnswer, slot: Field.count("Slot that holds the server.") },
+  program: addServer
+})
+
+export const addServersTool = tool({
+  name: "haproxy_add_servers",
+  title: "Add servers",
+  description: "Puts up to 10 servers into the pool of a domain, all or none. servers is a list such as "
+    + "[{\"ip\":\"10.0.0.5\",\"http_port\":8080}]; the same list as JSON text is taken too, up to 10 KB. Answers all servers "
+    + "of the pool. If one entry is wrong nothing is added, and the error names it (servers[1].ip).",
+  annotations: sets,
+  input: {
+    domain: Field.domain,
+    // Published as a list only: a union here makes some model providers refuse every tool. JSON text is taken too.
+    servers: Schema.Array(
+      Schema.Struct({ ip: Field.ip, http_port: Field.httpPort, slot: Field.anySlot })
+    ).annotate({ description: "1 to 10 servers. The same list as JSON text is accepted." }).check(
+      Schema.isBetweenLength(1, 10, { description: "1 to 10 servers. The same list as JSON text is accepted." })
+    )
+  },
+  jsonText: ["servers"],
+  output: poolAnswer,
+  program: addServers
+})
+
+export const removeServerTool = tool({
+  name: "haproxy_remove_server",
+  title: "Remove server",
+  description: "Takes the server in a slot out of a domain's pool; no new request goes to it and its address is forgotten. "
+    + "To let open sessions end first: haproxy_set_server_state drain, then haproxy_wait_drain, then this. Answers the "
+    + "servers that are left. An empty slot answers changed=false.",
+  annotations: removes,
+  input: { domain: Field.domain, slot: Field.usedSlot },
+  output: poolAnswer,
+  program: removeServer
+})
+
+export const setServerStateTool = tool({
+  name: "haproxy_set_server_state",
+  title: "Set server state",
+  description: "Sets one server to ready, drain (finishes its sessions, takes no new ones) or maint (takes none), and keeps "
+    + "it over restarts. Name it by domain and slot, or by backend and server. Answers all servers of the pool. After "
+    + "drain use haproxy_wait_drain. Other backends than our pools are refused.",
+  annotations: removes,
+  input: { ...Field.target, state: Field.state },
+  output: poolAnswer,
+  program: setServerState
+})
+
+export const setServerWeightTool = tool({
+  name: "haproxy_set_server_weight",
+  title: "Set server weight",
+  description: "Sets one server's share of the traffic, 0 to 256, relative to the other servers of its pool, and keeps it "
+    + "over restarts; 0 takes no new requests. Name it by domain and slot, or by backend and server. Answers all servers "
+    + "of the pool. Other backends than our pools are refused.",
+  annotations: sets,
+  input: { ...Field.target, weight: Field.whole(0, 256, "New weight; servers start with 1.") },
+  output: poolAnswer,
+  program: setServerWeight
+})
+
+export const setDomainStateTool = tool({
+  name: "haproxy_set_domain_state",
+  title: "Set state of all servers",
+  description: "Sets every server of a domain's pool to ready, drain or maint in one step, and keeps it over restarts. Domains "
+    + "that share the pool are hit too. drain or maint on all of them means that the site answers 503. With backend "
+    + "and server it sets that one only. Answers all servers of the pool. Next: haproxy_wait_drain.",
+  annotations: removes,
+  input: {
+    ...Field.target,
+    domain: Schema.optionalKey(Field.text("Domain whose servers are all set.")),
+    state: Field.state
+  },
+  output: poolAnswer,
+  program: setDomainState
+})
+
+export const waitDrainTool = tool({
+  name: "haproxy_wait_drain",
+  title: "Wait until drained",
+  description: "Waits until servers in drain or maint have no open session, up to timeout seconds; reports progress. Use it "
+    + "between haproxy_set_server_state drain and haproxy_remove_server. Answers drained and what remains; a longer "
+    + "wait answers an operation_id for haproxy_operation. Changes nothing itself.",
+  annotations: reads,
+  input: {
+    domain: Field.domain,
+    slot: Schema.optionalKey(
+      Field.whole(1, 1000, "Only this slot; without it all slots in drain or maint.")
+    ),
+    timeout: Schema.optionalKey(Field.whole(0, 3600, "Seconds to wait at most.", 30))
+  },
+  output: {
+    summary: Field.summary,
+    domain: Field.text("The domain whose pool it is."),
+    drained: Field.flag("No session is left."),
+    remaining: Schema.Array(
+      Schema.Struct({
+        slot: Field.count("Slot number."),
+        current_sessions: Field.count("Sessions that are still open.")
+      })
+    ).annotate({ description: "Servers that still have sessions." }),
+    waited_ms: Field.count("Milliseconds waited."),
+    operation_id: Schema.optionalKey(Field.text("The wait goes on: follow it with haproxy_operation."))
+  },
+  long: true,
+  program: waitDrain
+})
+
