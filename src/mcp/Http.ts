@@ -14,6 +14,7 @@ import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { ConfigInvalid } from "../domain/Errors.ts"
+import { largestBody, readBody } from "./Body.ts"
 import { type Exchanges, makeExchanges, writeJson } from "./Exchange.ts"
 import { type Decision, type GateOptions, makeGate, type Refusal } from "./Gate.ts"
 import { countRefusal } from "./Metrics.ts"
@@ -21,8 +22,6 @@ import { makeServerFactory } from "./Server.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 import { listenUnix } from "./UnixListener.ts"
 
-/** The largest request body in bytes. The largest sensible call has 10 KB. */
-export const largestBody = 1024 * 1024
 /** How long running calls may finish when the listener stops, in milliseconds. */
 export const stopWithin = 8_000
 /** Connections at one time; more are refused by the kernel's queue rather than by memory. */
@@ -73,25 +72,6 @@ const allow = (response: ServerResponse, methods: string) => {
 const refuseBody = (response: ServerResponse, status: number, message: string, code?: number) => {
   response.setHeader("connection", "close")
   writeJson(response, status, errorJson(message, code))
-}
-
-/** The body as text, or the status to refuse it with. */
-const readBody = (request: IncomingMessage): Promise<string | 400 | 413> => {
-  const { promise, resolve } = Promise.withResolvers<string | 400 | 413>()
-  if (Number(request.headers["content-length"] ?? 0) > largestBody) return Promise.resolve(413)
-  const chunks: Array<Buffer> = []
-  let size = 0
-  request.on("data", (chunk: Buffer) => {
-    size += chunk.length
-    if (size > largestBody) {
-      request.removeAllListeners("data").pause()
-      resolve(413)
-    } else chunks.push(chunk)
-  })
-  request.once("end", () => resolve(chunks.length === 1 ? chunks[0]!.toString("utf8") : Buffer.concat(chunks).toString("utf8")))
-  request.once("error", () => resolve(400))
-  request.once("close", () => resolve(400))
-  return promise
 }
 
 const cors = (response: ServerResponse, origin: string) => {

@@ -18,9 +18,10 @@ export const texts = (description: string) => Schema.Array(Schema.String).annota
 
 /** A whole number within bounds, as a parameter. */
 export const whole = (minimum: number, maximum: number, description: string, initial?: number) =>
-  Schema.Int.annotate({ description, ...(initial === undefined ? {} : { default: initial }) }).check(
-    Schema.isBetween({ minimum, maximum }, { description, ...(initial === undefined ? {} : { default: initial }) })
-  )
+  Schema.Int.check(Schema.isBetween({ minimum, maximum })).annotate({
+    description,
+    ...(initial === undefined ? {} : { default: initial })
+  })
 
 /** A yes-or-no parameter that is false unless said otherwise. */
 export const offUnlessSaid = (description: string) =>

@@ -57,9 +57,9 @@ export const addServersTool = tool({
     // Published as a list only: a union here makes some model providers refuse every tool. JSON text is taken too.
     servers: Schema.Array(
       Schema.Struct({ ip: Field.ip, http_port: Field.httpPort, slot: Field.anySlot })
-    ).annotate({ description: "1 to 10 servers. The same list as JSON text is accepted." }).check(
-      Schema.isBetweenLength(1, 10, { description: "1 to 10 servers. The same list as JSON text is accepted." })
-    )
+    ).check(Schema.isBetweenLength(1, 10)).annotate({
+      description: "1 to 10 servers. The same list as JSON text is accepted."
+    })
   },
   jsonText: ["servers"],
   output: poolAnswer,

@@ -1,0 +1,137 @@
+/**
+ * The socket of a running `serve` for the other processes of its user: the CLI and further `stdio` servers. It has
+ * mode 0600, so the file's owner (and root) may call every tool; there is no other authentication and none is
+ * needed. HTTP on the unix socket, one request per call:
+ *
+ * - `POST /call/<tool>` with `{args, actor: {via, who, requestId}, timeout}` answers lines of JSON: any number of
+ *   `{progress: {done, total, message}}`, then one `{result: {structuredContent, isError}}`;
+ * - `GET /status` answers {@link Status}.
+ *
+ * A caller that goes away interrupts its call. A stale file of a dead process is replaced, a live one never.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { ConfigInvalid } from "../domain/Errors.ts"
+import { version } from "../Version.ts"
+import { readBody } from "./Body.ts"
+import { ToolRunner } from "./ToolRunner.ts"
+import { listenUnix } from "./UnixListener.ts"
+
+/** What `GET /status` answers. */
+export const Status = Schema.Struct({
+  name: Schema.Literal("haproxy-mcp"),
+  version: Schema.String,
+  pid: Schema.Int,
+  /** ISO 8601. */
+  started_at: Schema.String,
+  /** Null when writes would be taken now, else why not. */
+  not_ready: Schema.NullOr(Schema.String)
+})
+/** See {@link Status}. */
+export type Status = typeof Status.Type
+
+/** What a call sends. */
+export const CallRequest = Schema.Struct({
+  args: Schema.Unknown,
+  actor: Schema.Struct({ via: Schema.String, who: Schema.String, requestId: Schema.String }),
+  /** Milliseconds. */
+  timeout: Schema.Finite
+})
+
+/** What a line of an answer holds. */
+export const CallLine = Schema.Union([
+  Schema.Struct({
+    progress: Schema.Struct({ done: Schema.Finite, total: Schema.Finite, message: Schema.String })
+  }),
+  Schema.Struct({
+    result: Schema.Struct({
+      structuredContent: Schema.Record(Schema.String, Schema.Unknown),
+      isError: Schema.Boolean
+    })
+  })
+])
+
+const decodeCall = Schema.decodeUnknownResult(CallRequest)
+
+const answerJson = (response: ServerResponse, status: number, value: unknown) => {
+  const json = JSON.stringify(value)
+  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(json) }).end(json)
+}
+
+const parse = (text: string): Result.Result<typeof CallRequest.Type, unknown> => {
+  try {
+    return decodeCall(JSON.parse(text))
+  } catch (error) {
+    return Result.fail(error)
+  }
+}
+
+/** Listens for as long as its scope lives. */
+export const layer = (path: string): Layer.Layer<never, ConfigInvalid, ToolRunner> =>
+  Layer.effectDiscard(Effect.gen(function*() {
+    const runner = yield* ToolRunner
+    const context = yield* Effect.context<never>()
+    const runFork = Effect.runForkWith(context)
+    const runPromise = Effect.runPromiseWith(context)
+    const startedAt = new Date().toISOString()
+
+    const call = async (tool: string, request: IncomingMessage, response: ServerResponse) => {
+      const text = await readBody(request)
+      const decoded = typeof text === "string" ? parse(text) : Result.fail(text)
+      if (Result.isFailure(decoded)) return answerJson(response, 400, { error: "not a call" })
+      const { actor, args, timeout } = decoded.success
+      const line = (value: typeof CallLine.Type) => {
+        if (!response.headersSent) response.writeHead(200, { "content-type": "application/x-ndjson" })
+        response.write(`${JSON.stringify(value)}\n`)
+      }
+      const fiber = runFork(runner.call(tool, args, {
+        actor,
+        timeout,
+        progress: (done, total, message) => Effect.sync(() => line({ progress: { done, total, message } }))
+      }))
+      response.once("close", () => fiber.interruptUnsafe())
+      fiber.addObserver((exit) => {
+        if (exit._tag === "Success") {
+          const { isError, structuredContent } = exit.value
+          line({ result: { structuredContent, isError } })
+          response.end()
+        } else response.destroy()
+      })
+    }
+
+    const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      const url = request.url ?? ""
+      if (request.method === "GET" && url === "/status") {
+        const status: Status = {
+          name: "haproxy-mcp",
+          version,
+          pid: process.pid,
+          started_at: startedAt,
+          not_ready: await runPromise(runner.notReady)
+        }
+        return answerJson(response, 200, status)
+      }
+      const tool = /^\/call\/([a-z_]{1,64})$/.exec(url)?.[1]
+      if (request.method === "POST" && tool !== undefined) return call(tool, request, response)
+      answerJson(response, 404, { error: "not found" })
+    }
+
+    const server = createServer((request, response) => {
+      handle(request, response).catch((defect: unknown) => {
+        runFork(Effect.logError("defect in the admin socket", Cause.die(defect)))
+        response.destroy()
+      })
+    })
+    yield* Effect.acquireRelease(
+      listenUnix(server, path, 0o600),
+      () =>
+        Effect.callback<void>((resume) => {
+          server.close(() => resume(Effect.void))
+          server.closeAllConnections()
+        })
+    )
+  }))

@@ -1,0 +1,169 @@
+/**
+ * The tools of another process: the client of AdminSocket.ts, as the same service that runs programs here.
+ *
+ * Guarantees: every end is a result, as with programs. When `serve` cannot be reached nothing was done (BUSY,
+ * retryable). When it goes away during a call, a reading call is BUSY too and a writing one OUTCOME_UNKNOWN. An
+ * interrupted call is interrupted there.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { request as httpRequest } from "node:http"
+import { Busy, Internal, OutcomeUnknown } from "../domain/Errors.ts"
+import type { CallerShape } from "../program/Caller.ts"
+import { CallLine, Status } from "./AdminSocket.ts"
+import { findTool } from "./Catalogue.ts"
+import { errorCodes } from "./ErrorDocument.ts"
+import { ToolRunner } from "./ToolRunner.ts"
+import { failure, type ToolResult } from "./ToolResult.ts"
+
+const decodeLine = Schema.decodeUnknownResult(CallLine)
+const decodeStatus = Schema.decodeUnknownResult(Status)
+
+/** How long a connection may take; the socket is on this machine. */
+const connectWithin = 2_000
+
+const unreachable = (path: string, code: string) =>
+  failure(
+    new Busy({
+      message: `The control plane does not answer on ${path} (${code})`,
+      hint: "Nothing was done. Check that `haproxy-mcp serve` runs, then repeat the call."
+    })
+  )
+
+const lost = (tool: string): ToolResult =>
+  findTool(tool)?.annotations.readOnlyHint === true
+    ? failure(
+      new Busy({ message: "The control plane went away during the call", hint: "Repeat the call when it is back." })
+    )
+    : failure(
+      new OutcomeUnknown({
+        message: "The control plane went away during the call, so its outcome is not known",
+        hint: "When it is back read the present state, or repeat the call: writes name a desired state."
+      })
+    )
+
+const misunderstood = () =>
+  failure(
+    new Internal({
+      message: "The control plane answered what this version does not understand",
+      hint: "Run the same version of haproxy-mcp everywhere on this machine."
+    })
+  )
+
+const resultOf = (structuredContent: Record<string, unknown>, isError: boolean): ToolResult => {
+  const code = (structuredContent["error"] as { readonly code?: unknown } | undefined)?.code
+  return {
+    structuredContent,
+    text: JSON.stringify(structuredContent),
+    isError,
+    code: isError ? errorCodes.find((known) => known === code) ?? "INTERNAL" : "OK"
+  }
+}
+
+type Line = typeof CallLine.Type
+
+/** A line of the answer; null when it is none. */
+const parseLine = (text: string): Line | null => {
+  try {
+    const line = decodeLine(JSON.parse(text))
+    return Result.isSuccess(line) ? line.success : null
+  } catch {
+    return null
+  }
+}
+
+const callRemote = (
+  path: string,
+  tool: string,
+  args: unknown,
+  caller: Omit<CallerShape, "tool">,
+  onProgress: (line: Extract<Line, { readonly progress: unknown }>["progress"]) => void
+): Effect.Effect<ToolResult> =>
+  Effect.callback((resume) => {
+    const body = JSON.stringify({ args: args ?? {}, actor: caller.actor, timeout: caller.timeout })
+    let connected = false
+    let rest = ""
+    const request = httpRequest({
+      socketPath: path,
+      path: `/call/${encodeURIComponent(tool)}`,
+      method: "POST",
+      agent: false,
+      headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body) }
+    })
+    const end = (result: ToolResult) => {
+      clearTimeout(timer)
+      resume(Effect.succeed(result))
+      request.destroy()
+    }
+    const timer = setTimeout(() => {
+      if (!connected) end(unreachable(path, "ETIMEDOUT"))
+    }, connectWithin)
+    request.once("socket", (socket) => socket.once("connect", () => (connected = true)))
+    request.once("error", (error: NodeJS.ErrnoException) =>
+      end(connected ? lost(tool) : unreachable(path, error.code ?? "unknown")))
+    request.once("response", (response) => {
+      if (response.statusCode !== 200) return end(misunderstood())
+      response.setEncoding("utf8")
+      response.on("data", (chunk: string) => {
+        const lines = (rest + chunk).split("\n")
+        rest = lines.pop()!
+        for (const text of lines) {
+          const line = parseLine(text)
+          if (line === null) return end(misunderstood())
+          if ("result" in line) return end(resultOf(line.result.structuredContent, line.result.isError))
+          onProgress(line.progress)
+        }
+      })
+      response.once("close", () => end(lost(tool)))
+    })
+    request.end(body)
+    return Effect.sync(() => {
+      clearTimeout(timer)
+      request.destroy()
+    })
+  })
+
+/** Asks who serves on a socket; null when nobody does. */
+export const fetchStatus = (path: string): Effect.Effect<Status | null> =>
+  Effect.callback<Status | null>((resume) => {
+    const request = httpRequest({ socketPath: path, path: "/status", method: "GET", agent: false, timeout: connectWithin })
+    const end = (status: Status | null) => {
+      resume(Effect.succeed(status))
+      request.destroy()
+    }
+    request.once("error", () => end(null))
+    request.once("timeout", () => end(null))
+    request.once("response", (response) => {
+      let text = ""
+      response.setEncoding("utf8")
+      response.on("data", (chunk: string) => (text += chunk))
+      response.once("close", () => {
+        try {
+          const status = decodeStatus(JSON.parse(text))
+          end(Result.isSuccess(status) ? status.success : null)
+        } catch {
+          end(null)
+        }
+      })
+    })
+    request.end()
+    return Effect.sync(() => request.destroy())
+  })
+
+/** Runs the tools in the process behind the socket. */
+export const layer = (path: string): Layer.Layer<ToolRunner> =>
+  Layer.effect(
+    ToolRunner,
+    Effect.gen(function*() {
+      const runFork = Effect.runForkWith(yield* Effect.context<never>())
+      return ToolRunner.of({
+        call: (name, args, caller) =>
+          callRemote(path, name, args, caller, ({ done, message, total }) =>
+            runFork(caller.progress(done, total, message))),
+        notReady: Effect.map(fetchStatus(path), (status) =>
+          status === null ? "the control plane does not answer on its admin socket" : status.not_ready)
+      })
+    })
+  )
