@@ -7,10 +7,18 @@
  * Callers wait for one writer; writes that wait together share one file write.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import { dirname, join } from "node:path"
 import type { Edit, Route } from "../domain/Change.ts"
-import type { StorageFailed } from "../domain/Errors.ts"
-import type { Server } from "../domain/Pool.ts"
+import { StorageFailed } from "../domain/Errors.ts"
+import * as MapText from "../domain/MapText.ts"
+import type { PoolLimits, Server } from "../domain/Pool.ts"
+import { checkFile, type FileCheck } from "./files/FileCheck.ts"
+import { type FilePaths, Writer } from "./files/Writer.ts"
 
 /** A map. */
 export type MapKind = "domains" | "wildcards"
@@ -46,7 +54,125 @@ export class MapFiles extends Context.Service<MapFiles, {
   readonly foreignEntry: (map: MapKind, key: string) => Effect.Effect<ForeignEntry | null>
   readonly foreign: Effect.Effect<ReadonlyArray<ForeignEntry>>
   /** For health: can each file be written (directory writable, file regular)? */
-  readonly check: Effect.Effect<ReadonlyArray<{ readonly path: string; readonly ok: boolean; readonly reason: string }>>
+  readonly check: Effect.Effect<ReadonlyArray<FileCheck>>
   /** For comparing with HAProxy: how many entries each file holds, foreign ones included. */
   readonly counts: Effect.Effect<{ readonly [K in MapKind]: number }>
-}>()("haproxy-mcp/haproxy/MapFiles") {}
+}>()("haproxy-mcp/haproxy/MapFiles") {
+  /** One writer for these files; `wildcards` lies beside `domains` unless named. Reads nothing before `reset`. */
+  static readonly layer = (options: MapFilesOptions): Layer.Layer<MapFiles> => Layer.effect(MapFiles, make(options))
+}
+
+/** Where the files are, and which pools are ours. */
+export interface MapFilesOptions {
+  readonly domains: string
+  /** Default: `wildcards.map` beside `domains`. */
+  readonly wildcards?: string
+  /** Default: none is written. */
+  readonly pools?: string | null
+  readonly limits: PoolLimits
+}
+
+type Job =
+  | { readonly _tag: "reset"; readonly state: FileState; readonly done: Deferred.Deferred<FileReport, StorageFailed> }
+  | {
+    readonly _tag: "apply"
+    readonly edits: ReadonlyArray<Edit>
+    readonly done: Deferred.Deferred<void, StorageFailed>
+  }
+
+const closed = Effect.fail(
+  new StorageFailed({
+    message: "The control plane is stopping; the map files are no longer written.",
+    hint: "Repeat the call once it runs again."
+  })
+)
+
+const toExit = <A>(promise: Promise<A>): Promise<Exit.Exit<A, StorageFailed>> =>
+  promise.then(
+    (value) => Exit.succeed(value),
+    (cause: unknown) => cause instanceof StorageFailed ? Exit.fail(cause) : Exit.die(cause)
+  )
+
+/** Runs jobs in order; neighbours that only apply edits share one write and its verdict. */
+const runAll = async (writer: Writer, jobs: ReadonlyArray<Job>): Promise<void> => {
+  for (let at = 0; at < jobs.length;) {
+    const job = jobs[at]!
+    if (job._tag === "reset") {
+      Deferred.doneUnsafe(job.done, await toExit(writer.reset(job.state)))
+      at++
+      continue
+    }
+    const edits: Array<Edit> = []
+    const waiting: Array<Deferred.Deferred<void, StorageFailed>> = []
+    for (let next = jobs[at]; next?._tag === "apply"; next = jobs[++at]) {
+      for (const edit of next.edits) edits.push(edit)
+      waiting.push(next.done)
+    }
+    const exit = await toExit(writer.apply(edits))
+    for (const done of waiting) Deferred.doneUnsafe(done, exit)
+  }
+}
+
+const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
+  const paths: FilePaths = {
+    domains: options.domains,
+    wildcards: options.wildcards ?? join(dirname(options.domains), "wildcards.map"),
+    pools: options.pools ?? null
+  }
+  const writer = new Writer(paths, options.limits)
+  yield* Effect.promise(() => writer.sweep())
+
+  const jobs = yield* Queue.unbounded<Job>()
+  let open = true
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      open = false
+      return Effect.map(Queue.clear(jobs), (left) => {
+        for (
+          const job of left
+        ) {
+          void (job._tag === "reset" ? Deferred.doneUnsafe(job.done, closed) : Deferred.doneUnsafe(job.done, closed))
+        }
+      })
+    })
+  )
+  // A write that has begun runs to its end, also when the layer closes; the finalizer above comes after it.
+  yield* Effect.forkScoped(
+    Effect.uninterruptibleMask((restore) =>
+      Effect.forever(
+        Effect.flatMap(restore(Queue.takeAll(jobs)), (taken) => Effect.promise(() => runAll(writer, taken)))
+      )
+    )
+  )
+  const submit = <A>(job: (done: Deferred.Deferred<A, StorageFailed>) => Job): Effect.Effect<A, StorageFailed> =>
+    Effect.suspend(() => {
+      if (!open) return closed
+      const done = Deferred.makeUnsafe<A, StorageFailed>()
+      Queue.offerUnsafe(jobs, job(done))
+      return Deferred.await(done)
+    })
+
+  const foreign = (map: MapKind): ReadonlyArray<ForeignEntry> =>
+    writer.memory[map].foreign.flatMap(({ entry }) => entry === null ? [] : [{ map, ...entry }])
+
+  return MapFiles.of({
+    paths,
+    reset: Effect.fn("MapFiles.reset")((state) => submit<FileReport>((done) => ({ _tag: "reset", state, done }))),
+    apply: Effect.fn("MapFiles.apply")((edits) => submit<void>((done) => ({ _tag: "apply", edits, done }))),
+    foreignEntry: (map, key) =>
+      Effect.sync(() => {
+        const value = writer.memory[map].foreignKeys.get(key)
+        return value === undefined ? null : { map, key, value }
+      }),
+    foreign: Effect.sync(() => [...foreign("domains"), ...foreign("wildcards")]),
+    check: Effect.promise(() =>
+      Promise.all(
+        [paths.domains, paths.wildcards, paths.pools].flatMap((path) => path === null ? [] : [checkFile(path)])
+      )
+    ),
+    counts: Effect.sync(() => ({
+      domains: MapText.count(writer.memory.domains),
+      wildcards: MapText.count(writer.memory.wildcards)
+    }))
+  })
+})

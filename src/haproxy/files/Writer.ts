@@ -1,0 +1,148 @@
+/**
+ * The state behind the MapFiles service: what the three files hold, and the steps that change them.
+ * One caller at a time; MapFiles.ts sees to that. Memory changes only when the disk has changed.
+ */
+import type { Edit } from "../../domain/Change.ts"
+import { StorageFailed } from "../../domain/Errors.ts"
+import * as MapText from "../../domain/MapText.ts"
+import { type PoolLimits, poolName } from "../../domain/Pool.ts"
+import * as PoolsConfig from "../../domain/PoolsConfig.ts"
+import { isWildcard, mapKey } from "../../domain/RouteName.ts"
+import * as DurableFile from "../DurableFile.ts"
+import type { FileReport, FileState } from "../MapFiles.ts"
+import * as FileSet from "./FileSet.ts"
+import * as TrackedFile from "./TrackedFile.ts"
+
+/** Paths as configured. */
+export interface FilePaths {
+  readonly domains: string
+  readonly wildcards: string
+  readonly pools: string | null
+}
+
+type FileKind = keyof FilePaths
+const kinds: ReadonlyArray<FileKind> = ["domains", "wildcards", "pools"]
+
+/** What the files hold. */
+export interface Memory {
+  readonly domains: MapText.MapText
+  readonly wildcards: MapText.MapText
+  readonly pools: PoolsConfig.PoolsConfig
+}
+
+const render = (memory: Memory, kind: FileKind): ReadonlyArray<Buffer> =>
+  kind === "pools" ? PoolsConfig.bytes(memory.pools) : MapText.bytes(memory[kind])
+
+/** Follows edits; where none of them changes a file, its value stays the same object. */
+export const edited = (memory: Memory, edits: ReadonlyArray<Edit>): Memory => {
+  const changes = { domains: new Map<string, string | null>(), wildcards: new Map<string, string | null>() }
+  for (const edit of edits) {
+    if (edit.kind !== "route") continue
+    changes[isWildcard(edit.name) ? "wildcards" : "domains"].set(
+      mapKey(edit.name),
+      edit.after === null ? null : poolName(edit.after.pool)
+    )
+  }
+  return {
+    domains: MapText.edit(memory.domains, changes.domains),
+    wildcards: MapText.edit(memory.wildcards, changes.wildcards),
+    pools: PoolsConfig.edit(memory.pools, edits)
+  }
+}
+
+const filled = (memory: Memory, limits: PoolLimits, state: FileState): Memory => {
+  const own = { domains: [] as Array<readonly [string, string]>, wildcards: [] as Array<readonly [string, string]> }
+  for (const { name, pool } of state.routes) {
+    own[isWildcard(name) ? "wildcards" : "domains"].push([mapKey(name), poolName(pool)])
+  }
+  return {
+    domains: MapText.withOwn(memory.domains, own.domains),
+    wildcards: MapText.withOwn(memory.wildcards, own.wildcards),
+    pools: PoolsConfig.make(limits, state.servers)
+  }
+}
+
+/** Someone who keeps writing to a file cannot hold us up for ever. */
+const attempts = 5
+
+export class Writer {
+  /** What the files hold, as far as we know. */
+  memory: Memory
+  private known = false
+  private readonly limits: PoolLimits
+  private readonly files: ReadonlyMap<FileKind, TrackedFile.TrackedFile>
+
+  constructor(paths: FilePaths, limits: PoolLimits) {
+    this.limits = limits
+    this.files = new Map(
+      kinds.flatMap((kind) => paths[kind] === null ? [] : [[kind, TrackedFile.make(paths[kind])] as const])
+    )
+    this.memory = {
+      domains: MapText.empty("domains", limits),
+      wildcards: MapText.empty("wildcards", limits),
+      pools: PoolsConfig.make(limits, [])
+    }
+  }
+
+  /** Removes temp files of a crashed run; never fails. */
+  async sweep(): Promise<void> {
+    for (const { path } of this.files.values()) {
+      await DurableFile.realTarget(path).then(DurableFile.sweep).catch(() => [])
+    }
+  }
+
+  /** See MapFiles. */
+  async reset(state: FileState): Promise<FileReport> {
+    for (const [kind, file] of this.files) {
+      if (!this.known || await TrackedFile.isChanged(file)) await this.reload(kind, file)
+    }
+    this.known = true
+    const written = await this.write(() => filled(this.memory, this.limits, state))
+    const foreign = this.memory.domains.foreign.concat(this.memory.wildcards.foreign)
+    return { written, foreign: foreign.filter((line) => line.entry !== null).length }
+  }
+
+  /** See MapFiles. */
+  async apply(edits: ReadonlyArray<Edit>): Promise<void> {
+    if (!this.known) {
+      throw new StorageFailed({
+        message: "The map files have not been read yet.",
+        hint: "Repeat the call once the files can be read; haproxy_health names the file that cannot."
+      })
+    }
+    await this.write(() => edited(this.memory, edits))
+  }
+
+  private async reload(kind: FileKind, file: TrackedFile.TrackedFile): Promise<void> {
+    const bytes = await TrackedFile.reread(file)
+    // Where the file is gone, its foreign lines are kept from memory.
+    if (bytes === null || kind === "pools") return
+    this.memory = { ...this.memory, [kind]: MapText.withForeign(this.memory[kind], bytes) }
+  }
+
+  /** Writes what differs from the disk in `derive()`; answers the paths written. */
+  private async write(derive: () => Memory): Promise<ReadonlyArray<string>> {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const next = derive()
+      const replacements: Array<FileSet.Replacement> = []
+      for (const [kind, file] of this.files) {
+        if (file.disk === "same" && next[kind] === this.memory[kind]) continue
+        const before = render(this.memory, kind)
+        const parts = render(next, kind)
+        const disk = file.disk === "same" ? before : file.disk === "unknown" ? null : [file.disk]
+        if (disk === null || !TrackedFile.sameBytes(disk, parts)) replacements.push({ file, parts, before })
+      }
+      const answer = replacements.length === 0 ? { _tag: "Written" } as const : await FileSet.write(replacements)
+      if (answer._tag === "Written") {
+        for (const file of this.files.values()) file.disk = "same"
+        this.memory = next
+        return replacements.map(({ file }) => file.path)
+      }
+      for (const [kind, file] of this.files) if (answer.files.includes(file)) await this.reload(kind, file)
+    }
+    throw new StorageFailed({
+      message: "Another program keeps changing the map files.",
+      hint: "Stop it: it and haproxy-mcp cannot both write these files."
+    })
+  }
+}
