@@ -132,10 +132,11 @@ export const checkVersion = (version: string): void => {
 }
 
 const openExclusive = (file: string, isNew: boolean): DatabaseSync => {
+  checkVersion(process.versions["sqlite"] ?? "0")
   const db = new DatabaseSync(file, { timeout: lockTimeout, enableForeignKeyConstraints: true })
   try {
-    checkVersion(String(db.prepare("SELECT sqlite_version() AS version").get()?.["version"]))
-    // Before the first access to a WAL: then no shared-memory file is made and the lock is held until close.
+    // Before anything else touches the file (any SELECT does): then a WAL gets no shared-memory file, and the lock is
+    // held until close.
     setPragma(db, file, "locking_mode", "EXCLUSIVE", "exclusive")
     setPragma(db, file, "busy_timeout", lockTimeout, lockTimeout)
     // Before the switch to WAL, so that it stands in the main file, where `inspect` looks.

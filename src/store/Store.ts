@@ -149,10 +149,7 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
         + `${overhang.pools} pools, ${overhang.servers} servers. They are kept.`
     )
   }
-  const { lineage, transactions } = yield* attempt("read the database", () => ({
-    lineage: String(db.get("SELECT lineage FROM meta WHERE id = 1")?.["lineage"]),
-    transactions: Transactions.make(db)
-  }))
+  const transactions = yield* attempt("read the database", () => Transactions.make(db))
   const { read, settled, write } = transactions
   yield* Effect.addFinalizer(() =>
     Effect.catchCause(
@@ -165,7 +162,7 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
 
   return Store.of({
     path: options.file,
-    lineage,
+    lineage: transactions.lineage,
     revision: transactions.revision,
     route: (name) => read("read a route", (db) => Routes.find(db, name)),
     routes: (query) => read("list routes", (db) => Routes.list(db, query)),

@@ -16,7 +16,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Semaphore from "effect/Semaphore"
 import type { Outcome } from "../domain/Change.ts"
-import { StorageFailed } from "../domain/Errors.ts"
+import { ConfigInvalid, StorageFailed } from "../domain/Errors.ts"
 import type { Tally } from "./Counts.ts"
 import { add, countRows, zero } from "./Counts.ts"
 import type { Database } from "./Database.ts"
@@ -40,7 +40,7 @@ export interface Transaction {
   failure: StorageFailed | null
 }
 
-/** The counters of the one row of `meta`. */
+/** The counters in the one row of `meta`. */
 interface Head {
   readonly commits: number
   readonly revision: number
@@ -50,10 +50,15 @@ const CurrentTransaction = Context.Reference<Transaction | null>("haproxy-mcp/st
   defaultValue: () => null
 })
 
-const readHead = (db: Database): Head & { readonly nextSeq: number } => {
-  const row = db.get("SELECT commits, revision, next_seq FROM meta WHERE id = 1")
+const readMeta = (db: Database): Head & { readonly nextSeq: number; readonly lineage: string } => {
+  const row = db.get("SELECT lineage, commits, revision, next_seq FROM meta WHERE id = 1")
   if (row === undefined) throw new Error("meta has no row")
-  return { commits: Number(row["commits"]), revision: Number(row["revision"]), nextSeq: Number(row["next_seq"]) }
+  return {
+    lineage: String(row["lineage"]),
+    commits: Number(row["commits"]),
+    revision: Number(row["revision"]),
+    nextSeq: Number(row["next_seq"])
+  }
 }
 
 /** SQLite ends a transaction by itself after some errors (sqlite.org/lang_transaction.html, 3.1). */
@@ -68,6 +73,7 @@ export const make = (db: Database) => {
   const permit = Semaphore.makeUnsafe(1)
   /** What became of changes, not written yet. */
   const outcomes = new Map<string, Outcome>()
+  const { lineage } = readMeta(db)
   let head: Head = { commits: 0, revision: 0 }
   let nextSeq = 1
   let tally: Tally = zero
@@ -76,7 +82,7 @@ export const make = (db: Database) => {
   let broken: { readonly commits: number | null } | null = null
 
   const load = () => {
-    const found = readHead(db)
+    const found = readMeta(db)
     head = found
     nextSeq = Math.max(nextSeq, found.nextSeq)
     tally = countRows(db)
@@ -86,7 +92,14 @@ export const make = (db: Database) => {
   /** Opens the file again and compares. Throws when it cannot be opened, or what it holds cannot be made durable. */
   const recover = (uncertain: number | null): boolean => {
     db.reopen()
-    const found = readHead(db).commits === uncertain
+    const meta = readMeta(db)
+    if (meta.lineage !== lineage) {
+      throw new ConfigInvalid({
+        message: `The database ${db.file} was replaced by another one.`,
+        hint: "Restart, to begin from what it holds."
+      })
+    }
+    const found = meta.commits === uncertain
     // After a failed fsync the rows may be in the page cache only: copying them to the main file flushes them anew.
     if (found) db.get("PRAGMA wal_checkpoint(TRUNCATE)")
     load()
@@ -295,6 +308,7 @@ export const make = (db: Database) => {
   )
 
   return {
+    lineage,
     read,
     write,
     commit,

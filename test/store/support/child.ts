@@ -49,11 +49,12 @@ const verbs: Record<string, (store: Store["Service"]) => Effect.Effect<void, unk
     Effect.gen(function*() {
       yield* store.commit(add(store, "before.example.com", { changeId: "before" }))
       for (const text of ["one.example.com", "two.example.com"]) {
-        say("ready")
+        say("ready for", text)
         wait()
-        say(text, yield* attempt(store, text))
-        say(text, yield* there(store, text))
+        say(yield* attempt(store, text))
+        say(yield* there(store, text))
       }
+      say("at the end", yield* there(store, "one.example.com"), "revision", yield* store.revision)
     }),
   /** Fills a small disk, then makes room. */
   fill: (store) =>
