@@ -35,8 +35,6 @@ export interface MapDrift {
   readonly repairs: ReadonlyArray<ReadonlyArray<Edit>>
   /** Entries that are not ours, the first of each key. */
   readonly foreign: ReadonlyMap<string, string>
-  /** Entries that the map will hold once repaired. */
-  readonly entries: number
   /** Keys of ours that a foreign entry holds: they are not touched until someone removes one of the two. */
   readonly shadowed: ReadonlyArray<string>
 }
@@ -57,11 +55,9 @@ export const mapDrift = (desired: ReadonlyArray<Route>, observed: ObservedMap, l
   const wanted = new Map(desired.map((route) => [mapKey(route.name), route]))
   const seen = new Map<string, { readonly pool: PoolNumber; count: number }>()
   const foreign = new Map<string, string>()
-  let foreignCount = 0
   for (const { key, value } of observed) {
     const pool = ownPool(value, limits)
     if (pool === null) {
-      foreignCount++
       if (!foreign.has(key)) foreign.set(key, value)
       continue
     }
@@ -85,18 +81,15 @@ export const mapDrift = (desired: ReadonlyArray<Route>, observed: ObservedMap, l
       ])
     } else if (route.pool !== pool) repairs.push([{ kind: "route", name: route.name, before, after: route }])
   }
-  let entries = foreignCount
   for (const [key, route] of wanted) {
     if (foreign.has(key)) continue
-    entries++
     if (!seen.has(key)) repairs.push([{ kind: "route", name: route.name, before: null, after: route }])
   }
   const shadowed: Array<string> = []
   for (const key of foreign.keys()) {
-    entries += seen.get(key)?.count ?? 0
     if (wanted.has(key) && !seen.has(key)) shadowed.push(key)
   }
-  return { repairs, foreign, entries, shadowed }
+  return { repairs, foreign, shadowed }
 }
 
 /** Compares slots with servers. One element per pool. A slot without a server must be in maintenance at the placeholder. */

@@ -115,7 +115,12 @@ const observe = Effect.fnUntraced(function*(plane: Plane, deadline: number) {
     if (known === undefined) pools.set(pool, new Set([slot]))
     else known.add(slot)
   }
-  const map = (path: string) => ({ path, entries: 0, foreign: new Map<string, string>() })
+  // What `show map` counts, versions that were prepared and never committed included: later counts start from it.
+  const map = (path: string) => ({
+    path,
+    entries: list.find((one) => one.path === path)?.entries ?? 0,
+    foreign: new Map<string, string>()
+  })
   const node: Node = {
     connection: link.connection,
     epoch: link.epoch,
@@ -161,8 +166,8 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
     const node: Node = {
       ...observed.node,
       maps: {
-        domains: { ...observed.node.maps.domains, entries: domains.entries, foreign: domains.foreign },
-        wildcards: { ...observed.node.maps.wildcards, entries: wildcards.entries, foreign: wildcards.foreign }
+        domains: { ...observed.node.maps.domains, foreign: domains.foreign },
+        wildcards: { ...observed.node.maps.wildcards, foreign: wildcards.foreign }
       }
     }
     const slots = slotDrift(servers, observed.slots)
@@ -185,7 +190,6 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
         ...[...refused].slice(0, 10).map(([key, text]) => `HAProxy refuses ${key}: ${text}`),
         ...(drift > 0 && refused.size === 0 ? [`${drift} differences come back as often as they are repaired`] : [])
       ]
-      if (drift > 0) countPresent(node, observed)
       yield* plane.files.reset({ routes, servers })
       return { node, drift: firstDrift, refused, problems }
     }
@@ -198,8 +202,6 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
       ...(domains.repairs.length > swapAbove ? [] : domains.repairs),
       ...(wildcards.repairs.length > swapAbove ? [] : wildcards.repairs)
     ]
-    // The counts of the node move with each applied edit; from what is there now, not from what will be.
-    countPresent(node, observed)
     const applied = yield* applyJobs(plane.runtime, node, jobs, deadline)
     applied.verdicts.forEach((verdict, index) => {
       if (verdict._tag === "refused") { for (const key of writesOf(jobs[index]!)) refused.set(key, verdict.text) }
@@ -213,9 +215,3 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
     }
   }
 })
-
-/** Sets the expected counts to what was just observed. */
-const countPresent = (node: Node, observed: Observed): void => {
-  node.maps.domains.entries = observed.domains.length
-  node.maps.wildcards.entries = observed.wildcards.length
-}

@@ -31,7 +31,6 @@ describe("Drift of a map", () => {
   it("is nothing when the map holds the routes", () => {
     const drift = mapDrift([route("a.com", 1)], [{ key: "a.com", value: "pool_1" }], limits)
     assert.deepStrictEqual(drift.repairs, [])
-    assert.strictEqual(drift.entries, 1)
   })
 
   it("adds, repoints and removes what is ours", () => {
@@ -41,7 +40,6 @@ describe("Drift of a map", () => {
       limits
     )
     assert.deepStrictEqual(kinds(drift.repairs), ["~b.com", "-c.com", "+a.com"])
-    assert.strictEqual(drift.entries, 2)
   })
 
   it("removes a duplicate whole and adds it once, also when both say the same", () => {
@@ -67,7 +65,6 @@ describe("Drift of a map", () => {
     assert.deepStrictEqual(drift.repairs, [])
     assert.deepStrictEqual(drift.shadowed, ["a.com"])
     assert.deepStrictEqual([...drift.foreign], [["a.com", "be_static"], ["x.com", "be_static"]])
-    assert.strictEqual(drift.entries, 4)
   })
 })
 

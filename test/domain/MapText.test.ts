@@ -153,7 +153,10 @@ describe.each(["domains", "wildcards"] as const)("%s: the text", (kind) => {
             changes.set(`${dot}${step.deep ? "a." : ""}n${i}.com`, step.pool === null ? null : `pool_${step.pool}`)
           }
           map = MapText.edit(map, changes)
-          for (const [key, value] of changes) value === null ? model.delete(key) : model.set(key, value)
+          for (const [key, value] of changes) {
+            if (value === null) model.delete(key)
+            else model.set(key, value)
+          }
         }
         const fresh = MapText.withOwn(MapText.withForeign(MapText.empty(kind, limits), input), model)
         assert.strictEqual(text(map), text(fresh))

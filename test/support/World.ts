@@ -1,0 +1,100 @@
+/**
+ * A control plane over a real HAProxy, both in a folder of their own, both restartable, and the question that every
+ * test of the write path asks: are database, files and HAProxy the same?
+ */
+import { assert } from "@effect/vitest"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { join } from "node:path"
+import type { HaproxyBinary } from "../../scripts/haproxy.ts"
+import type { ProgramServices } from "../../src/program/Services.ts"
+import { inSync, planeLayer, type PlaneOptions } from "./ControlPlane.ts"
+import { dumpDatabase, dumpFiles, dumpRuntime } from "./Dump.ts"
+import { newestLine, type RealHaproxy, type Site, type SiteOptions, startHaproxy } from "./RealHaproxy.ts"
+
+export interface WorldOptions extends SiteOptions, Pick<PlaneOptions, "reconcileEvery"> {
+  readonly binary?: HaproxyBinary
+}
+
+export interface World {
+  readonly haproxy: RealHaproxy
+  readonly site: Site
+  readonly plane: PlaneOptions
+  /** Runs a program on the control plane that is up now. */
+  readonly run: <A, E>(program: Effect.Effect<A, E, ProgramServices>) => Effect.Effect<A, E>
+  /** Stops the control plane in order and starts a new one on the same database. */
+  readonly restartPlane: Effect.Effect<void>
+  readonly stopPlane: Effect.Effect<void>
+  /** Reconciles, then asserts that database, files and HAProxy say the same. */
+  readonly consistent: (note?: string) => Effect.Effect<string>
+}
+
+/** Drain stands in pools.cfg as weight 0, which hides the weight. */
+const forFiles = (dump: string) => dump.replace(/ drain \d+$/gm, " drain ?")
+
+export const makeWorld = Effect.fnUntraced(function*(options: WorldOptions = {}) {
+  const pools = options.pools ?? 5
+  const slots = options.slots ?? 3
+  const haproxy = yield* startHaproxy({ ...options, pools, slots, binary: options.binary ?? newestLine })
+  const { site } = haproxy
+  const plane: PlaneOptions = {
+    database: join(site.dir, "haproxy_mcp.db"),
+    runtimeSocket: site.runtimeSocket,
+    domainsMap: site.domainsMap,
+    wildcardsMap: site.wildcardsMap,
+    poolsFile: options.poolsFile === true ? site.poolsFile : null,
+    pools,
+    slots,
+    ...(options.reconcileEvery === undefined ? {} : { reconcileEvery: options.reconcileEvery })
+  }
+  const outer = yield* Effect.scope
+  let scope: Scope.Closeable | null = null
+  let services: Context.Context<ProgramServices> | null = null
+
+  const stopPlane = Effect.gen(function*() {
+    if (scope !== null) yield* Scope.close(scope, Exit.void)
+    scope = null
+    services = null
+  })
+  const startPlane = Effect.gen(function*() {
+    scope = yield* Scope.fork(outer)
+    services = yield* Layer.buildWithScope(planeLayer(plane), scope).pipe(Effect.orDie)
+  })
+  const run = <A, E>(program: Effect.Effect<A, E, ProgramServices>): Effect.Effect<A, E> =>
+    Effect.suspend(() => {
+      if (services === null) throw new Error("the control plane is stopped")
+      return Effect.provideContext(program, services)
+    })
+
+  const consistent = Effect.fnUntraced(function*(note = "") {
+    yield* run(Effect.orDie(inSync))
+    const database = yield* run(Effect.orDie(dumpDatabase))
+    const files = yield* dumpFiles({
+      domains: site.domainsMap,
+      wildcards: site.wildcardsMap,
+      pools: plane.poolsFile ?? null
+    })
+    const runtime = yield* dumpRuntime(site.runtimeSocket, [site.runtimeDomainsMap, site.runtimeWildcardsMap])
+    assert.strictEqual(runtime, database, `HAProxy is not the database ${note}`)
+    const expected = plane.poolsFile === null
+      ? database.split("\n").filter((line) => line.startsWith("map ")).join("\n")
+      : forFiles(database)
+    assert.strictEqual(files, expected, `the files are not the database ${note}`)
+    return database
+  })
+
+  yield* startPlane
+  const world: World = {
+    haproxy,
+    site,
+    plane,
+    run,
+    stopPlane,
+    restartPlane: Effect.andThen(stopPlane, startPlane),
+    consistent
+  }
+  return world
+})
