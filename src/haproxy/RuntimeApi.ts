@@ -8,11 +8,18 @@
  * after a reload, and publishes each state. It never retries a command.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Capabilities } from "./Capabilities.ts"
-import type { Command, Verdicts } from "./Command.ts"
+import type { Command, Verdict, Verdicts } from "./Command.ts"
+import { Connection, type Transport } from "./Connection.ts"
+import * as Info from "./InfoCommands.ts"
+import * as Sessions from "./SessionCommands.ts"
 
 /** One life of a HAProxy worker. */
 export interface Epoch {
@@ -63,4 +70,232 @@ export class RuntimeApi extends Context.Service<RuntimeApi, {
   readonly quiesced: (timeout: number) => Effect.Effect<boolean, LinkLost>
   /** Drops the connection, as if it had been lost; the supervisor opens a new one. */
   readonly reset: (reason: string) => Effect.Effect<void>
-}>()("haproxy-mcp/haproxy/RuntimeApi") {}
+}>()("haproxy-mcp/haproxy/RuntimeApi") {
+  /** The layer; it is there after the first attempt to connect, whatever came of it. */
+  static readonly layer = (options: RuntimeOptions): Layer.Layer<RuntimeApi> => Layer.effect(RuntimeApi, make(options))
+}
+
+/** Settings of the layer. All times in milliseconds. */
+export interface RuntimeOptions {
+  readonly transport: Transport
+  /** For connecting and the first answers together; default 2,000. */
+  readonly connectTimeout?: number
+  /** Between two looks at an idle link; default 200. One costs HAProxy and us about 0.1 ms. */
+  readonly heartbeat?: number
+  /** Without an answer to a look for so long, the link is lost; default 2,000. */
+  readonly heartbeatTimeout?: number
+  /** Between two attempts to connect; default 50. */
+  readonly retry?: number
+  /** Without any byte of progress for so long, an exchange fails and the link is lost; default 5,000. */
+  readonly stall?: number
+}
+
+/** A connection that answered the probe. */
+interface Opened {
+  readonly connection: Connection
+  readonly epoch: Epoch
+  readonly capabilities: Capabilities
+}
+
+/** Between two looks of `quiesced`, milliseconds. */
+const quiescePause = 5
+
+const make = Effect.fnUntraced(
+  function*(options: RuntimeOptions): Effect.fn.Return<RuntimeApi["Service"], never, Scope.Scope> {
+    const { connectTimeout = 2_000, heartbeat = 200, heartbeatTimeout = 2_000, retry = 50, stall = 5_000 } = options
+    const state = yield* SubscriptionRef.make<LinkState>({ _tag: "Down", since: Date.now(), reason: "connecting" })
+    let active: Connection | null = null
+    let activeSince = 0
+    let count = 0
+
+    /** Connects and probes; fails with the reason. A connection that is not handed out is closed. */
+    const open = Effect.callback<Opened, string>((resume) => {
+      const connection = new Connection(options.transport, (reason) => resume(Effect.fail(reason)))
+      const timer = setTimeout(
+        () => connection.close(`the Runtime API did not answer within ${connectTimeout} ms`),
+        connectTimeout
+      )
+      connection.run({
+        commands: [Info.show, Info.help],
+        stall: connectTimeout,
+        done: ([info, help]) => {
+          clearTimeout(timer)
+          const opened = admit(connection, info as Verdict<Info.Info>, help as Verdict<ReadonlySet<string>>)
+          if (Result.isFailure(opened)) connection.close(opened.failure)
+          else resume(Effect.succeed(opened.success))
+        },
+        lost: () => clearTimeout(timer),
+        defect: (error) => {
+          clearTimeout(timer)
+          connection.close("the probe failed")
+          resume(Effect.die(error))
+        }
+      })
+      return Effect.sync(() => connection.close("the attempt was given up"))
+    })
+
+    /** Looks at an open connection until it is lost; answers why. */
+    const watch = ({ connection, epoch }: Opened) =>
+      Effect.callback<string>((resume) => {
+        let timer: NodeJS.Timeout | undefined
+        const look = () => {
+          connection.run({
+            commands: [Info.show],
+            stall: heartbeatTimeout,
+            done: ([verdict]) => {
+              const info = verdict as Verdict<Info.Info>
+              if (Result.isFailure(info)) connection.close(`HAProxy refuses show info: ${info.failure.text}`)
+              else if (info.success.stopping) connection.close("this worker of HAProxy is stopping")
+              else if (info.success.pid !== epoch.pid || info.success.startTime !== epoch.startTime) {
+                connection.close("another worker of HAProxy answers")
+              } else timer = setTimeout(look, heartbeat)
+            },
+            lost: () => {},
+            defect: (error) => resume(Effect.die(error))
+          })
+        }
+        connection.whenClosed((reason) => {
+          clearTimeout(timer)
+          resume(Effect.succeed(reason))
+        })
+        if (connection.closed === null) timer = setTimeout(look, heartbeat)
+        return Effect.sync(() => {
+          clearTimeout(timer)
+          connection.close("the Runtime API layer was closed")
+        })
+      })
+
+    const down = (reason: string) =>
+      Effect.suspend(() => {
+        active = null
+        const before = SubscriptionRef.getUnsafe(state)
+        if (before._tag === "Down" && before.reason === reason) return Effect.void
+        return Effect.andThen(
+          SubscriptionRef.set(state, {
+            _tag: "Down",
+            since: before._tag === "Down" ? before.since : Date.now(),
+            reason
+          }),
+          Effect.logWarning("HAProxy cannot be reached").pipe(Effect.annotateLogs({ reason }))
+        )
+      })
+
+    const up = (opened: Opened) =>
+      Effect.suspend(() => {
+        active = opened.connection
+        activeSince = performance.now()
+        const { capabilities, epoch } = opened
+        return Effect.andThen(
+          SubscriptionRef.set(state, { _tag: "Up", connection: ++count, epoch, capabilities }),
+          Effect.logInfo("HAProxy is reached").pipe(Effect.annotateLogs({ ...epoch }))
+        )
+      })
+
+    // After a loss the next attempt follows at once: behind a worker that stops, the new one listens already.
+    const pause = Effect.sleep(retry)
+    const keep = (opened: Opened) =>
+      Effect.flatMap(
+        watch(opened),
+        (reason) => Effect.andThen(down(reason), performance.now() - activeSince < retry ? pause : Effect.void)
+      )
+    const attempt = Effect.matchEffect(open, {
+      onFailure: (reason) => Effect.andThen(down(reason), pause),
+      onSuccess: (opened) => Effect.andThen(up(opened), keep(opened))
+    })
+
+    const first = yield* Effect.result(open)
+    yield* Result.isSuccess(first) ? up(first.success) : down(first.failure)
+    yield* Effect.addFinalizer(() => Effect.sync(() => active?.close("the Runtime API layer was closed")))
+    yield* (Result.isSuccess(first) ? keep(first.success) : pause).pipe(
+      Effect.andThen(Effect.forever(attempt)),
+      Effect.forkScoped
+    )
+
+    const exchange = <const C extends ReadonlyArray<Command<unknown>>>(
+      commands: C,
+      limit?: { readonly timeout?: number }
+    ) =>
+      Effect.callback<Verdicts<C>, LinkLost>((resume) => {
+        const connection = active
+        if (connection === null || connection.closed !== null) {
+          const now = SubscriptionRef.getUnsafe(state)
+          const reason = connection?.closed ?? (now._tag === "Down" ? now.reason : "connecting")
+          resume(Effect.fail(new LinkLost({ reason, sent: false })))
+          return
+        }
+        let timer: NodeJS.Timeout | undefined
+        const handle = connection.run({
+          commands,
+          stall,
+          done: (verdicts) => {
+            clearTimeout(timer)
+            resume(Effect.succeed(verdicts as unknown as Verdicts<C>))
+          },
+          lost: (reason, sent) => {
+            clearTimeout(timer)
+            resume(Effect.fail(new LinkLost({ reason, sent })))
+          },
+          defect: (error) => {
+            clearTimeout(timer)
+            resume(Effect.die(error))
+          }
+        })
+        const timeout = limit?.timeout
+        if (timeout !== undefined) {
+          timer = setTimeout(() => handle.expire(`no complete answer within ${timeout} ms`), timeout)
+        }
+        return Effect.sync(() => {
+          clearTimeout(timer)
+          handle.abandon()
+        })
+      })
+
+    const quiesced = Effect.fnUntraced(function*(timeout: number): Effect.fn.Return<boolean, LinkLost> {
+      const deadline = performance.now() + timeout
+      for (;;) {
+        const left = deadline - performance.now()
+        const now = SubscriptionRef.getUnsafe(state)
+        if (left <= 0) {
+          return now._tag === "Up" ? false : yield* new LinkLost({ reason: now.reason, sent: false })
+        }
+        if (now._tag === "Up") {
+          // Every session that is older than this connection is at least so old, and so is our own.
+          const age = Math.floor((performance.now() - activeSince) / 1_000)
+          const seen = yield* Effect.result(exchange([Sessions.cliSessions], { timeout: left }))
+          if (Result.isSuccess(seen) && Result.isSuccess(seen.success[0])) {
+            const older = seen.success[0].success.filter((session) => session.age >= age)
+            if (older.length <= 1) return true
+          }
+        }
+        yield* Effect.sleep(quiescePause)
+      }
+    })
+
+    return RuntimeApi.of({
+      link: SubscriptionRef.get(state),
+      links: SubscriptionRef.changes(state),
+      exchange,
+      quiesced,
+      reset: (reason) => Effect.sync(() => active?.close(reason))
+    })
+  }
+)
+
+/** Judges the probe: an admin socket of a worker that serves, or why not. */
+const admit = (
+  connection: Connection,
+  info: Verdict<Info.Info>,
+  help: Verdict<ReadonlySet<string>>
+): Result.Result<Opened, string> => {
+  if (Result.isFailure(info)) return Result.fail(`HAProxy refuses show info: ${info.failure.text}`)
+  if (Result.isFailure(help)) return Result.fail(`HAProxy refuses help: ${help.failure.text}`)
+  if (info.success.stopping) return Result.fail("this worker of HAProxy is stopping")
+  const missing = Info.missingCommands(help.success)
+  if (missing.length > 0) {
+    return Result.fail(`the Runtime API socket lacks ${missing.join(", ")}: it needs \`level admin\` in haproxy.cfg`)
+  }
+  const { pid, startTime, version } = info.success
+  const capabilities = Info.capabilities(version, help.success, connection.framing === "quiet")
+  connection.limits = capabilities
+  return Result.succeed({ connection, epoch: { pid, startTime, version }, capabilities })
+}
