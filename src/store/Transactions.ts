@@ -166,9 +166,8 @@ export const make = (db: Database) => {
       commits: head.commits + 1,
       revision: transaction.recorded ? transaction.revision : head.revision
     }
-    const settled = [...outcomes]
     try {
-      for (const [changeId, outcome] of settled) {
+      for (const [changeId, outcome] of outcomes) {
         db.run("UPDATE changes SET outcome = ? WHERE change_id = ?", outcome, changeId)
       }
       db.run(
@@ -192,7 +191,7 @@ export const make = (db: Database) => {
     } catch (cause) {
       failed = decide(cause, next)
     }
-    if (failed === null) { for (const [changeId] of settled) outcomes.delete(changeId) }
+    if (failed === null) outcomes.clear()
     return failed
   }
 

@@ -93,7 +93,7 @@ describe("a full disk", () => {
 })
 
 describe("a disk that fails under a commit", () => {
-  const can = available("I/O errors at commit", "strace", "-f", "-o", "/dev/null", "true")
+  const can = available("I/O errors at commit", "sh", "-c", "sleep 0.3 & exec strace --attach=$! -o /dev/null")
 
   /** The two commits of the child: during the first, flushes to the disk fail as `when` says (strace(1), -e inject). */
   const faulty = (file: string, when: string) =>
@@ -102,8 +102,10 @@ describe("a disk that fails under a commit", () => {
       await writer.until("ready for one")
       const strace = spawn("strace", [
         "-f",
-        ...["-p", String(writer.pid), "-o", "/dev/null", "-e", "trace=fsync,fdatasync"],
-        ...["-e", `inject=fsync,fdatasync:error=EIO:when=${when}`]
+        `--attach=${writer.pid}`,
+        "--output=/dev/null",
+        "--trace=fsync,fdatasync",
+        `--inject=fsync,fdatasync:error=EIO:when=${when}`
       ], { stdio: ["ignore", "ignore", "pipe"], timeout: 30_000, killSignal: "SIGKILL" })
       const detached = new Promise((resolve) => strace.once("close", resolve))
       await new Promise<void>((resolve, reject) => {
