@@ -15,8 +15,13 @@ interface Chunk {
   readonly bytes: Buffer
 }
 
-/** Orders keys: negative, zero or positive. */
-export type KeyOrder = (a: string, b: string) => number
+/** An order of keys. */
+export interface KeyOrder {
+  /** Negative, zero or positive. */
+  readonly compare: (a: string, b: string) => number
+  /** In place; the same order, faster than with `compare` for many keys. */
+  readonly sort: (keys: Array<string>) => Array<string>
+}
 
 /** Entries in order, in pieces. */
 export interface MapChunks {
@@ -33,7 +38,7 @@ const filled = 384
 /** Two neighbours that hold this many lines or fewer become one piece. */
 const sparse = 256
 
-const byText: KeyOrder = (a, b) => a < b ? -1 : a > b ? 1 : 0
+const compareText = (a: string, b: string): number => a < b ? -1 : a > b ? 1 : 0
 
 const dots = (key: string): number => {
   let count = 0
@@ -42,10 +47,25 @@ const dots = (key: string): number => {
 }
 
 /** Names in code unit order. */
-export const byName: KeyOrder = byText
+export const byName: KeyOrder = {
+  compare: compareText,
+  // Without a function, sort compares code units itself.
+  sort: (keys) => keys.sort()
+}
 
 /** More labels first, then names: the longest suffix comes first, as a scanning `map_end` needs it. */
-export const bySpecificity: KeyOrder = (a, b) => dots(b) - dots(a) || byText(a, b)
+export const bySpecificity: KeyOrder = {
+  compare: (a, b) => dots(b) - dots(a) || compareText(a, b),
+  sort: (keys) => {
+    const levels: Array<Array<string>> = []
+    for (const key of keys) (levels[dots(key)] ??= []).push(key)
+    let at = 0
+    for (let level = levels.length - 1; level >= 0; level--) {
+      for (const key of levels[level]?.sort() ?? []) keys[at++] = key
+    }
+    return keys
+  }
+}
 
 const keyOf = (line: string): string => line.slice(0, line.indexOf(" "))
 
@@ -73,7 +93,7 @@ const search = (low: number, high: number, before: (index: number) => boolean): 
 
 /** Index of the piece in which a key stands or would stand, not before `from`. */
 const chunkOf = (chunks: ReadonlyArray<Chunk>, order: KeyOrder, key: string, from = 0): number =>
-  Math.max(from, search(from, chunks.length, (index) => order(chunks[index]!.first, key) <= 0) - 1)
+  Math.max(from, search(from, chunks.length, (index) => order.compare(chunks[index]!.first, key) <= 0) - 1)
 
 /** Adds pieces to a list, joining small neighbours. */
 const append = (out: Array<Chunk>, chunk: Chunk): void => {
@@ -95,13 +115,25 @@ const appendLines = (out: Array<Chunk>, lines: ReadonlyArray<string>, limit: num
   }
 }
 
-/** All entries at once. A key that comes twice has its last value. */
-export const make = (order: KeyOrder, entries: Iterable<readonly [key: string, value: string]>): MapChunks => {
+/** No entries. */
+export const empty = (order: KeyOrder): MapChunks => ({ order, chunks: [], size: 0 })
+
+const holds = (map: MapChunks, values: ReadonlyMap<string, string>): boolean =>
+  map.size === values.size && map.chunks.every((chunk) =>
+    linesOf(chunk).every((line) => {
+      const space = line.indexOf(" ")
+      return values.get(line.slice(0, space)) === line.slice(space + 1)
+    })
+  )
+
+/** Replaces all entries. A key that comes twice has its last value. Answers the same object when nothing changes. */
+export const replace = (map: MapChunks, entries: Iterable<readonly [key: string, value: string]>): MapChunks => {
   const values = new Map(entries)
-  const keys = [...values.keys()].sort(order)
-  const out: Array<Chunk> = []
-  appendLines(out, keys.map((key) => `${key} ${values.get(key)}`), filled)
-  return { order, chunks: out, size: keys.length }
+  if (holds(map, values)) return map
+  const keys = map.order.sort([...values.keys()])
+  const chunks: Array<Chunk> = []
+  appendLines(chunks, keys.map((key) => `${key} ${values.get(key)}`), filled)
+  return { order: map.order, chunks, size: keys.length }
 }
 
 /**
@@ -113,9 +145,9 @@ export const edit = (map: MapChunks, changes: ReadonlyMap<string, string | null>
   if (chunks.length === 0) {
     const added: Array<readonly [string, string]> = []
     for (const [key, value] of changes) if (value !== null) added.push([key, value])
-    return added.length === 0 ? map : make(order, added)
+    return replace(map, added)
   }
-  const keys = [...changes.keys()].sort(order)
+  const keys = order.sort([...changes.keys()])
   const out: Array<Chunk> = []
   let size = map.size
   let changed = false
@@ -123,7 +155,7 @@ export const edit = (map: MapChunks, changes: ReadonlyMap<string, string | null>
   for (let at = 0; at < keys.length;) {
     const index = chunkOf(chunks, order, keys[at]!, done)
     for (; done < index; done++) append(out, chunks[done]!)
-    const isBeyond = (key: string) => index + 1 < chunks.length && order(key, chunks[index + 1]!.first) >= 0
+    const isBeyond = (key: string) => index + 1 < chunks.length && order.compare(key, chunks[index + 1]!.first) >= 0
     const old = linesOf(chunks[index]!)
     const lines: Array<string> = []
     let touched = false
@@ -131,7 +163,7 @@ export const edit = (map: MapChunks, changes: ReadonlyMap<string, string | null>
     for (; at < keys.length && !isBeyond(keys[at]!); at++) {
       const key = keys[at]!
       const value = changes.get(key) ?? null
-      const place = search(copied, old.length, (line) => order(keyOf(old[line]!), key) < 0)
+      const place = search(copied, old.length, (line) => order.compare(keyOf(old[line]!), key) < 0)
       for (; copied < place; copied++) lines.push(old[copied]!)
       const found = place < old.length && keyOf(old[place]!) === key
       const line = value === null ? null : `${key} ${value}`
@@ -157,7 +189,7 @@ export const get = (map: MapChunks, key: string): string | null => {
   const chunk = map.chunks[chunkOf(map.chunks, map.order, key)]
   if (chunk === undefined) return null
   const lines = linesOf(chunk)
-  const line = lines[search(0, lines.length, (index) => map.order(keyOf(lines[index]!), key) < 0)]
+  const line = lines[search(0, lines.length, (index) => map.order.compare(keyOf(lines[index]!), key) < 0)]
   return line !== undefined && keyOf(line) === key ? line.slice(key.length + 1) : null
 }
 

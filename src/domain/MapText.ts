@@ -113,12 +113,14 @@ export const empty = (kind: MapTextKind, limits: PoolLimits): MapText =>
     limits,
     foreign: [],
     foreignKeys: new Map(),
-    own: MapChunks.make(kind === "domains" ? MapChunks.byName : MapChunks.bySpecificity, [])
+    own: MapChunks.empty(kind === "domains" ? MapChunks.byName : MapChunks.bySpecificity)
   })
 
-/** Replaces all our entries. */
-export const withOwn = (text: MapText, entries: Iterable<readonly [key: string, value: string]>): MapText =>
-  arrange({ ...text, own: MapChunks.make(text.own.order, entries) })
+/** Replaces all our entries. Answers the same object when nothing changes. */
+export const withOwn = (text: MapText, entries: Iterable<readonly [key: string, value: string]>): MapText => {
+  const own = MapChunks.replace(text.own, entries)
+  return own === text.own ? text : arrange({ ...text, own })
+}
 
 /** Sets or removes (`null`) entries of ours. Answers the same object when nothing changes. */
 export const edit = (text: MapText, changes: ReadonlyMap<string, string | null>): MapText => {

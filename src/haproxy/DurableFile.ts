@@ -31,6 +31,8 @@ export interface StagedFile {
   readonly temp: string
   /** Of the file that the rename will put in place. */
   readonly identity: FileIdentity
+  /** The temp file is being closed, which costs a trip to another thread that nobody needs to wait for first. */
+  readonly closed: Promise<void>
 }
 
 /** Readable by HAProxy's own user; maps and pools hold no secrets. */
@@ -176,14 +178,19 @@ export const stage = async (
   let file: FileHandle | undefined
   try {
     file = await open(temp, "wx", wanted & 0o777)
-    const [made] = await both(file.stat(), writeAll(file, parts))
-    const owned = like === null || (made.uid === like.uid && made.gid === like.gid)
-    if (!owned) await keepOwner(file, target, like)
+    await writeAll(file, parts)
+    let [stats] = await both(file.stat({ bigint: true }), file.sync())
+    const isOwned = like === null || (stats.uid === BigInt(like.uid) && stats.gid === BigInt(like.gid))
     // The umask may have taken bits away, and a change of owner clears some.
-    if (!owned || (made.mode & 0o7777) !== wanted) await file.chmod(wanted)
-    const [stats] = await both(file.stat({ bigint: true }), file.sync())
-    await file.close()
-    return { target, temp, identity: toIdentity(stats) }
+    if (!isOwned || Number(stats.mode & 0o7777n) !== wanted) {
+      if (!isOwned) await keepOwner(file, target, like)
+      await file.chmod(wanted)
+      await file.sync()
+      stats = await file.stat({ bigint: true })
+    }
+    const closed = file.close()
+    closed.catch(() => {})
+    return { target, temp, identity: toIdentity(stats), closed }
   } catch (cause) {
     await file?.close().catch(() => {})
     await unlink(temp).catch(() => {})
@@ -191,10 +198,10 @@ export const stage = async (
   }
 }
 
-/** Puts a staged file in place. Durable only after {@link syncFolder}. On failure the old file stands. */
+/** Puts a staged file in place. Durable only after the folder's sync. On failure the old file stands. */
 export const publish = async (staged: StagedFile): Promise<void> => {
   try {
-    await rename(staged.temp, staged.target)
+    await both(rename(staged.temp, staged.target), staged.closed)
   } catch (cause) {
     await discard(staged)
     throw storageFailed("replace", staged.target, cause)
@@ -202,20 +209,34 @@ export const publish = async (staged: StagedFile): Promise<void> => {
 }
 
 /** Removes a staged file that is not wanted. */
-export const discard = (staged: StagedFile): Promise<void> => unlink(staged.temp).catch(() => {})
+export const discard = async (staged: StagedFile): Promise<void> => {
+  await Promise.allSettled([unlink(staged.temp), staged.closed])
+}
+
+/** A folder, opened before its names change, so that making them durable is one step. */
+export interface OpenFolder {
+  /** Makes the names in the folder durable. */
+  readonly sync: () => Promise<void>
+  /** Lets go of it. Nobody needs to wait for that. */
+  readonly close: () => void
+}
+
+/** Opens a folder for {@link OpenFolder.sync}. */
+export const openFolder = async (path: string): Promise<OpenFolder> => {
+  const failed = (cause: unknown) => {
+    throw storageFailed("make durable what was written in", path, cause)
+  }
+  const handle = await open(path, "r").catch(failed)
+  return {
+    sync: () => handle.sync().catch(failed),
+    close: () => void handle.close().catch(() => {})
+  }
+}
 
 /** Makes the names in a folder durable. */
-export const syncFolder = async (folder: string): Promise<void> => {
-  try {
-    const handle = await open(folder, "r")
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  } catch (cause) {
-    throw storageFailed("make durable what was written in", folder, cause)
-  }
+export const syncFolder = async (path: string): Promise<void> => {
+  const folder = await openFolder(path)
+  await folder.sync().finally(folder.close)
 }
 
 /** Replaces or creates one file durably; answers its new identity. `mode` is for a file that does not exist yet. */

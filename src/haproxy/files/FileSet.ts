@@ -72,8 +72,19 @@ const rename = async ({ file, staged }: Prepared): Promise<void> => {
   file.disk = "unknown"
 }
 
-const syncFolders = (replacements: ReadonlyArray<Replacement>) =>
-  all([...new Set(replacements.map(({ file }) => dirname(file.real)))].map(DurableFile.syncFolder))
+const openFolders = async (replacements: ReadonlyArray<Replacement>) => {
+  const opened: Array<DurableFile.OpenFolder> = []
+  try {
+    await all(
+      [...new Set(replacements.map(({ file }) => dirname(file.real)))]
+        .map(async (path) => opened.push(await DurableFile.openFolder(path)))
+    )
+    return opened
+  } catch (cause) {
+    for (const folder of opened) folder.close()
+    throw cause
+  }
+}
 
 /** Brings former contents back after a failure half-way. What it cannot bring back stays "unknown". */
 const restore = async (prepared: ReadonlyArray<Prepared>): Promise<void> => {
@@ -93,30 +104,39 @@ const restore = async (prepared: ReadonlyArray<Prepared>): Promise<void> => {
 
 /** Writes all of them; see above. Throws StorageFailed. */
 export const write = async (replacements: ReadonlyArray<Replacement>): Promise<WriteAnswer> => {
-  // Looked at while the temp files are written: as late as costs nothing.
-  const [staged, looked] = await Promise.allSettled([
+  // Others' changes are looked for while the temp files are written: as late as costs nothing.
+  const [staged, looked, opened] = await Promise.allSettled([
     stageAll(replacements),
-    all(replacements.map(({ file }) => TrackedFile.isChanged(file)))
+    all(replacements.map(({ file }) => TrackedFile.isChanged(file))),
+    openFolders(replacements)
   ])
-  if (staged.status === "rejected") throw staged.reason
-  if (looked.status === "rejected") {
-    await discardAll(staged.value)
-    throw looked.reason
+  const folders = opened.status === "fulfilled" ? opened.value : []
+  try {
+    if (staged.status === "rejected") throw staged.reason
+    const failed = [looked, opened].find((one) => one.status === "rejected")
+    const changed = replacements.filter((_, index) => looked.status === "fulfilled" && looked.value[index])
+    if (failed !== undefined || changed.length > 0) await discardAll(staged.value)
+    if (failed !== undefined) throw failed.reason
+    if (changed.length > 0) return { _tag: "Changed", files: changed.map(({ file }) => file) }
+    await publishAll(staged.value, folders)
+    return { _tag: "Written" }
+  } finally {
+    for (const folder of folders) folder.close()
   }
-  const changed = replacements.filter((_, index) => looked.value[index]).map(({ file }) => file)
-  if (changed.length > 0) {
-    await discardAll(staged.value)
-    return { _tag: "Changed", files: changed }
-  }
-  const renamed = await Promise.allSettled(staged.value.map(rename))
+}
+
+const publishAll = async (
+  prepared: ReadonlyArray<Prepared>,
+  folders: ReadonlyArray<DurableFile.OpenFolder>
+): Promise<void> => {
+  const renamed = await Promise.allSettled(prepared.map(rename))
   const failed = renamed.find((one) => one.status === "rejected")
   try {
     if (failed !== undefined) throw failed.reason
-    await syncFolders(replacements)
+    await all(folders.map((folder) => folder.sync()))
   } catch (cause) {
-    await restore(staged.value.filter((_, index) => renamed[index]?.status === "fulfilled"))
+    await restore(prepared.filter((_, index) => renamed[index]?.status === "fulfilled"))
     throw cause
   }
-  for (const { file } of replacements) file.disk = "same"
-  return { _tag: "Written" }
+  for (const { file } of prepared) file.disk = "same"
 }
