@@ -38,11 +38,11 @@ export const parseTokens = (text: string): ReadonlyArray<string> =>
   text.replace(/^\ufeff/, "").split(/\r?\n/).flatMap((line) => {
     const trimmed = line.trim()
     if (trimmed === "" || trimmed.startsWith("#")) return []
-    const assigned = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/.exec(trimmed)
-    // Base64 ends in "=", too: that is a bare token.
-    const isSetting = assigned !== null && /^[A-Z_][A-Z0-9_]*$/.test(assigned[1]!) && !/^=*$/.test(assigned[2]!)
-    if (isSetting && !/^MCP_TOKEN(?:_\w+)?$/.test(assigned[1]!)) return []
-    const value = (isSetting ? assigned[2]! : trimmed).replace(/^(["'])(.*)\1$/, "$2")
+    const [, name = "", assigned = ""] = /^(?:export\s+)?([A-Z_][A-Z0-9_]*)\s*=\s*(.*)$/.exec(trimmed) ?? []
+    const ours = /^MCP_TOKEN(?:_\w+)?$/.test(name)
+    // Another setting; but what is only padded with "=" is base64, a bare token.
+    if (name !== "" && !ours && !/^=*$/.test(assigned)) return []
+    const value = (ours ? assigned : trimmed).replace(/^(["'])(.*)\1$/, "$2")
     return /^[\u0021-\u007e]+$/.test(value) ? [value] : []
   })
 

@@ -168,9 +168,9 @@ export const makeExchanges = (makeServer: ServerFactory, report: (error: Error) 
     response.once("close", gone)
     transport.onmessage?.(body)
     const answer = await transport.answered
+    // An answered exchange holds nothing: closing it would only cost an error object that nobody sees.
     response.off("close", gone)
     if (answer !== null) writeJson(response, 200, JSON.stringify(answer))
-    gone()
   }
 
   return {

@@ -116,8 +116,21 @@ const readHeaders = (raw: ReadonlyArray<string>): Headers => {
   return headers
 }
 
+const parsedAddresses = new Map<string, NetAddress.IpAddress | null>()
+
 /** An address in its own family: IPv4 that came mapped into IPv6 is IPv4. Null when it is none. */
 export const parseAddress = (text: string): NetAddress.IpAddress | null => {
+  // The same few addresses come with every request; strangers may not make this grow.
+  const known = parsedAddresses.get(text)
+  if (known !== undefined) return known
+  if (text.length > 64) return null
+  const address = readAddress(text)
+  if (parsedAddresses.size >= 1024) parsedAddresses.clear()
+  parsedAddresses.set(text, address)
+  return address
+}
+
+const readAddress = (text: string): NetAddress.IpAddress | null => {
   const zone = text.indexOf("%")
   const parsed = NetAddress.ipFromString(zone < 0 ? text : text.slice(0, zone))
   if (Result.isFailure(parsed)) return null
