@@ -32,7 +32,7 @@ describe("random sequences of verbs, restarts and foreign edits", () => {
             "trouble"
           ]
         ) {
-          assert.isAbove(tally.steps.get(ending) ?? 0, share / 20, `the run never saw "${ending}"`)
+          assert.isAbove(tally.steps.get(ending) ?? 0, 0, `the run never saw "${ending}"`)
         }
       }),
     300_000

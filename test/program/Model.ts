@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type { ControlError } from "../../src/domain/Errors.ts"
 import { removeDomain } from "../../src/program/Domains.ts"
 import { Store } from "../../src/store/Store.ts"
-import { dumpDatabase } from "../support/Dump.ts"
+import { dumpDesired } from "../support/Dump.ts"
 import type { World } from "../support/World.ts"
 import { brokenInvariant } from "./invariants.ts"
 import { Dice, endingOf, randomStep } from "./Verbs.model.ts"
@@ -75,14 +75,14 @@ const empty = (world: World) =>
 
 const perform = (world: World, step: AnyStep, note: string) =>
   Effect.gen(function*() {
-    const before = yield* world.run(Effect.orDie(dumpDatabase))
+    const before = yield* world.run(Effect.orDie(dumpDesired))
     const exit = yield* Effect.exit(
       world.run(
         step.program as Effect.Effect<{ readonly changed: boolean; readonly summary: string }, ControlError, never>
       )
     )
     const { code, ending } = endingOf(exit)
-    const after = yield* world.run(Effect.orDie(dumpDatabase))
+    const after = yield* world.run(Effect.orDie(dumpDesired))
     if (ending === "refused") assert.strictEqual(after, before, `${note}: refused with ${code}, yet the database moved`)
     if (ending === "unchanged") assert.strictEqual(after, before, `${note}: "changed: false", yet the database moved`)
     if (ending === "done") {
@@ -125,14 +125,15 @@ export const sequence = Effect.fnUntraced(function*(
       // Half of the time the next step meets it unrepaired.
       if (dice.next(2) === 0) continue
     } else if (kind === 1) {
-      const steps = Array.from({ length: 2 + dice.next(4) }, () => randomStep(dice))
+      const routed = [...yield* world.run(Effect.orDie(routedNames))].sort()
+      const steps = Array.from({ length: 2 + dice.next(4) }, () => randomStep(dice, routed))
       history.push(`together: ${steps.map((step) => step.text).join(" | ")}`)
       const exits = yield* Effect.forEach(steps, (step) => Effect.exit(world.run(step.program)), {
         concurrency: "unbounded"
       })
       for (const exit of exits) count(endingOf(exit).ending)
     } else {
-      const step = randomStep(dice)
+      const step = randomStep(dice, [...yield* world.run(Effect.orDie(routedNames))].sort())
       history.push(step.text)
       const result = yield* perform(world, step, `seed ${seed}: ${history.join("; ")}`)
       history[history.length - 1] = `${step.text} → ${result}`

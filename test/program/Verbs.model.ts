@@ -69,9 +69,10 @@ export interface Step {
 
 const nothing = () => {}
 
-/** A random verb with random arguments, good ones mostly. */
-export const randomStep = (dice: Dice): Step => {
-  const domain = dice.next(12) === 0 ? dice.pick(badNames) : dice.pick(names)
+/** A random verb with random arguments, good ones mostly; `routed` are the names that exist. */
+export const randomStep = (dice: Dice, routed: ReadonlyArray<string>): Step => {
+  const known = routed.length > 0 && dice.next(2) === 0
+  const domain = dice.next(16) === 0 ? dice.pick(badNames) : known ? dice.pick(routed) : dice.pick(names)
   const ip = dice.next(12) === 0 ? dice.pick(badAddresses) : dice.pick(addresses)
   const slot = dice.next(5)
   const state = dice.pick(["ready", "drain", "maint", "maint", "bogus"])
@@ -88,7 +89,7 @@ export const randomStep = (dice: Dice): Step => {
       return step(`add ${domain}`, addDomain({ domain }), (routed) => routed.add(domain))
     case 3:
     case 4: {
-      const share_with = dice.pick(names)
+      const share_with = routed.length > 0 && dice.next(3) > 0 ? dice.pick(routed) : dice.pick(names)
       return step(
         `add ${domain} share ${share_with}`,
         addDomain({ domain, share_with }),

@@ -24,6 +24,18 @@ export const dumpDatabase = Effect.gen(function*() {
   return lines(out)
 })
 
+/** All that the database desires, owners and kinds of routes included; for "is it as before?". */
+export const dumpDesired = Effect.gen(function*() {
+  const store = yield* Store
+  const routes = yield* store.allRoutes
+  const owners = yield* store.owners([...new Set(routes.map((route) => route.pool))])
+  return lines([
+    ...routes.map((route) => JSON.stringify(route)),
+    ...[...owners].map(([pool, owner]) => `owner pool_${pool} ${owner}`),
+    ...(yield* store.allServers).map((server) => JSON.stringify(server))
+  ])
+})
+
 const mapEntries = (text: string) =>
   text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"))
     .map((line) => line.split(/\s+/)).filter((words) => words.length >= 2)

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { join } from "node:path"
 import type { HaproxyBinary } from "../../scripts/haproxy.ts"
+import { poolsDefaults } from "../../src/domain/PoolsConfig.ts"
 import type { ProgramServices } from "../../src/program/Services.ts"
 import { inSync, planeLayer, type PlaneOptions } from "./ControlPlane.ts"
 import { dumpDatabase, dumpFiles, dumpRuntime } from "./Dump.ts"
@@ -38,7 +39,14 @@ const forFiles = (dump: string) => dump.replace(/ drain \d+$/gm, " drain ?")
 export const makeWorld = Effect.fnUntraced(function*(options: WorldOptions = {}) {
   const pools = options.pools ?? 5
   const slots = options.slots ?? 3
-  const haproxy = yield* startHaproxy({ ...options, pools, slots, binary: options.binary ?? newestLine })
+  const haproxy = yield* startHaproxy({
+    ...options,
+    pools,
+    slots,
+    // pools.cfg takes its settings from a named section of haproxy.cfg.
+    sections: [...(options.sections ?? []), `defaults ${poolsDefaults} from base`, ""],
+    binary: options.binary ?? newestLine
+  })
   const { site } = haproxy
   const plane: PlaneOptions = {
     database: join(site.dir, "haproxy_mcp.db"),
