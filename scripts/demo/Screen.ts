@@ -1,0 +1,95 @@
+/**
+ * What the demo shows while it runs: plain lines for every reader, and on a terminal a line that tells what is being
+ * done now, and for how long. Colours only there, and not with NO_COLOR (no-color.org).
+ */
+
+export interface Screen {
+  readonly line: (text?: string) => void
+  /** A step begins. */
+  readonly begin: (number: number, doing: string) => void
+  /** What the step under way does now. */
+  readonly note: (text: string) => void
+  /** The step is proved. */
+  readonly done: (number: number, proved: string, details: ReadonlyArray<string>, ms: number) => void
+  /** The step is not. */
+  readonly failed: (number: number, doing: string, ms: number) => void
+  readonly good: (text: string) => string
+  readonly bad: (text: string) => string
+  readonly bold: (text: string) => string
+  readonly dim: (text: string) => string
+  /** Ends the moving line, when there is one. */
+  readonly rest: () => void
+}
+
+/** Where the times stand; longer lines push them to the right. */
+const column = 88
+/** Without a terminal, a long step says that it is alive as often as this (ms). */
+const sign = 10_000
+const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
+
+/** `870 ms` or `2.4 s`. */
+export const duration = (ms: number): string => ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`
+
+const padded = (text: string): string => text.padEnd(column)
+
+export const makeScreen = (
+  stream: NodeJS.WriteStream,
+  env: Readonly<Record<string, string | undefined>> = process.env
+): Screen => {
+  const terminal = stream.isTTY === true && env["TERM"] !== "dumb"
+  const colours = terminal && (env["NO_COLOR"] ?? "") === ""
+  const paint = (code: string) => (text: string) => colours ? `\u001b[${code}m${text}\u001b[0m` : text
+  const good = paint("32")
+  const bad = paint("31")
+  const bold = paint("1")
+  const dim = paint("2")
+
+  let timer: NodeJS.Timeout | undefined
+  let frame = 0
+  let now = ""
+  let began = 0
+  const clear = () => {
+    if (terminal && now !== "") stream.write("\r\u001b[2K")
+  }
+  const draw = () => {
+    if (!terminal || now === "") return
+    const text = ` ${frames[frame++ % frames.length]} ${now} (${((performance.now() - began) / 1000).toFixed(0)} s)`
+    stream.write(`\r\u001b[2K${text.slice(0, Math.max(20, (stream.columns ?? 80) - 1))}`)
+  }
+  const rest = () => {
+    clearInterval(timer)
+    timer = undefined
+    clear()
+    now = ""
+  }
+  const line = (text = "") => {
+    clear()
+    stream.write(`${text}\n`)
+    draw()
+  }
+  const begin = (_number: number, doing: string) => {
+    rest()
+    now = doing
+    began = performance.now()
+    draw()
+    timer = setInterval(
+      terminal ? draw : () => stream.write(`     … ${now} (${((performance.now() - began) / 1000).toFixed(0)} s)\n`),
+      terminal ? 100 : sign
+    )
+  }
+  const note = (text: string) => {
+    now = text
+    if (terminal) draw()
+    else stream.write(`     … ${text}\n`)
+  }
+  const done = (number: number, proved: string, details: ReadonlyArray<string>, ms: number) => {
+    rest()
+    stream.write(`${String(number).padStart(2)} ${good("✓")} ${padded(proved)} ${dim(duration(ms).padStart(7))}\n`)
+    for (const detail of details) stream.write(detail === "" ? "\n" : `     ${dim(detail)}\n`)
+  }
+  const failed = (number: number, doing: string, ms: number) => {
+    rest()
+    stream.write(`${String(number).padStart(2)} ${bad("✗")} ${padded(doing)} ${dim(duration(ms).padStart(7))}\n`)
+  }
+  return { line, begin, note, done, failed, good, bad, bold, dim, rest }
+}

@@ -1,0 +1,162 @@
+/**
+ * Everything that runs in the demo: two origins, HAProxy and the control plane, from real commands of this
+ * repository and with nothing from the user's own environment. `strike` takes all of it down again.
+ */
+import { randomBytes } from "node:crypto"
+import { access, writeFile } from "node:fs/promises"
+import { connect } from "node:net"
+import { join } from "node:path"
+import type { HaproxyBinary } from "../haproxy.ts"
+import { type Child, startChild, until } from "./Children.ts"
+import { type Origin, startOrigin } from "./Origins.ts"
+import { host, type Ports } from "./Ports.ts"
+import type { WorkFolder } from "./WorkFolder.ts"
+
+/** What a program may take from its start until it answers. */
+const startLimit = 20_000
+
+export interface Stage {
+  readonly repository: string
+  readonly ports: Ports
+  readonly folder: WorkFolder
+  /** Bearer token of this run's control plane. */
+  readonly token: string
+  readonly mcpUrl: string
+  readonly startOrigins: () => Promise<readonly [Origin, Origin]>
+  /** Writes haproxy.cfg and pools.cfg with the CLI. */
+  readonly writeConfig: () => Promise<void>
+  /** Starts HAProxy and waits until its frontend accepts. */
+  readonly startHaproxy: (binary: HaproxyBinary) => Promise<Child>
+  /** SIGKILL. */
+  readonly crashHaproxy: () => Promise<void>
+  readonly startControlPlane: () => Promise<Child>
+  /** Rejects when a program ends that nobody stopped. */
+  readonly accident: Promise<never>
+  /** Stops everything that was started, the control plane first. Never fails. */
+  readonly strike: () => Promise<void>
+}
+
+/** The user's environment without what would configure the programs: the demo must be the same everywhere. */
+export const cleanEnvironment = (env: Readonly<Record<string, string | undefined>>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] =>
+      entry[1] !== undefined && !/^(?:MCP|HAPROXY|ACME|OTEL)_|^(?:LOG_LEVEL|NODE_OPTIONS)$/.test(entry[0])
+    )
+  )
+
+/** Does something accept connections there? */
+const accepts = (port: number) =>
+  new Promise<true | undefined>((resolve) => {
+    const socket = connect({ host, port })
+    socket.once("connect", () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once("error", () => resolve(undefined))
+  })
+
+export const makeStage = (repository: string, ports: Ports, folder: WorkFolder): Stage => {
+  const token = randomBytes(24).toString("base64url")
+  const cli = join(repository, "src", "main.ts")
+  const origins: Array<Origin> = []
+  const children = new Map<"haproxy" | "control-plane" | "config", Child>()
+  let onAccident: (cause: Error) => void = () => {}
+  const accident = new Promise<never>((_, reject) => onAccident = reject)
+  accident.catch(() => {})
+
+  let struck = false
+  const environment = {
+    ...cleanEnvironment(process.env),
+    MCP_HOST: host,
+    MCP_PORT: String(ports.mcp),
+    HAPROXY_HOST: host,
+    HAPROXY_PORT: String(ports.runtime),
+    HAPROXY_MAP_FILE: folder.domainsMap,
+    HAPROXY_POOLS_FILE: folder.poolsFile,
+    HAPROXY_DB_FILE: folder.database
+  }
+  const start = (
+    key: "haproxy" | "control-plane" | "config",
+    name: string,
+    program: string,
+    args: ReadonlyArray<string>,
+    env: Readonly<Record<string, string>>
+  ): Child => {
+    // A step that was interrupted may still be running: it starts nothing any more.
+    if (struck) throw new Error("the demo is over")
+    const child = startChild({ name, program, args, env, cwd: repository, logFile: folder.log(key) })
+    children.set(key, child)
+    return child
+  }
+  const watch = (child: Child) =>
+    void child.ended.then((how) => {
+      if (!child.isLeaving()) onAccident(new Error(`${child.name} ended by itself (${how})`))
+    })
+
+  const writeConfig = async () => {
+    const child = start("config", "haproxy-mcp config", process.execPath, [
+      cli,
+      "config",
+      "--output",
+      folder.haproxyConfig,
+      "--pools",
+      folder.poolsFile
+    ], environment)
+    const how = await child.ended
+    if (how !== "exit code 0") throw new Error(`haproxy-mcp config ended with ${how}`)
+    await access(folder.haproxyConfig)
+    for (const map of [folder.domainsMap, folder.wildcardsMap]) await writeFile(map, "", { flag: "a" })
+  }
+
+  const startHaproxy = async (binary: HaproxyBinary) => {
+    const child = start(
+      "haproxy",
+      "HAProxy",
+      binary.path,
+      ["-db", "-f", folder.haproxyConfig, "-f", folder.poolsFile],
+      cleanEnvironment(process.env)
+    )
+    await until(`HAProxy accepts connections on port ${ports.http}`, () => accepts(ports.http), {
+      limit: startLimit,
+      child
+    })
+    watch(child)
+    return child
+  }
+
+  const startControlPlane = async () => {
+    const child = start("control-plane", "the control plane", process.execPath, [cli, "serve"], {
+      ...environment,
+      MCP_TOKEN: token
+    })
+    const ready = () =>
+      fetch(`http://${host}:${ports.mcp}/readyz`, { signal: AbortSignal.timeout(5_000) })
+        .then((answer) => answer.status === 200 ? true : undefined, () => undefined)
+    await until("the control plane is ready (GET /readyz answers 200)", ready, { limit: startLimit, child })
+    watch(child)
+    return child
+  }
+
+  return {
+    repository,
+    ports,
+    folder,
+    token,
+    mcpUrl: `http://${host}:${ports.mcp}/mcp`,
+    startOrigins: async () => {
+      const pair = [await startOrigin("A"), await startOrigin("B")] as const
+      origins.push(...pair)
+      return pair
+    },
+    writeConfig,
+    startHaproxy,
+    crashHaproxy: async () => children.get("haproxy")?.crash(),
+    startControlPlane,
+    accident,
+    strike: async () => {
+      struck = true
+      for (const key of ["config", "control-plane", "haproxy"] as const) await children.get(key)?.stop()
+      await Promise.all(origins.map((origin) => origin.close()))
+    }
+  }
+}
