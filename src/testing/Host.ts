@@ -1,0 +1,283 @@
+/**
+ * The fake itself, without Effect: the listening socket, the worker now and those before it, the connections, the log
+ * and the faults. FakeHaproxy.ts is its public face.
+ */
+import { mkdtemp, rm } from "node:fs/promises"
+import { createServer, type Server as NetServer, type Socket } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { render } from "./Answer.ts"
+import { type Parsed, wordsOf } from "./CommandLine.ts"
+import { Connection, type Entry } from "./Connection.ts"
+import { type AtStart, atStart, type Backends, declarePools, type MapFiles } from "./Declared.ts"
+import { type CommandPattern, Faults, matches } from "./Fault.ts"
+import { type Line, type Traits, traitsOf } from "./Line.ts"
+import { Process } from "./Process.ts"
+
+/** What a fake is and starts from. */
+export interface HostOptions {
+  /** Which HAProxy it imitates. Default `3.4`. */
+  readonly line?: Line
+  /**
+   * Where it listens: `unix` makes a path of its own in the temporary folder (the default), `tcp` takes a free port of
+   * 127.0.0.1; or a path or port that you name.
+   */
+  readonly listen?: "unix" | "tcp" | { readonly path: string } | { readonly host?: string; readonly port: number }
+  /** Map files by HAProxy's path, with their content. Default: empty `/etc/haproxy/domains.map` and `wildcards.map`. */
+  readonly maps?: AtStart<MapFiles>
+  /** Declared backends. Default: 10 pools of 3 slots. */
+  readonly backends?: AtStart<Backends>
+  /** Names of frontends in `show stat`. Default `web`. */
+  readonly frontends?: ReadonlyArray<string>
+  /** As `show map` names it. Default `/etc/haproxy/haproxy.cfg`. */
+  readonly configPath?: string
+  /** How many connections are served at a time; more wait, as HAProxy lets them. Default 10. */
+  readonly maxConnections?: number
+  /**
+   * Differences from the line as recorded, such as another `version`, or `stallsFrom: Infinity` for a 3.4 that takes
+   * large payloads however they are cut.
+   */
+  readonly traits?: Partial<Traits>
+  /** Milliseconds since 1970. Default `Date.now`. */
+  readonly now?: () => number
+}
+
+/** A command that arrived. */
+export interface ReceivedCommand {
+  /** Connections count from 1. */
+  readonly connection: number
+  /** The pid of the worker that got it. */
+  readonly pid: number
+  /** As received, without its payload. */
+  readonly text: string
+  readonly payload: string | undefined
+  /** What was sent back, framing included; `undefined` when nothing was. */
+  readonly answer: string | undefined
+  /** It took effect (if it could): false for a command that a fault kept from running. */
+  readonly ran: boolean
+}
+
+interface Watch {
+  readonly pattern: CommandPattern
+  missing: number
+  readonly found: (command: ReceivedCommand) => void
+}
+
+type LogEntry = Entry & Omit<ReceivedCommand, keyof Entry>
+
+/** The fake. */
+export class Host {
+  readonly line: Line
+  readonly traits: Traits
+  readonly faults = new Faults()
+  readonly log: Array<ReceivedCommand> = []
+  readonly unimitated: Array<string> = []
+  readonly connections = new Set<Connection>()
+  readonly now: () => number
+  paused = false
+  process: Process
+  private readonly options: HostOptions
+  private server: NetServer | undefined
+  private bound: { readonly path: string } | { readonly host: string; readonly port: number } | undefined
+  private folder: string | undefined
+  private accepted = 0
+  private pids = 100
+  private watches: Array<Watch> = []
+
+  constructor(options: HostOptions) {
+    this.options = options
+    this.line = options.line ?? "3.4"
+    this.traits = { ...traitsOf[this.line], ...options.traits }
+    this.now = options.now ?? Date.now
+    this.process = this.newProcess()
+  }
+
+  get address(): { readonly path: string } | { readonly host: string; readonly port: number } {
+    if (this.bound === undefined) throw new Error("FakeHaproxy never listened")
+    return this.bound
+  }
+
+  private newProcess(): Process {
+    const { backends, configPath, frontends, maps } = this.options
+    const files = maps ?? { "/etc/haproxy/domains.map": "", "/etc/haproxy/wildcards.map": "" }
+    return new Process({
+      line: this.line,
+      traits: this.traits,
+      pid: this.pids += 7,
+      configPath: configPath ?? "/etc/haproxy/haproxy.cfg",
+      socketName: () =>
+        this.bound === undefined
+          ? ""
+          : "path" in this.bound
+          ? `unix@${this.bound.path}`
+          : `ipv4@${this.bound.host}:${this.bound.port}`,
+      frontends: frontends ?? ["web"],
+      backends: Object.entries(atStart(backends ?? declarePools({ count: 10, slots: 3 }))),
+      files: Object.entries(atStart(files)),
+      now: this.now,
+      unimitated: this.unimitated
+    })
+  }
+
+  /** Starts to listen, if it does not; the address stays the same. */
+  async open(): Promise<void> {
+    if (this.server !== undefined) return
+    const server = createServer({ allowHalfOpen: true }, (socket) => this.accept(socket))
+    const target = this.bound ?? await this.target()
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject)
+      server.listen(target, () => resolve())
+    })
+    server.on("error", () => undefined)
+    this.server = server
+    const address = server.address()
+    this.bound = typeof address === "object" && address !== null
+      ? { host: address.address, port: address.port }
+      : { path: String(address) }
+  }
+
+  private async target() {
+    const listen = this.options.listen ?? "unix"
+    if (listen === "tcp") return { host: "127.0.0.1", port: 0 }
+    if (listen !== "unix") return "path" in listen ? listen : { host: listen.host ?? "127.0.0.1", port: listen.port }
+    this.folder = await mkdtemp(join(tmpdir(), "fake-haproxy-"))
+    return { path: join(this.folder, "s.sock") }
+  }
+
+  /** Refuses new connections. */
+  async close(): Promise<void> {
+    const server = this.server
+    this.server = undefined
+    if (server === undefined) return
+    // Its callback would wait for the open connections to end; the socket itself is closed at once.
+    server.close()
+    await Promise.resolve()
+  }
+
+  async dispose(): Promise<void> {
+    await this.kill()
+    if (this.folder !== undefined) await rm(this.folder, { recursive: true, force: true })
+  }
+
+  private accept(socket: Socket): void {
+    const connection = new Connection(this, socket, this.process, ++this.accepted)
+    this.connections.add(connection)
+    this.admit()
+  }
+
+  private admit(): void {
+    let free = this.options.maxConnections ?? 10
+    for (const connection of this.connections) if (connection.admitted) free--
+    for (const connection of this.connections) {
+      if (free <= 0) return
+      if (connection.admitted) continue
+      free--
+      connection.admitted = true
+      connection.process.join(connection.session)
+      connection.work()
+    }
+  }
+
+  /** A connection has ended. */
+  closed(connection: Connection): void {
+    if (this.connections.delete(connection)) this.admit()
+  }
+
+  /** Notes a command and says what goes wrong with it. */
+  receive(connection: Connection, { payload, text }: Parsed) {
+    const entry: LogEntry = {
+      connection: connection.number,
+      pid: connection.process.pid,
+      text,
+      payload,
+      answer: undefined,
+      ran: false
+    }
+    this.log.push(entry)
+    return { entry, fault: this.faults.next(text) }
+  }
+
+  /** A command was dealt with: tells those who wait for it. */
+  handled(entry: Entry): void {
+    if (this.watches.length === 0) return
+    const command = entry as LogEntry
+    const found = this.watches.filter((watch) => matches(watch.pattern, command.text) && --watch.missing === 0)
+    if (found.length === 0) return
+    this.watches = this.watches.filter((watch) => !found.includes(watch))
+    for (const watch of found) watch.found(command)
+  }
+
+  /** Calls `found` with the n-th matching command after the first `after` of the log. Answers how to give up. */
+  watch(pattern: CommandPattern, after: number, nth: number, found: (command: ReceivedCommand) => void): () => void {
+    const past = this.log.slice(after).filter((command) => matches(pattern, command.text))
+    const already = past[nth - 1]
+    if (already !== undefined) {
+      found(already)
+      return () => undefined
+    }
+    const watch: Watch = { pattern, missing: nth - past.length, found }
+    this.watches.push(watch)
+    return () => {
+      this.watches = this.watches.filter((other) => other !== watch)
+    }
+  }
+
+  /** Runs a command outside of every connection. */
+  runAside(text: string): string {
+    const [head = "", ...payload] = text.split("\n")
+    const aside = /^(.*?)\s*<<(\S*)$/.exec(head)
+    const command: Parsed = {
+      text,
+      words: wordsOf(aside?.[1] ?? head),
+      payload: aside === null ? undefined : payload.slice(0, payload.indexOf(aside[2]!)).join("\n")
+    }
+    const session = {
+      number: 0,
+      protocol: "unix_stream",
+      source: "unix:1",
+      since: this.now(),
+      severity: "none" as const
+    }
+    const answer = this.process.run(command, session)
+    this.process.servers.settle()
+    return render(answer, "none")
+  }
+
+  /** The entries of a map in order. */
+  entries(path: string): Array<readonly [key: string, value: string]> {
+    const map = this.process.maps.byPath.get(path)
+    if (map === undefined) throw new Error(`FakeHaproxy has no map ${path}`)
+    return Array.from(map.list(), ({ key, value }) => [key, value] as const)
+  }
+
+  pause(): void {
+    this.paused = true
+  }
+
+  resume(): void {
+    this.paused = false
+    for (const connection of this.connections) connection.resume()
+  }
+
+  dropConnections(): void {
+    for (const connection of this.connections) connection.kill()
+  }
+
+  async kill(): Promise<void> {
+    await this.close()
+    // Those that wait for a place are not served any more.
+    this.paused = true
+    this.dropConnections()
+    this.paused = false
+  }
+
+  async start(): Promise<void> {
+    this.process = this.newProcess()
+    await this.open()
+  }
+
+  reload(): void {
+    this.process.stopping = true
+    this.process = this.newProcess()
+  }
+}

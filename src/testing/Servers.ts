@@ -1,0 +1,311 @@
+/**
+ * The backends and servers of one worker, and the commands on them.
+ *
+ * Guarantees: an address takes effect only after the commands that arrived with it have run, as in HAProxy, where a
+ * read in the same exchange still shows the old one; state and weight take effect at once. There are no health
+ * checks: a server out of maintenance is up until {@link Servers.setHealth} says otherwise.
+ */
+import { isIP } from "node:net"
+import { type Answer, dump, message, silence } from "./Answer.ts"
+
+/** A server as the configuration declares it. */
+export interface ServerConfig {
+  readonly name: string
+  /** Default `192.0.2.1`. */
+  readonly address?: string
+  /** Default 1. */
+  readonly port?: number
+  /** Default 1. */
+  readonly weight?: number
+  /** Declared `disabled`: starts in maintenance. Default false. */
+  readonly disabled?: boolean
+  /** Declared with `check`. Default true. */
+  readonly check?: boolean
+}
+
+/** A server as it is now. */
+export interface ServerState {
+  readonly backend: string
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  readonly weight: number
+  readonly initialWeight: number
+  /** What an operator set: `maint` and `drain` from the bits of `adminState`. */
+  readonly state: "ready" | "drain" | "maint"
+  /** As `show servers state` prints it: 1 maintenance, 4 declared `disabled`, 8 drain. */
+  readonly adminState: number
+  /** False while in maintenance, or when made so. */
+  readonly up: boolean
+}
+
+const maintenance = 1
+const declaredDisabled = 4
+const draining = 8
+
+/** A server. */
+export class Server {
+  readonly id: number
+  readonly name: string
+  readonly check: boolean
+  readonly initialWeight: number
+  address: string
+  port: number
+  weight: number
+  admin: number
+  healthy = true
+  /** When its operational state last changed, in milliseconds. */
+  changed: number
+  /** Applied once the commands that came with it have run. */
+  pending: { readonly address: string; readonly port: number } | undefined
+
+  constructor(id: number, config: ServerConfig, now: number) {
+    this.id = id
+    this.name = config.name
+    this.check = config.check ?? true
+    this.address = canonical(config.address ?? "192.0.2.1")
+    this.port = config.port ?? 1
+    this.initialWeight = this.weight = config.weight ?? 1
+    this.admin = config.disabled === true ? maintenance | declaredDisabled : 0
+    this.changed = now
+  }
+
+  get up(): boolean {
+    return (this.admin & maintenance) === 0 && this.healthy
+  }
+
+  get state(): ServerState["state"] {
+    return (this.admin & maintenance) !== 0 ? "maint" : (this.admin & draining) !== 0 ? "drain" : "ready"
+  }
+
+  setState(state: ServerState["state"], now: number): void {
+    const before = this.up
+    this.admin &= ~(maintenance | draining)
+    if (state !== "ready") this.admin |= state === "maint" ? maintenance : draining
+    if (before !== this.up) this.changed = now
+  }
+}
+
+/** A backend. */
+export class Backend {
+  readonly id: number
+  readonly name: string
+  readonly servers = new Map<string, Server>()
+  changed: number
+
+  constructor(id: number, name: string, servers: ReadonlyArray<ServerConfig>, now: number) {
+    this.id = id
+    this.name = name
+    this.changed = now
+    for (const config of servers) this.servers.set(config.name, new Server(this.servers.size + 1, config, now))
+  }
+}
+
+/** An IPv6 address as HAProxy prints it; IPv4 is taken in its one form only. */
+const canonical = (address: string): string =>
+  isIP(address) === 6 ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address
+
+/** `strtol`: the leading integer of a text and what follows it. */
+const leadingInteger = (text: string): { readonly value: number; readonly rest: string; readonly found: boolean } => {
+  const match = /^\s*([+-]?\d+)(.*)$/s.exec(text)
+  return match === null
+    ? { value: 0, rest: text, found: false }
+    : { value: Number(match[1]), rest: match[2]!, found: true }
+}
+
+const columns =
+  "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port"
+
+const usage =
+  "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | check-addr | check-port | fqdn | health | ssl | state | weight"
+
+const noBackendServer = message(3, "Require 'backend/server'.")
+const noBackend = message(3, "No such backend.")
+const noServer = message(3, "No such server.")
+
+/** The backends of a worker and the commands on them. */
+export class Servers {
+  readonly backends = new Map<string, Backend>()
+  private readonly now: () => number
+  private unapplied: Array<Server> = []
+
+  constructor(firstId: number, config: Iterable<readonly [string, ReadonlyArray<ServerConfig>]>, now: () => number) {
+    this.now = now
+    for (const [name, servers] of config) {
+      this.backends.set(name, new Backend(firstId + this.backends.size, name, servers, now()))
+    }
+  }
+
+  /** Makes addresses set so far effective. */
+  settle(): void {
+    if (this.unapplied.length === 0) return
+    for (const server of this.unapplied) {
+      if (server.pending === undefined) continue
+      server.address = server.pending.address
+      server.port = server.pending.port
+      server.pending = undefined
+    }
+    this.unapplied = []
+  }
+
+  /** Every server as it is now, settled. */
+  states(): Array<ServerState> {
+    const states: Array<ServerState> = []
+    for (const backend of this.backends.values()) {
+      for (const server of backend.servers.values()) {
+        const { address, port } = server.pending ?? server
+        states.push({
+          backend: backend.name,
+          name: server.name,
+          address,
+          port,
+          weight: server.weight,
+          initialWeight: server.initialWeight,
+          state: server.state,
+          adminState: server.admin,
+          up: server.up
+        })
+      }
+    }
+    return states
+  }
+
+  /** What a health check would have found. False when there is no such server. */
+  setHealth(name: string, healthy: boolean): boolean {
+    const found = this.find(name)
+    if (!(found instanceof Server)) return false
+    const before = found.up
+    found.healthy = healthy
+    if (before !== found.up) found.changed = this.now()
+    return true
+  }
+
+  private find(name: string | undefined): Server | Answer {
+    const slash = name?.indexOf("/") ?? -1
+    if (name === undefined || slash < 0) return noBackendServer
+    const backend = this.backends.get(name.slice(0, slash))
+    if (backend === undefined) return noBackend
+    return backend.servers.get(name.slice(slash + 1)) ?? noServer
+  }
+
+  /** `set server`, from its words. */
+  set(words: ReadonlyArray<string>): Answer {
+    const server = this.find(words[2])
+    if (!(server instanceof Server)) return server
+    const argument = words[4]
+    switch (words[3]) {
+      case "addr":
+        return this.setAddress(server, words)
+      case "state":
+        if (argument !== "ready" && argument !== "drain" && argument !== "maint") {
+          return message(3, "'set server <srv> state' expects 'ready', 'drain' and 'maint'.")
+        }
+        server.setState(argument, this.now())
+        return silence
+      case "weight":
+        return setWeight(server, argument ?? "")
+      case "health":
+        if (argument !== "up" && argument !== "stopping" && argument !== "down") {
+          return message(3, "'set server <srv> health' expects 'up', 'stopping', or 'down'.")
+        }
+        this.setHealth(words[2]!, argument !== "down")
+        return silence
+      case "fqdn":
+        return message(3, "set server <b>/<s> fqdn failed because no resolution is configured.")
+      default:
+        return message(3, usage)
+    }
+  }
+
+  private setAddress(server: Server, words: ReadonlyArray<string>): Answer {
+    if (words[4] === undefined) return message(3, "set server <b>/<s> addr requires an address and optionally a port.")
+    if (isIP(words[4]) === 0) return message(4, `Invalid addr '${words[4]}'`)
+    const address = canonical(words[4])
+    let port = server.port
+    if (words[5] === "port") {
+      const { found, rest, value } = leadingInteger(words[6] ?? "")
+      if (!found || rest !== "") return message(4, `problem converting port '${words[6] ?? ""}' to an int`)
+      port = value & 0xffff
+    }
+    const changes: Array<string> = []
+    if (address !== server.address) changes.push(`IP changed from '${server.address}' to '${address}'`)
+    if (port !== server.port) changes.push(`port changed from '${server.port}' to '${port}'`)
+    if (changes.length === 0) return message(4, "nothing changed")
+    server.pending = { address, port }
+    this.unapplied.push(server)
+    return message(4, `${changes.join(", ")} by 'stats socket command'`)
+  }
+
+  /** `enable server` and `disable server`. */
+  enable(words: ReadonlyArray<string>, enabled: boolean): Answer {
+    const server = this.find(words[2])
+    if (!(server instanceof Server)) return server
+    if (!enabled) server.setState("maint", this.now())
+    else if (server.state === "maint") server.setState((server.admin & draining) === 0 ? "ready" : "drain", this.now())
+    return silence
+  }
+
+  /** `enable health` and `disable health`: checks are not imitated, so only the server is looked up. */
+  check(words: ReadonlyArray<string>): Answer {
+    const server = this.find(words[2])
+    return server instanceof Server ? silence : server
+  }
+
+  /** `set weight`. */
+  setWeight(words: ReadonlyArray<string>): Answer {
+    const server = this.find(words[2])
+    return server instanceof Server ? setWeight(server, words[3] ?? "") : server
+  }
+
+  /** `get weight`. */
+  getWeight(words: ReadonlyArray<string>): Answer {
+    const server = this.find(words[2])
+    return server instanceof Server ? message(6, `${server.weight} (initial ${server.initialWeight})`) : server
+  }
+
+  /** `show backend`. */
+  showBackends(): Answer {
+    return dump(`# name\n${[...this.backends.keys()].map((name) => `${name}\n`).join("")}`)
+  }
+
+  /** `show servers state`. */
+  show(words: ReadonlyArray<string>): Answer {
+    let shown: Iterable<Backend> = this.backends.values()
+    if (words[3] !== undefined) {
+      const backend = this.backends.get(words[3])
+      if (backend === undefined) return message(3, "Can't find backend.")
+      shown = [backend]
+    }
+    const now = this.now()
+    const rows: Array<string> = ["1\n", `# ${columns}\n`]
+    for (const backend of shown) {
+      for (const server of backend.servers.values()) {
+        const { address, admin, changed, check, id, initialWeight, name, port, up, weight } = server
+        const seconds = Math.floor((now - changed) / 1000)
+        const maint = (admin & maintenance) !== 0
+        const checked = check ? (maint ? "1 0 0 14" : `1 0 ${up ? 2 : 0} 6`) : `1 0 ${up ? 1 : 0} 0`
+        rows.push(
+          `${backend.id} ${backend.name} ${id} ${name} ${address} ${
+            up ? 2 : 0
+          } ${admin} ${weight} ${initialWeight} ${seconds} ${checked} 0 0 0 - ${port} - 0 0 - - 0\n`
+        )
+      }
+    }
+    return dump(rows.join(""))
+  }
+}
+
+const setWeight = (server: Server, argument: string): Answer => {
+  if (argument === "") return message(3, "Require <weight> or <weight%>.")
+  const { found, rest, value } = leadingInteger(argument)
+  if (!found) return message(3, "Empty weight string empty or preceded by garbage")
+  if (rest === "%") {
+    if (value < 0) return message(3, "Relative weight must be positive.")
+    server.weight = Math.min(256, Math.floor(server.initialWeight * value / 100))
+    return silence
+  }
+  if (rest !== "") return message(3, "Trailing garbage in weight string")
+  if (value < 0 || value > 256) return message(3, "Absolute weight can only be between 0 and 256 inclusive.")
+  server.weight = value
+  return silence
+}
