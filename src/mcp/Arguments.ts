@@ -47,7 +47,7 @@ const refusal = (
   const first = issues.find((issue) => issue.message === unknownField) ?? issues[0]!
   const field = shown(pathText(first.path))
   const others = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ""
-  const message = `${field === "" ? "The arguments" : field} ${first.message.replace(/^Expected /, "must be ")}${others}`
+  const message = `${field === "" ? "The arguments" : field} ${first.message}${others}`
   if (first.message !== unknownField) {
     return new InvalidInput({ message, hint: "Correct it as the tool's input schema says.", ...(field === "" ? {} : { field }) })
   }
@@ -56,7 +56,7 @@ const refusal = (
     message,
     field,
     hint: near.length > 0 ? `Did you mean ${near.join(" or ")}?` : "Leave it out: only the tool's own parameters are taken.",
-    validValues: first.path.length === 1 ? names : []
+    ...(first.path.length === 1 && names.length > 0 ? { validValues: names } : {})
   })
 }
 
@@ -96,19 +96,22 @@ export const decodeArguments = <const I extends Fields>(fields: I, jsonText: Rea
     (Schema.toJsonSchemaDocument(schema).schema as { readonly required?: ReadonlyArray<string> }).required
   )
   return (args: unknown): Effect.Effect<Schema.Struct.Type<I>, InvalidInput> => {
-    let given = args ?? {}
-    if (isRecord(given)) {
-      const values: Record<string, unknown> = { ...given }
-      for (const name of names) if (values[name] === null && !required.has(name)) delete values[name]
-      for (const name of jsonText) {
-        if (!Object.hasOwn(values, name)) continue
-        const parsed = parseText(name, values[name])
-        if (Result.isFailure(parsed)) return Effect.fail(parsed.failure)
-        values[name] = parsed.success
-      }
-      given = values
+    const given = args ?? {}
+    if (!isRecord(given)) return Effect.fail(refusal([{ path: [], message: "must be an object" }], names))
+    const values: Record<string, unknown> = { ...given }
+    for (const name of names) if (values[name] === null && !required.has(name)) delete values[name]
+    for (const name of jsonText) {
+      if (!Object.hasOwn(values, name)) continue
+      const parsed = parseText(name, values[name])
+      if (Result.isFailure(parsed)) return Effect.fail(parsed.failure)
+      values[name] = parsed.success
     }
-    const decoded = decode(given)
+    if (names.length === 0) {
+      // A struct without fields takes anything.
+      const [extra] = Object.keys(values)
+      if (extra !== undefined) return Effect.fail(refusal([{ path: [extra], message: unknownField }], names))
+    }
+    const decoded = decode(values)
     return Result.isSuccess(decoded)
       ? Effect.succeed(decoded.success)
       : Effect.fail(refusal(format(decoded.failure.issue).issues as never, names))

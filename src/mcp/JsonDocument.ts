@@ -37,12 +37,13 @@ const document = (schema: Schema.Constraint): JsonDocument => {
 
 /** The document of a tool's arguments. */
 export const inputDocument = (schema: Schema.Constraint): JsonDocument => {
-  const { additionalProperties, properties, required, type } = document(schema)
+  // A struct without fields takes anything, and its document says so; arguments never do.
+  const { properties, required } = document(schema)
   return {
-    type,
+    type: "object",
     properties: properties ?? {},
     ...(required === undefined || required.length === 0 ? {} : { required }),
-    additionalProperties
+    additionalProperties: false
   }
 }
 

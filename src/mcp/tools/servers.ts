@@ -130,7 +130,7 @@ export const waitDrainTool = tool({
     slot: Schema.optionalKey(
       Field.whole(1, 1000, "Only this slot; without it all slots in drain or maint.")
     ),
-    timeout: Schema.optionalKey(Field.whole(0, 3600, "Seconds to wait at most.", 30))
+    timeout: Schema.optionalKey(Field.whole(1, 3600, "Seconds to wait at most.", 30))
   },
   output: {
     summary: Field.summary,
