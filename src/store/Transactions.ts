@@ -10,7 +10,6 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -21,52 +20,7 @@ import type { Tally } from "./Counts.ts"
 import { add, countRows, zero } from "./Counts.ts"
 import type { Database } from "./Database.ts"
 import { attempt, CommitUncertain, storageFailure } from "./Failure.ts"
-
-/** An open transaction. */
-export interface Transaction {
-  /** The revision that this commit has if a change is recorded. */
-  readonly revision: number
-  /** Milliseconds since 1970 at its begin. */
-  readonly at: number
-  /** Open savepoints. */
-  depth: number
-  /** Did anything write? */
-  wrote: boolean
-  /** Was a change recorded? */
-  recorded: boolean
-  /** What it adds to the numbers of rows. */
-  tally: Tally
-  /** A write that failed half-way in this savepoint: whatever the caller makes of it, the savepoint cannot stay. */
-  failure: StorageFailed | null
-}
-
-/** The counters in the one row of `meta`. */
-interface Head {
-  readonly commits: number
-  readonly revision: number
-}
-
-const CurrentTransaction = Context.Reference<Transaction | null>("haproxy-mcp/store/CurrentTransaction", {
-  defaultValue: () => null
-})
-
-const readMeta = (db: Database): Head & { readonly nextSeq: number; readonly lineage: string } => {
-  const row = db.get("SELECT lineage, commits, revision, next_seq FROM meta WHERE id = 1")
-  if (row === undefined) throw new Error("meta has no row")
-  return {
-    lineage: String(row["lineage"]),
-    commits: Number(row["commits"]),
-    revision: Number(row["revision"]),
-    nextSeq: Number(row["next_seq"])
-  }
-}
-
-/** SQLite ends a transaction by itself after some errors (sqlite.org/lang_transaction.html, 3.1). */
-const takenBack = (operation: string) =>
-  new StorageFailed({
-    message: `Cannot ${operation}: the database took the transaction back after an error.`,
-    hint: "Check the disk that holds the database, then repeat the call."
-  })
+import { CurrentTransaction, type Head, readMeta, takenBack, type Transaction } from "./Transaction.ts"
 
 /** Makes the transactions of an open, migrated database. */
 export const make = (db: Database) => {
