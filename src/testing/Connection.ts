@@ -15,6 +15,8 @@ import { Reader, type Unit } from "./Reader.ts"
 /** What a connection asks of the fake that it belongs to. */
 export interface Host {
   readonly paused: boolean
+  /** Milliseconds of silence that a connection is allowed. */
+  readonly idleTimeout: number
   readonly now: () => number
   /** Notes a command; says what goes wrong with it. */
   readonly receive: (
@@ -88,6 +90,11 @@ export class Connection {
       severity: "none"
     }
     socket.setNoDelay(true)
+    if (Number.isFinite(host.idleTimeout)) {
+      socket.setTimeout(host.idleTimeout, () => {
+        if (!host.paused && !this.busy) this.close()
+      })
+    }
     socket.on("data", (chunk: Buffer) => {
       this.reader.push(chunk)
       this.work()

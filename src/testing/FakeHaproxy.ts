@@ -36,15 +36,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { CommandPattern, Fault, FaultOptions, InjectedFault } from "./Fault.ts"
-import { Host, type HostOptions, type ReceivedCommand } from "./Host.ts"
+import { type FakeAddress, Host, type HostOptions, type ReceivedCommand } from "./Host.ts"
 import type { Line } from "./Line.ts"
 import type { ServerState } from "./Servers.ts"
 
 /** How a fake is made. */
 export interface FakeHaproxyOptions extends HostOptions {}
-
-/** Where it listens. */
-export type FakeAddress = { readonly path: string } | { readonly host: string; readonly port: number }
 
 /** One life of the fake's worker. */
 export interface FakeEpoch {
@@ -56,7 +53,9 @@ export interface FakeEpoch {
 
 /** A running fake. Its properties say how things are now; what it does is an effect. */
 export interface FakeHaproxyShape {
+  /** Where it listens, the first of `addresses`. */
   readonly address: FakeAddress
+  readonly addresses: ReadonlyArray<FakeAddress>
   readonly line: Line
   readonly epoch: FakeEpoch
   /** Every command received, in order, of all connections and workers. */
@@ -126,9 +125,8 @@ const make = (options: FakeHaproxyOptions): Effect.Effect<FakeHaproxyShape, neve
   )
 
 const shapeOf = (host: Host): FakeHaproxyShape => ({
-  get address() {
-    return host.address
-  },
+  address: host.addresses[0]!,
+  addresses: host.addresses,
   line: host.line,
   get epoch() {
     const { pid, started, traits } = host.process
@@ -172,13 +170,13 @@ const shapeOf = (host: Host): FakeHaproxyShape => ({
     }),
   pause: Effect.sync(() => host.pause()),
   resume: Effect.sync(() => host.resume()),
-  stopListening: Effect.promise(() => host.close()),
+  stopListening: Effect.sync(() => host.close()),
   listen: Effect.promise(() => host.open()),
   dropConnections: Effect.sync(() => host.dropConnections()),
-  kill: Effect.promise(() => host.kill()),
+  kill: Effect.sync(() => host.kill()),
   start: Effect.promise(() => host.start()),
   restart: Effect.promise(async () => {
-    await host.kill()
+    host.kill()
     await host.start()
   }),
   reload: Effect.sync(() => host.reload())

@@ -14,15 +14,21 @@ import { type CommandPattern, Faults, matches } from "./Fault.ts"
 import { type Line, type Traits, traitsOf } from "./Line.ts"
 import { Process } from "./Process.ts"
 
+/** Where a fake listens. */
+export type FakeAddress = { readonly path: string } | { readonly host: string; readonly port: number }
+
+/** Where a fake is to listen. */
+export type ListenOn = "unix" | "tcp" | { readonly path: string } | { readonly host?: string; readonly port: number }
+
 /** What a fake is and starts from. */
 export interface HostOptions {
   /** Which HAProxy it imitates. Default `3.4`. */
   readonly line?: Line
   /**
    * Where it listens: `unix` makes a path of its own in the temporary folder (the default), `tcp` takes a free port of
-   * 127.0.0.1; or a path or port that you name.
+   * 127.0.0.1; or a path or port that you name; or several of them.
    */
-  readonly listen?: "unix" | "tcp" | { readonly path: string } | { readonly host?: string; readonly port: number }
+  readonly listen?: ListenOn | ReadonlyArray<ListenOn>
   /** Map files by HAProxy's path, with their content. Default: empty `/etc/haproxy/domains.map` and `wildcards.map`. */
   readonly maps?: AtStart<MapFiles>
   /** Declared backends. Default: 10 pools of 3 slots. */
@@ -33,6 +39,8 @@ export interface HostOptions {
   readonly configPath?: string
   /** How many connections are served at a time; more wait, as HAProxy lets them. Default 10. */
   readonly maxConnections?: number
+  /** `stats timeout`: milliseconds of silence after which a connection is closed. Default 10,000. */
+  readonly idleTimeout?: number
   /**
    * Differences from the line as recorded, such as another `version`, or `stallsFrom: Infinity` for a 3.4 that takes
    * large payloads however they are cut.
@@ -77,8 +85,10 @@ export class Host {
   paused = false
   process: Process
   private readonly options: HostOptions
-  private server: NetServer | undefined
-  private bound: { readonly path: string } | { readonly host: string; readonly port: number } | undefined
+  readonly idleTimeout: number
+  /** Where it listens, or did; stays the same. */
+  readonly addresses: Array<FakeAddress> = []
+  private servers: Array<NetServer> | undefined
   private folder: string | undefined
   private accepted = 0
   private pids = 100
@@ -89,12 +99,8 @@ export class Host {
     this.line = options.line ?? "3.4"
     this.traits = { ...traitsOf[this.line], ...options.traits }
     this.now = options.now ?? Date.now
+    this.idleTimeout = options.idleTimeout ?? 10_000
     this.process = this.newProcess()
-  }
-
-  get address(): { readonly path: string } | { readonly host: string; readonly port: number } {
-    if (this.bound === undefined) throw new Error("FakeHaproxy never listened")
-    return this.bound
   }
 
   private newProcess(): Process {
@@ -105,12 +111,7 @@ export class Host {
       traits: this.traits,
       pid: this.pids += 7,
       configPath: configPath ?? "/etc/haproxy/haproxy.cfg",
-      socketName: () =>
-        this.bound === undefined
-          ? ""
-          : "path" in this.bound
-          ? `unix@${this.bound.path}`
-          : `ipv4@${this.bound.host}:${this.bound.port}`,
+      socketNames: () => this.addresses.map((on) => "path" in on ? `unix@${on.path}` : `ipv4@${on.host}:${on.port}`),
       frontends: frontends ?? ["web"],
       backends: Object.entries(atStart(backends ?? declarePools({ count: 10, slots: 3 }))),
       files: Object.entries(atStart(files)),
@@ -119,43 +120,49 @@ export class Host {
     })
   }
 
-  /** Starts to listen, if it does not; the address stays the same. */
+  /** Starts to listen, if it does not. */
   async open(): Promise<void> {
-    if (this.server !== undefined) return
-    const server = createServer({ allowHalfOpen: true }, (socket) => this.accept(socket))
-    const target = this.bound ?? await this.target()
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject)
-      server.listen(target, () => resolve())
-    })
-    server.on("error", () => undefined)
-    this.server = server
-    const address = server.address()
-    this.bound = typeof address === "object" && address !== null
-      ? { host: address.address, port: address.port }
-      : { path: String(address) }
+    if (this.servers !== undefined) return
+    this.servers = []
+    const targets = this.addresses.length > 0 ? this.addresses : await this.targets()
+    for (const [index, target] of targets.entries()) {
+      const server = createServer({ allowHalfOpen: true }, (socket) => this.accept(socket))
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject)
+        server.listen(target, () => resolve())
+      })
+      server.on("error", () => undefined)
+      this.servers.push(server)
+      const address = server.address()
+      this.addresses[index] = typeof address === "object" && address !== null
+        ? { host: address.address, port: address.port }
+        : { path: String(address) }
+    }
   }
 
-  private async target() {
-    const listen = this.options.listen ?? "unix"
-    if (listen === "tcp") return { host: "127.0.0.1", port: 0 }
-    if (listen !== "unix") return "path" in listen ? listen : { host: listen.host ?? "127.0.0.1", port: listen.port }
-    this.folder = await mkdtemp(join(tmpdir(), "fake-haproxy-"))
-    return { path: join(this.folder, "s.sock") }
+  private async targets(): Promise<ReadonlyArray<FakeAddress>> {
+    const { listen = "unix" } = this.options
+    const targets: Array<FakeAddress> = []
+    for (const on of Array.isArray(listen) ? listen as ReadonlyArray<ListenOn> : [listen as ListenOn]) {
+      if (on === "tcp") targets.push({ host: "127.0.0.1", port: 0 })
+      else if (on !== "unix") targets.push("path" in on ? on : { host: on.host ?? "127.0.0.1", port: on.port })
+      else {
+        this.folder ??= await mkdtemp(join(tmpdir(), "fake-haproxy-"))
+        targets.push({ path: join(this.folder, `${targets.length === 0 ? "s" : `s${targets.length}`}.sock`) })
+      }
+    }
+    return targets
   }
 
   /** Refuses new connections. */
-  async close(): Promise<void> {
-    const server = this.server
-    this.server = undefined
-    if (server === undefined) return
-    // Its callback would wait for the open connections to end; the socket itself is closed at once.
-    server.close()
-    await Promise.resolve()
+  close(): void {
+    // The callbacks would wait for the open connections to end; the sockets themselves are closed at once.
+    for (const server of this.servers ?? []) server.close()
+    this.servers = undefined
   }
 
   async dispose(): Promise<void> {
-    await this.kill()
+    this.kill()
     if (this.folder !== undefined) await rm(this.folder, { recursive: true, force: true })
   }
 
@@ -263,8 +270,8 @@ export class Host {
     for (const connection of this.connections) connection.kill()
   }
 
-  async kill(): Promise<void> {
-    await this.close()
+  kill(): void {
+    this.close()
     // Those that wait for a place are not served any more.
     this.paused = true
     this.dropConnections()

@@ -21,7 +21,7 @@ export interface ProcessConfig {
   readonly pid: number
   readonly configPath: string
   /** As `show cli sockets` prints it. */
-  readonly socketName: () => string
+  readonly socketNames: () => ReadonlyArray<string>
   readonly frontends: ReadonlyArray<string>
   readonly backends: Iterable<readonly [string, ReadonlyArray<ServerConfig>]>
   readonly files: Iterable<readonly [string, string]>
@@ -150,7 +150,7 @@ export class Process {
       case "show cli":
         if (words[2] === "level") return message(6, "admin")
         return words[2] === "sockets"
-          ? dump(`# socket lvl processes\n${this.config.socketName()} admin all\n`)
+          ? dump(`# socket lvl processes\n${this.config.socketNames().map((name) => `${name} admin all\n`).join("")}`)
           : undefined
       default:
         return undefined
