@@ -16,6 +16,11 @@ const jsonTextLimit = 10 * 1024
 
 const unknownField = "is not a parameter"
 
+interface Issue {
+  readonly path: ReadonlyArray<PropertyKey>
+  readonly message: string
+}
+
 const format = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => {
     switch (issue._tag) {
@@ -24,10 +29,17 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1({
       case "MissingKey":
         return "is missing"
       default:
-        return SchemaIssue.defaultLeafHook(issue).replace(/^Expected /, "must be ")
+        return SchemaIssue.defaultLeafHook(issue)
     }
   }
 })
+
+/** The issues in the words of this module: "must be …", where the schema's are "Expected …". */
+const issuesOf = (error: Schema.SchemaError): ReadonlyArray<Issue> =>
+  format(error.issue).issues.map(({ message, path }) => ({
+    path: (path ?? []) as ReadonlyArray<PropertyKey>,
+    message: message.replace(/^Expected /, "must be ")
+  }))
 
 /** `servers[0].ip`. */
 const pathText = (path: ReadonlyArray<PropertyKey>): string =>
@@ -39,10 +51,7 @@ const pathText = (path: ReadonlyArray<PropertyKey>): string =>
 /** A field's name as a message may show it: short, one line, printable. */
 const shown = (text: string): string => text.replace(/[^\u0020-\u007e]/g, "?").slice(0, 80)
 
-const refusal = (
-  issues: ReadonlyArray<{ readonly path: ReadonlyArray<PropertyKey>; readonly message: string }>,
-  names: ReadonlyArray<string>
-): InvalidInput => {
+const refusal = (issues: ReadonlyArray<Issue>, names: ReadonlyArray<string>): InvalidInput => {
   // An unknown field explains a missing one, so it comes first; everything else in the order of the schema.
   const first = issues.find((issue) => issue.message === unknownField) ?? issues[0]!
   const field = shown(pathText(first.path))
@@ -114,6 +123,6 @@ export const decodeArguments = <const I extends Fields>(fields: I, jsonText: Rea
     const decoded = decode(values)
     return Result.isSuccess(decoded)
       ? Effect.succeed(decoded.success)
-      : Effect.fail(refusal(format(decoded.failure.issue).issues as never, names))
+      : Effect.fail(refusal(issuesOf(decoded.failure), names))
   }
 }

@@ -28,7 +28,9 @@ export const operationTool = tool({
     }),
     started_at: Field.text("When it began, ISO 8601 in UTC."),
     finished_at: Field.textOrNull("When it ended; null while it runs."),
-    result: Schema.Unknown.annotate({ description: "The answer of the tool that began it; null until then." }),
+    result: Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown)).annotate({
+      description: "The answer of the tool that began it; null until then."
+    }),
     // Its own name: `error` at the root means that this call failed.
     failure: Schema.NullOr(
       Schema.Struct({
@@ -43,5 +45,9 @@ export const operationTool = tool({
     ).annotate({ description: "Why the operation failed; null otherwise." })
   },
   long: true,
-  program: (input) => Effect.map(operation(input), ({ error, ...answer }) => ({ ...answer, failure: error }))
+  program: (input) => Effect.map(operation(input), ({ error, result, ...answer }) => ({
+      ...answer,
+      result: result as { readonly [name: string]: unknown } | null,
+      failure: error
+    }))
 })

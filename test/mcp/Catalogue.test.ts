@@ -1,0 +1,119 @@
+/** The catalogue: its golden file, and the rules that keep it usable for every client and model provider. */
+import { assert, describe, it } from "@effect/vitest"
+import { AjvJsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/ajv"
+import { readFileSync, writeFileSync } from "node:fs"
+import { InvalidInput, OutcomeUnknown, toBody } from "../../src/domain/Errors.ts"
+import { allTools, catalogue } from "../../src/mcp/Catalogue.ts"
+import { instructions } from "../../src/mcp/Server.ts"
+
+const golden = new URL("../golden/tools.json", import.meta.url)
+
+type Node = { readonly [key: string]: unknown }
+const isNode = (value: unknown): value is Node => typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Every schema of a document with its path. */
+const walk = (node: unknown, path: string, visit: (node: Node, path: string) => void): void => {
+  if (!isNode(node)) return
+  visit(node, path)
+  for (const [name, child] of Object.entries(isNode(node["properties"]) ? node["properties"] : {})) {
+    walk(child, `${path}.${name}`, visit)
+  }
+  walk(node["items"], `${path}[]`, visit)
+  for (const key of ["anyOf", "oneOf", "allOf"]) {
+    for (const child of (node[key] ?? []) as ReadonlyArray<unknown>) walk(child, `${path}(${key})`, visit)
+  }
+}
+
+describe("the catalogue", () => {
+  it("is the golden file (UPDATE_GOLDEN=1 refreshes it)", () => {
+    const text = `${JSON.stringify(catalogue, null, 2)}\n`
+    if (process.env["UPDATE_GOLDEN"] === "1") writeFileSync(golden, text)
+    assert.strictEqual(text, readFileSync(golden, "utf8"))
+  })
+
+  it("has the tools and parameters that users know", () => {
+    const signatures = allTools.map((tool) => {
+      const required = tool.inputSchema.required ?? []
+      const parameters = Object.entries(tool.inputSchema.properties).map(([name, property]) =>
+        property["default"] !== undefined ? `${name}=${property["default"]}` : required.includes(name) ? name : `${name}?`
+      )
+      return `${tool.name}(${parameters.join(", ")})`
+    })
+    assert.deepStrictEqual(signatures, [
+      "haproxy_list_domains(include_wildcards=false, search?, limit=100, cursor?)",
+      "haproxy_add_domain(domain, ip?, http_port=80, share_with?)",
+      "haproxy_remove_domain(domain)",
+      "haproxy_cleanup_wildcards(dry_run=false)",
+      "haproxy_list_servers(domain)",
+      "haproxy_add_server(domain, slot=0, ip, http_port=80)",
+      "haproxy_add_servers(domain, servers)",
+      "haproxy_remove_server(domain, slot)",
+      "haproxy_set_server_state(domain?, slot?, backend?, server?, state)",
+      "haproxy_set_server_weight(domain?, slot?, backend?, server?, weight)",
+      "haproxy_set_domain_state(domain?, slot?, backend?, server?, state)",
+      "haproxy_wait_drain(domain, slot?, timeout=30)",
+      "haproxy_health()",
+      "haproxy_domain_health(domain)",
+      "haproxy_operation(operation_id, wait=0)"
+    ])
+  })
+
+  it("tells a model little and enough", () => {
+    assert.isBelow(Buffer.byteLength(instructions), 2048)
+    for (const { description, name, title } of catalogue) {
+      assert.isAtMost(description.length, 400, name)
+      assert.isAtLeast(description.length, 100, name)
+      assert.match(name, /^haproxy_[a-z_]{1,50}$/)
+      assert.isAbove(title.length, 3)
+      for (const [mentioned] of `${description} ${instructions}`.matchAll(/haproxy_[a-z_]+/g)) {
+        assert.isTrue(allTools.some((tool) => tool.name === mentioned), `${name} mentions ${mentioned}`)
+      }
+    }
+    assert.strictEqual(new Set(catalogue.map((tool) => tool.name)).size, catalogue.length)
+  })
+
+  it("says all four hints, and reading tools neither write nor destroy", () => {
+    for (const { annotations, name } of catalogue) {
+      for (const hint of ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"] as const) {
+        assert.isBoolean(annotations[hint], `${name} ${hint}`)
+      }
+      assert.isFalse(annotations.readOnlyHint && annotations.destructiveHint, name)
+      const reading = /_(list_|health$|domain_health$|wait_drain$|operation$)/.test(name)
+      assert.strictEqual(annotations.readOnlyHint, reading, name)
+    }
+  })
+
+  for (const { inputSchema, name, outputSchema } of catalogue) {
+    it(`${name}: schemas that strict clients take`, () => {
+      for (const [kind, schema] of [["input", inputSchema], ["output", outputSchema]] as const) {
+        const root = schema as unknown as Node
+        assert.strictEqual(root["type"], "object")
+        assert.strictEqual(root["additionalProperties"], false)
+        for (const key of ["anyOf", "oneOf", "allOf", "not", "$ref", "$defs", "if"]) assert.notProperty(root, key)
+        walk(root, `${name} ${kind}`, (node, path) => {
+          assert.isFalse(Array.isArray(node["type"]), `${path} has a type array`)
+          assert.notProperty(node, "$ref", path)
+          if (kind === "input") {
+            // Some model providers refuse every tool when one parameter is a union, with or without siblings.
+            for (const key of ["anyOf", "oneOf", "allOf", "const", "not"]) assert.notProperty(node, key, path)
+            assert.isString(node["type"], path)
+          }
+          for (const [property, child] of Object.entries(isNode(node["properties"]) ? node["properties"] : {})) {
+            assert.isString((child as Node)["description"], `${path}.${property} is not described`)
+          }
+        })
+      }
+    })
+
+    it(`${name}: error results pass the validation of the 1.x client`, () => {
+      const validate = new AjvJsonSchemaValidator().getValidator(outputSchema as never)
+      const errors = [
+        new InvalidInput({ message: "m", hint: "h", field: "servers[0].ip", validValues: ["a"] }),
+        new OutcomeUnknown({ message: "m", hint: "h", changeId: "chg_1" })
+      ]
+      for (const error of errors) assert.isTrue(validate({ error: toBody(error) }).valid)
+      assert.isFalse(validate({ error: { code: "WHATEVER", message: "m", retryable: false, hint: "h" } }).valid)
+      assert.isFalse(validate({ unexpected: true }).valid)
+    })
+  }
+})
