@@ -39,7 +39,7 @@ export interface MapEntry {
  *
  * A map that is used at two places is listed once; entries without a file have `()`.
  */
-const mapLine = /^(\d+) \((.*?)\) .*curr_ver=(\d+) next_ver=(\d+) entry_cnt=(\d+)$/
+const mapLine = /^(-?\d+) \((.*?)\) .*curr_ver=(\d+) next_ver=(\d+) entry_cnt=(\d+)$/
 
 const parseMaps = (answer: string): Verdict<ReadonlyArray<MapInfo>> => {
   const lines = answer.split("\n")
