@@ -80,8 +80,9 @@ const mailbox = 2_048
 const batchSize = 1_024
 /** Time that a reconcile of its own may take, milliseconds: a swap of a million entries fits. */
 const reconcileTime = 30_000
-/** Pause before a failed reconcile is tried again, milliseconds. */
+/** Pause before a failed reconcile is tried again, milliseconds: the first, and the longest while it keeps failing. */
 const retryPause = 100
+const longestPause = 2_000
 
 const notSynced = (reason: string): SyncState => ({
   inSync: false,
@@ -130,6 +131,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   let closing = false
   let sync = notSynced("HAProxy has not been compared yet")
   let blocked: ControlError | null = null
+  let pause = retryPause
   const unsettled = new Set<string>(
     (yield* plane.store.pendingChanges.pipe(Effect.orDie)).map((change) => change.changeId)
   )
@@ -151,13 +153,17 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     const result = yield* Effect.result(runReconcile(plane, Date.now() + reconcileTime))
     if (Result.isFailure(result)) {
       const failure = result.failure
+      const before = sync.reason
       lose(failure._tag === "LinkLost" ? failure.reason : failure.message)
       blocked = failure._tag === "LinkLost" ? null : failure
-      yield* Effect.logWarning("HAProxy could not be brought to the desired state").pipe(
-        Effect.annotateLogs({ reason: sync.reason })
-      )
+      if (sync.reason !== before) {
+        yield* Effect.logWarning("HAProxy could not be brought to the desired state").pipe(
+          Effect.annotateLogs({ reason: sync.reason })
+        )
+      }
       asked.push(...answering)
-      yield* Effect.forkIn(Effect.andThen(Effect.sleep(retryPause), Effect.sync(nudge)), scope)
+      pause = failure._tag === "LinkLost" ? retryPause : Math.min(pause * 2, longestPause)
+      yield* Effect.forkIn(Effect.andThen(Effect.sleep(pause), Effect.sync(nudge)), scope)
       return
     }
     const { drift, node: found, problems } = result.success
@@ -169,6 +175,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     }
     node = found
     blocked = null
+    pause = retryPause
     sync = { inSync: true, reason: "", lastRunAt: Date.now(), lastDrift: drift, foreign, problems }
     yield* Metrics.reconciled(drift, foreign)
     for (const changeId of unsettled) yield* plane.store.settle(changeId, "applied")

@@ -83,7 +83,7 @@ export const domainHealth = Effect.fn("domainHealth")(function*(
     domain: route.name,
     backend,
     status,
-    servers: items.map(({ takes: _, ...item }) => item),
+    servers: items.map(({ addr, check_status, name, status: now }) => ({ name, addr, status: now, check_status })),
     healthy_count: healthy,
     total_count: items.length
   }
