@@ -70,6 +70,7 @@ const contradictions = (values: Values): ReadonlyArray<string> => {
     ["HAPROXY_POOLS_FILE", values.haproxyPoolsFile],
     ["HAPROXY_DB_FILE", values.haproxyDbFile],
     ["MCP_TOKEN_FILE", values.mcpTokenFile],
+    ["MCP_SOCKET", values.mcpSocket],
     ["MCP_ADMIN_SOCKET", values.mcpAdminSocket],
     ["HAPROXY_RUNTIME_SOCKET", values.haproxyRuntimeSocket]
   ] as const

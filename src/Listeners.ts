@@ -30,9 +30,10 @@ export const layer: Layer.Layer<Limits, never, Settings> = Layer.effect(
   Effect.gen(function*() {
     const settings = yield* Settings
     const here = addressesHere()
-    const listeners: Array<Listener> = [
-      listenerOf(settings.mcpHost ?? "0.0.0.0", settings.mcpPort, "this control plane's own port", here)
-    ]
+    const listeners: Array<Listener> = []
+    if (settings.mcpSocket === null) {
+      listeners.push(listenerOf(settings.mcpHost ?? "0.0.0.0", settings.mcpPort, "this control plane's own port", here))
+    }
     if ("host" in settings.haproxyTransport) {
       const { host, port } = settings.haproxyTransport
       const name = "HAProxy's Runtime API"

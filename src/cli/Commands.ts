@@ -16,17 +16,18 @@ import * as Option from "effect/Option"
 import { flagName, rows, type Sources } from "../Config.ts"
 import type { SettingUser } from "../config/Setting.ts"
 import { version } from "../Version.ts"
+import { wantsColours } from "./Colours.ts"
 import { helpText } from "./HelpText.ts"
 
 /** What the commands do; main.ts provides it. */
-export interface Handlers<E, R> {
-  readonly serve: (sources: Sources) => Effect.Effect<void, E, R>
-  readonly stdio: (sources: Sources) => Effect.Effect<void, E, R>
+export interface Handlers<R> {
+  readonly serve: (sources: Sources) => Effect.Effect<void, unknown, R>
+  readonly stdio: (sources: Sources) => Effect.Effect<void, unknown, R>
   readonly config: (
     sources: Sources,
     options: { readonly output: string | null; readonly pools: string | null }
-  ) => Effect.Effect<void, E, R>
-  readonly status: (sources: Sources, options: { readonly json: boolean }) => Effect.Effect<void, E, R>
+  ) => Effect.Effect<void, unknown, R>
+  readonly status: (sources: Sources, options: { readonly json: boolean }) => Effect.Effect<void, unknown, R>
 }
 
 /** One flag per setting that has an effect on the command, by the variable's name. */
@@ -51,7 +52,7 @@ const sourcesOf = (settings: Readonly<Record<string, Option.Option<string>>>): S
   )
 })
 
-const make = <E, R>(handlers: Handlers<E, R>) => {
+const make = <R>(handlers: Handlers<R>) => {
   const serve = Command.make(
     "serve",
     { settings: settingFlags("serve") },
@@ -167,15 +168,11 @@ const presenter: CliOutput.Presenter = {
     })
 }
 
-/** Colours only for a terminal whose user did not turn them off (no-color.org). */
-export const wantsColours = (stream: { readonly isTTY?: boolean }): boolean =>
-  stream.isTTY === true && (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb"
-
 const output = Layer.mergeAll(
   CliOutput.layerPresenter(presenter),
   CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
 )
 
 /** Runs the command that the arguments name. */
-export const runCommand = <E, R>(handlers: Handlers<E, R>, args: ReadonlyArray<string>) =>
+export const runCommand = <R>(handlers: Handlers<R>, args: ReadonlyArray<string>) =>
   Command.runWith(make(handlers), { version })(args).pipe(Effect.provide(output))

@@ -1,9 +1,17 @@
 /** `haproxy-mcp status`: the answer of haproxy_health as text or JSON on standard output, and an exit code for scripts. */
 import * as Effect from "effect/Effect"
+import { userInfo } from "node:os"
+import { Internal } from "../domain/Errors.ts"
+import { fetchStatus, layer as remoteTools } from "../mcp/RemoteTools.ts"
+import { newRequestId } from "../mcp/RequestId.ts"
+import { ToolRunner } from "../mcp/ToolRunner.ts"
 import type { HealthAnswer } from "../program/HealthShapes.ts"
-import { wantsColours } from "./Commands.ts"
+import { wantsColours } from "./Colours.ts"
 import { Ended, exitCodes } from "./Exit.ts"
 import { statusText } from "./StatusText.ts"
+
+/** Milliseconds that a running `serve` gets to answer. */
+const patience = 10_000
 
 const codeOf: Readonly<Record<HealthAnswer["status"], number>> = {
   healthy: exitCodes.done,
@@ -11,8 +19,7 @@ const codeOf: Readonly<Record<HealthAnswer["status"], number>> = {
   unhealthy: exitCodes.failed
 }
 
-/** Prints an answer and ends with its code. */
-export const printStatus = (health: HealthAnswer, options: { readonly json: boolean }): Effect.Effect<void, Ended> =>
+const print = (health: HealthAnswer, options: { readonly json: boolean }): Effect.Effect<void, Ended> =>
   Effect.suspend(() => {
     process.stdout.write(
       options.json
@@ -22,3 +29,30 @@ export const printStatus = (health: HealthAnswer, options: { readonly json: bool
     const code = codeOf[health.status]
     return code === exitCodes.done ? Effect.void : Effect.fail(new Ended({ code }))
   })
+
+/** What the process behind the socket says of itself. */
+const ask = Effect.fnUntraced(function*(): Effect.fn.Return<HealthAnswer, Internal, ToolRunner> {
+  const runner = yield* ToolRunner
+  const result = yield* runner.call("haproxy_health", {}, {
+    actor: { via: "cli", who: userInfo().username, requestId: newRequestId() },
+    timeout: patience,
+    progress: () => Effect.void
+  })
+  if (result.isError) {
+    return yield* new Internal({ message: `The control plane does not say how it is: ${result.text}`, hint: "" })
+  }
+  return result.structuredContent as unknown as HealthAnswer
+})
+
+/** Prints how things are: as the process behind the admin socket says, else as `peek` finds them. */
+export const status = Effect.fnUntraced(function*<E, R>(
+  socket: string,
+  peek: (reason: string) => Effect.Effect<HealthAnswer, E, R>,
+  options: { readonly json: boolean }
+) {
+  const serving = yield* fetchStatus(socket)
+  const health = serving === null
+    ? yield* peek(`no answer on ${socket}`)
+    : yield* ask().pipe(Effect.provide(remoteTools(socket)))
+  yield* print(health, options)
+})

@@ -22,9 +22,6 @@ export const span = (seconds: number): string => {
   return parts.slice(0, 2).join(" ") || "0 s"
 }
 
-const ago = (iso: string | null, now: number): string =>
-  iso === null ? "never compared" : `compared ${span(Math.max(0, Math.floor((now - Date.parse(iso)) / 1000)))} ago`
-
 const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
 
 type Line = readonly [name: string, status: ComponentStatus, text: string]
@@ -32,27 +29,30 @@ type Line = readonly [name: string, status: ComponentStatus, text: string]
 const linesOf = ({ components }: HealthAnswer, now: number): ReadonlyArray<Line> => {
   const { config_files, desired_state: desired, haproxy, mcp, reconciler } = components
   const because = (part: { readonly reason?: string }) => part.reason === undefined ? "" : `: ${part.reason}`
+  const compared = reconciler.last_run_at === null
+    ? "never compared"
+    : `compared ${span(Math.max(0, Math.floor((now - Date.parse(reconciler.last_run_at)) / 1000)))} ago with `
+      + `${counted(reconciler.last_drift, "difference")}, `
+      + counted(reconciler.foreign_entries, "foreign entry", "foreign entries")
   return [
     [
       "HAProxy",
       haproxy.status,
-      haproxy.status === "ok"
-        ? `${haproxy.version ?? "?"}, up ${span(haproxy.uptime_sec ?? 0)}`
-        : `${haproxy.status}${because(haproxy)}`
+      haproxy.version === null
+        ? haproxy.reason ?? "down"
+        : `${haproxy.version}, up ${span(haproxy.uptime_sec ?? 0)}${because(haproxy)}`
     ],
-    [
-      "In sync",
-      reconciler.status,
-      `${reconciler.in_sync ? "yes" : "no"}, ${ago(reconciler.last_run_at, now)}, `
-      + `${counted(reconciler.last_drift, "difference")} then, `
-      + `${counted(reconciler.foreign_entries, "foreign entry", "foreign entries")}${because(reconciler)}`
-    ],
+    ["In sync", reconciler.status, `${reconciler.in_sync ? "yes" : "no"}, ${compared}${because(reconciler)}`],
     ["Revision", desired.status, String(desired.revision)],
     ["Domains", desired.status, `${desired.domains}, and ${counted(desired.wildcards, "wildcard")}`],
     ["Pools", desired.status, `${desired.pools_used} of ${desired.pools_declared} used`],
     ["Servers", desired.status, String(desired.servers)],
     ...Object.values(config_files.files).map((file): Line => ["File", file.status, `${file.path}${because(file)}`]),
-    ["Process", mcp.status, `haproxy-mcp ${mcp.version}, up ${span(mcp.uptime_sec)}`]
+    [
+      "Process",
+      mcp.status,
+      mcp.status === "error" ? "nobody serves" : `haproxy-mcp ${mcp.version}, up ${span(mcp.uptime_sec)}`
+    ]
   ]
 }
 

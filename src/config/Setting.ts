@@ -136,14 +136,14 @@ export const runtimeName: Reader<string> = (text) =>
     ? Result.succeed(text)
     : Result.fail("must be a name as `show map` writes it, without spaces and \\ ; < # \" ' $")
 
-/** `sun_path` holds 108 bytes on Linux and 104 on the BSDs, its final zero included. */
-const longestSocketPath = 103
-
-/** The path of a unix socket. */
-export const socketPath: Reader<string> = (text) =>
+/**
+ * The path of a unix socket, at most so many bytes: `sun_path` holds 108 with its end (unix(7)), and a socket of
+ * ours is bound under a longer name first.
+ */
+export const socketPath = (longest: number): Reader<string> => (text) =>
   Result.flatMap(path(text), (file) =>
-    Buffer.byteLength(file) > longestSocketPath
-      ? Result.fail(`must be a path of at most ${longestSocketPath} bytes`)
+    Buffer.byteLength(file) > longest
+      ? Result.fail(`must be a path of at most ${longest} bytes`)
       : Result.succeed(file))
 
 /** A comma-separated list of what `read` takes. Spaces around an item do not count; empty items are dropped. */

@@ -52,6 +52,13 @@ export const table = {
     example: "8000",
     usedBy: http
   }),
+  mcpSocket: optional("MCP_SOCKET", socketPath(95), "not set", {
+    group: "MCP server",
+    description: "Unix socket (mode 0660) to listen on instead of MCP_HOST and MCP_PORT.",
+    metavar: "FILE",
+    example: "/run/haproxy-mcp/mcp.sock",
+    usedBy: http
+  }),
   mcpToken: optional("MCP_TOKEN", secret, "not set", {
     group: "MCP server",
     description: "Bearer token that clients must send. A secret: it has no flag.",
@@ -109,7 +116,7 @@ export const table = {
     example: "10s",
     usedBy: ["serve", "stdio"]
   }),
-  mcpAdminSocket: optional("MCP_ADMIN_SOCKET", socketPath, "beside HAPROXY_DB_FILE, its name with .sock", {
+  mcpAdminSocket: optional("MCP_ADMIN_SOCKET", socketPath(95), "beside HAPROXY_DB_FILE, its name with .sock", {
     group: "MCP server",
     description: "Unix socket (mode 0600) by which the CLI and stdio processes reach a running `serve`.",
     metavar: "FILE",
@@ -137,7 +144,7 @@ export const table = {
     example: "9999",
     usedBy: haproxy
   }),
-  haproxyRuntimeSocket: optional("HAPROXY_RUNTIME_SOCKET", socketPath, "not set", {
+  haproxyRuntimeSocket: optional("HAPROXY_RUNTIME_SOCKET", socketPath(107), "not set", {
     group: "HAProxy",
     description: "Socket of the Runtime API in mode unix; needed there.",
     metavar: "FILE",

@@ -1,0 +1,48 @@
+/**
+ * The control plane without a transport, as layers in the order in which data flows:
+ * settings → store → HAProxy and its files → the programs. `main.ts` puts MCP on top; so can any other program.
+ *
+ * Building it opens the database and returns: HAProxy is connected, compared and repaired in the background, for as
+ * long as the scope lives. Closing it lets the write that has begun end first.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Settings, type SettingsShape } from "./Config.ts"
+import type { ConfigInvalid, Conflict, StorageFailed } from "./domain/Errors.ts"
+import { MapFiles } from "./haproxy/MapFiles.ts"
+import { RuntimeApi } from "./haproxy/RuntimeApi.ts"
+import * as Listeners from "./Listeners.ts"
+import { Operations } from "./program/Operations.ts"
+import { PoolAllocator } from "./program/PoolAllocator.ts"
+import type { ProgramServices } from "./program/Services.ts"
+import { Store } from "./store/Store.ts"
+
+const fromSettings = <A, E, R>(layer: (settings: SettingsShape) => Layer.Layer<A, E, R>) =>
+  Layer.unwrap(Effect.map(Effect.service(Settings), layer))
+
+const limitsOf = (settings: SettingsShape) => ({ pools: settings.haproxyPoolCount, slots: settings.haproxyMaxSlots })
+
+const store = fromSettings((settings) => Store.layer({ file: settings.haproxyDbFile, pools: limitsOf(settings) }))
+
+const haproxy = fromSettings((settings) =>
+  Layer.mergeAll(
+    RuntimeApi.layer({ transport: settings.haproxyTransport }),
+    MapFiles.layer({
+      domains: settings.haproxyMapFile,
+      wildcards: settings.wildcardsFile,
+      pools: settings.haproxyPoolsFile,
+      limits: limitsOf(settings)
+    })
+  )
+)
+
+const programs = fromSettings((settings) =>
+  Layer.mergeAll(PoolAllocator.layer({ runtimeMapFile: settings.haproxyRuntimeMapFile }), Operations.layer)
+)
+
+/** All that a program needs, over these settings. */
+export const layer: Layer.Layer<ProgramServices, ConfigInvalid | Conflict | StorageFailed, Settings> = programs.pipe(
+  Layer.provideMerge(haproxy),
+  Layer.provideMerge(store),
+  Layer.provideMerge(Listeners.layer)
+)
