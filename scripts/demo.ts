@@ -6,15 +6,16 @@
 import { writeFile } from "node:fs/promises"
 import { delimiter, resolve } from "node:path"
 import { FetchFailure } from "./debian/FetchFailure.ts"
+import { ToolRefused } from "./demo/Agent.ts"
 import { cheatSheet } from "./demo/CheatSheet.ts"
-import { DemoFailure } from "./demo/DemoFailure.ts"
+import { DemoFailure, NotProved } from "./demo/DemoFailure.ts"
 import { type Options, readOptions, usage } from "./demo/Options.ts"
 import { host, requireFreePorts } from "./demo/Ports.ts"
-import { makeScreen, type Screen } from "./demo/Screen.ts"
+import { duration, makeScreen, type Screen } from "./demo/Screen.ts"
 import { makeStage, type Stage } from "./demo/Stage.ts"
 import { type Outcome, runSteps, summary } from "./demo/Steps.ts"
 import { shop, tour } from "./demo/Tour.ts"
-import { closeWorkFolder, logTail, openWorkFolder, workFolder } from "./demo/WorkFolder.ts"
+import { closeWorkFolder, logTail, openWorkFolder, requireNoOtherDemo, workFolder } from "./demo/WorkFolder.ts"
 import { demoHaproxy, type HaproxyBinary } from "./haproxy.ts"
 
 const repository = resolve(import.meta.dirname, "..")
@@ -69,14 +70,18 @@ const explain = async (screen: Screen, cause: unknown, stage?: Stage): Promise<v
   const error = cause instanceof Error ? cause : new Error(String(cause))
   say(`\n${screen.bad(error.message)}`)
   if (error instanceof DemoFailure || error instanceof FetchFailure) return say(error.hint)
-  if (error.name === "Error" && error.stack !== undefined) say(screen.dim(error.stack.split("\n").slice(1).join("\n")))
-  if (stage === undefined) return
-  for (const name of ["config", "control-plane", "haproxy"]) {
-    say(`\n${await logTail(stage.folder.log(name), 15)}`)
+  const foreseen = error instanceof NotProved || error instanceof ToolRefused || error.constructor === Error
+  if (!foreseen) say(screen.dim(error.stack?.split("\n").slice(1).join("\n") ?? ""))
+  for (const name of stage === undefined ? [] : ["config", "haproxy", "control-plane"]) {
+    const tail = await logTail(stage?.folder.log(name) ?? "", 12)
+    if (tail !== undefined) say(`\n${screen.dim(tail)}`)
   }
 }
 
-/** Shows the cheat sheet and stays until a signal (that is how it ends: 0) or an accident (1). */
+/**
+ * Shows the cheat sheet and stays until a signal; that is how it ends, with 0. A program that ends is started again,
+ * as a service manager would: whoever watches may kill what they like.
+ */
 const stayUp = async (screen: Screen, stage: Stage, sparePort: number, stopped: Promise<never>): Promise<number> => {
   const facts = {
     repository,
@@ -94,10 +99,18 @@ const stayUp = async (screen: Screen, stage: Stage, sparePort: number, stopped: 
     await writeFile(stage.folder.cheatSheet, `${cheatSheet(facts, { bold: plain, dim: plain })}\n`, { mode: 0o600 })
     screen.line(`\n${cheatSheet(facts, screen)}`)
     screen.line(`\n${screen.bold("Everything stays up. Ctrl-C stops it.")}`)
-    return await Promise.race([stopped, stage.accident])
+    for (;;) {
+      const { message, part } = await Promise.race([stopped, stage.lost()])
+      const began = performance.now()
+      screen.line(`${message}; starting it again…`)
+      const { name, pid } = await Promise.race([stopped, stage.restart(part)])
+      screen.line(`${name} is back after ${duration(performance.now() - began)} (pid ${pid})`)
+    }
   } catch (cause) {
-    screen.line()
-    if (cause instanceof Stopped) return 0
+    if (cause instanceof Stopped) {
+      screen.line("\nStopping the control plane, HAProxy and the origins…")
+      return 0
+    }
     await explain(screen, cause, stage)
     return 1
   }
@@ -106,8 +119,9 @@ const stayUp = async (screen: Screen, stage: Stage, sparePort: number, stopped: 
 const codeOf = ({ cause, failed }: Outcome): number => failed === 0 ? 0 : cause instanceof Stopped ? cause.code : 1
 
 const perform = async (options: Options, screen: Screen, stopped: Promise<never>): Promise<number> => {
-  const ports = await requireFreePorts(options.portOffset)
   const folder = workFolder(repository)
+  await requireNoOtherDemo(folder)
+  const ports = await requireFreePorts(options.portOffset)
   await openWorkFolder(folder)
   const stage = makeStage(repository, ports, folder)
   const late = Promise.withResolvers<never>()
@@ -117,7 +131,8 @@ const perform = async (options: Options, screen: Screen, stopped: Promise<never>
     timer = setTimeout(() => late.reject(new Error(`not done after ${tourLimit / 1000} s`)), tourLimit)
     return binary
   })
-  const interrupted = Promise.race([stopped, stage.accident, late.promise])
+  const lost = stage.lost().then(({ message }) => Promise.reject(new Error(message)))
+  const interrupted = Promise.race([stopped, lost, late.promise])
   interrupted.catch(() => {})
   try {
     const outcome = await runSteps(steps, screen, interrupted)

@@ -108,8 +108,8 @@ const byHand = (facts: CheatSheetFacts): ReadonlyArray<Section> => [
     title: "Visit the sites through HAProxy",
     where: "terminal",
     lines: [
-      `curl http://${facts.httpAddress}/ -H "Host: new.example.com"`,
-      `curl http://${facts.httpAddress}/ -H "Host: ${facts.site}"`
+      `curl -s http://${facts.httpAddress}/ -H "Host: new.example.com"`,
+      `curl -s http://${facts.httpAddress}/ -H "Host: ${facts.site}"`
     ]
   },
   {
@@ -121,6 +121,12 @@ const byHand = (facts: CheatSheetFacts): ReadonlyArray<Section> => [
     ]
   }
 ]
+
+const breakIt = (facts: CheatSheetFacts): Section => ({
+  title: "Crash something; it is started again here, and the routes are there",
+  where: "terminal",
+  lines: ["haproxy", "control-plane"].map((name) => `kill -9 $(cat ${shellWord(`${facts.folder}/${name}.pid`)})`)
+})
 
 const asks = (facts: CheatSheetFacts): ReadonlyArray<string> => [
   "Which domains does HAProxy route, and is everything healthy?",
@@ -147,6 +153,7 @@ export const cheatSheet = (facts: CheatSheetFacts, { bold, dim }: Paint): string
     bold("── Or by hand ──────────────────────────────────────────────────────────────────────────"),
     "",
     ...byHand(facts).map(section),
+    section(breakIt(facts)),
     `${bold("Files and logs")} ${dim("(they stay after the demo)")}`,
     `  ${facts.folder}`
   ].join("\n")

@@ -93,9 +93,9 @@ export const until = async <A>(
   for (;;) {
     const answer = await check()
     if (answer !== undefined) return answer
-    if (end !== undefined) throw new Error(`${options.child?.name} ended (${end}) before ${what}`)
+    if (end !== undefined) throw new Error(`${options.child?.name} ended (${end}); waited for: ${what}`)
     const waited = performance.now() - began
-    if (waited > options.limit) throw new Error(`${what}: not so after ${(waited / 1000).toFixed(0)} s`)
+    if (waited > options.limit) throw new Error(`not so after ${(waited / 1000).toFixed(0)} s: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }

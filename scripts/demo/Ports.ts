@@ -7,6 +7,7 @@
  */
 import { readdir, readFile, readlink } from "node:fs/promises"
 import { createServer } from "node:net"
+import { basename } from "node:path"
 import { DemoFailure } from "./DemoFailure.ts"
 
 export interface Ports {
@@ -65,6 +66,14 @@ const listeners = async (port: number): Promise<ReadonlySet<string>> => {
   )
 }
 
+/** The program, and its script if it has one; nothing else of an argument list, which may hold secrets. */
+export const commandName = (args: ReadonlyArray<string>): string => {
+  // A program that is run by its own loader says who it is.
+  const [program = "", first = ""] = args[1] === "--argv0" ? args.slice(2) : args
+  const script = /\.(?:[cm]?[jt]s|py|rb|php)$/.test(first) ? ` ${first}` : ""
+  return program === "" ? "a process" : `${basename(program)}${script}`
+}
+
 /** `nginx (pid 812)`; nothing where /proc is not there or the process is another user's. */
 const holder = async (port: number): Promise<string | undefined> => {
   const sockets = await listeners(port)
@@ -72,8 +81,8 @@ const holder = async (port: number): Promise<string | undefined> => {
   for (const pid of (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name))) {
     for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
       if (!sockets.has(await readlink(`/proc/${pid}/fd/${fd}`).catch(() => ""))) continue
-      const command = await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "a process")
-      return `${command.trim()} (pid ${pid})`
+      const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")
+      return `${commandName(command.split("\0"))} (pid ${pid})`
     }
   }
   return undefined

@@ -6,7 +6,7 @@
 export interface Screen {
   readonly line: (text?: string) => void
   /** A step begins. */
-  readonly begin: (number: number, doing: string) => void
+  readonly begin: (doing: string) => void
   /** What the step under way does now. */
   readonly note: (text: string) => void
   /** The step is proved. */
@@ -23,7 +23,8 @@ export interface Screen {
 
 /** Where the times stand; longer lines push them to the right. */
 const column = 88
-/** Without a terminal, a long step says that it is alive as often as this (ms). */
+/** Without a terminal, what takes longer than this is said, and again after every `sign` (ms). */
+const soon = 2_000
 const sign = 10_000
 const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
 
@@ -51,13 +52,14 @@ export const makeScreen = (
   const clear = () => {
     if (terminal && now !== "") stream.write("\r\u001b[2K")
   }
+  const seconds = () => `${((performance.now() - began) / 1000).toFixed(0)} s`
   const draw = () => {
     if (!terminal || now === "") return
-    const text = ` ${frames[frame++ % frames.length]} ${now} (${((performance.now() - began) / 1000).toFixed(0)} s)`
+    const text = ` ${frames[frame++ % frames.length]} ${now} (${seconds()})`
     stream.write(`\r\u001b[2K${text.slice(0, Math.max(20, (stream.columns ?? 80) - 1))}`)
   }
   const rest = () => {
-    clearInterval(timer)
+    clearTimeout(timer)
     timer = undefined
     clear()
     now = ""
@@ -67,20 +69,25 @@ export const makeScreen = (
     stream.write(`${text}\n`)
     draw()
   }
-  const begin = (_number: number, doing: string) => {
+  /** Without a terminal: says what takes long, once it does. */
+  const sayLater = (after: number): NodeJS.Timeout =>
+    setTimeout(() => {
+      stream.write(`     … ${now} (${seconds()})\n`)
+      timer = sayLater(sign)
+    }, after)
+  const begin = (doing: string) => {
     rest()
     now = doing
     began = performance.now()
     draw()
-    timer = setInterval(
-      terminal ? draw : () => stream.write(`     … ${now} (${((performance.now() - began) / 1000).toFixed(0)} s)\n`),
-      terminal ? 100 : sign
-    )
+    timer = terminal ? setInterval(draw, 100) : sayLater(soon)
   }
   const note = (text: string) => {
     now = text
-    if (terminal) draw()
-    else stream.write(`     … ${text}\n`)
+    draw()
+    if (terminal) return
+    clearTimeout(timer)
+    timer = sayLater(soon)
   }
   const done = (number: number, proved: string, details: ReadonlyArray<string>, ms: number) => {
     rest()

@@ -12,8 +12,17 @@ import { type Origin, startOrigin } from "./Origins.ts"
 import { host, type Ports } from "./Ports.ts"
 import type { WorkFolder } from "./WorkFolder.ts"
 
-/** What a program may take from its start until it answers. */
-const startLimit = 20_000
+/** What a program may take from its start until it answers, on a busy machine too. */
+const startLimit = 45_000
+
+/** The programs that stay up. */
+export type Part = "haproxy" | "control-plane"
+
+export interface Lost {
+  readonly part: Part
+  /** `HAProxy ended by itself (signal SIGKILL)` */
+  readonly message: string
+}
 
 export interface Stage {
   readonly repository: string
@@ -30,8 +39,10 @@ export interface Stage {
   /** SIGKILL. */
   readonly crashHaproxy: () => Promise<void>
   readonly startControlPlane: () => Promise<Child>
-  /** Rejects when a program ends that nobody stopped. */
-  readonly accident: Promise<never>
+  /** Waits for the next program that ends although nobody stopped it. One waits at a time. */
+  readonly lost: () => Promise<Lost>
+  /** Starts it again, with all that it had. */
+  readonly restart: (part: Part) => Promise<Child>
   /** Stops everything that was started, the control plane first. Never fails. */
   readonly strike: () => Promise<void>
 }
@@ -59,11 +70,10 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
   const token = randomBytes(24).toString("base64url")
   const cli = join(repository, "src", "main.ts")
   const origins: Array<Origin> = []
-  const children = new Map<"haproxy" | "control-plane" | "config", Child>()
-  let onAccident: (cause: Error) => void = () => {}
-  const accident = new Promise<never>((_, reject) => onAccident = reject)
-  accident.catch(() => {})
-
+  const children = new Map<Part | "config", Child>()
+  const losses: Array<Lost> = []
+  let onLoss: (() => void) | undefined
+  let haproxy: HaproxyBinary | undefined
   let struck = false
   const environment = {
     ...cleanEnvironment(process.env),
@@ -76,7 +86,7 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
     HAPROXY_DB_FILE: folder.database
   }
   const start = (
-    key: "haproxy" | "control-plane" | "config",
+    key: Part | "config",
     name: string,
     program: string,
     args: ReadonlyArray<string>,
@@ -88,10 +98,14 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
     children.set(key, child)
     return child
   }
-  const watch = (child: Child) =>
+  const watch = async (part: Part, child: Child) => {
+    await writeFile(folder.pidFile(part), `${child.pid}\n`)
     void child.ended.then((how) => {
-      if (!child.isLeaving()) onAccident(new Error(`${child.name} ended by itself (${how})`))
+      if (child.isLeaving()) return
+      losses.push({ part, message: `${child.name} ended by itself (${how})` })
+      onLoss?.()
     })
+  }
 
   const writeConfig = async () => {
     const child = start("config", "haproxy-mcp config", process.execPath, [
@@ -104,11 +118,14 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
     ], environment)
     const how = await child.ended
     if (how !== "exit code 0") throw new Error(`haproxy-mcp config ended with ${how}`)
-    await access(folder.haproxyConfig)
+    await access(folder.haproxyConfig).catch(() => {
+      throw new Error(`haproxy-mcp config wrote no ${folder.haproxyConfig}`)
+    })
     for (const map of [folder.domainsMap, folder.wildcardsMap]) await writeFile(map, "", { flag: "a" })
   }
 
   const startHaproxy = async (binary: HaproxyBinary) => {
+    haproxy = binary
     const child = start(
       "haproxy",
       "HAProxy",
@@ -120,7 +137,7 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
       limit: startLimit,
       child
     })
-    watch(child)
+    await watch("haproxy", child)
     return child
   }
 
@@ -133,7 +150,7 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
       fetch(`http://${host}:${ports.mcp}/readyz`, { signal: AbortSignal.timeout(5_000) })
         .then((answer) => answer.status === 200 ? true : undefined, () => undefined)
     await until("the control plane is ready (GET /readyz answers 200)", ready, { limit: startLimit, child })
-    watch(child)
+    await watch("control-plane", child)
     return child
   }
 
@@ -152,7 +169,18 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
     startHaproxy,
     crashHaproxy: async () => children.get("haproxy")?.crash(),
     startControlPlane,
-    accident,
+    lost: async () => {
+      for (;;) {
+        const loss = losses.shift()
+        if (loss !== undefined) return loss
+        await new Promise<void>((resolve) => onLoss = resolve)
+      }
+    },
+    restart: (part) => {
+      if (part === "control-plane") return startControlPlane()
+      if (haproxy === undefined) throw new Error("HAProxy was never started")
+      return startHaproxy(haproxy)
+    },
     strike: async () => {
       struck = true
       for (const key of ["config", "control-plane", "haproxy"] as const) await children.get(key)?.stop()

@@ -40,7 +40,7 @@ export const runSteps = async (
 ): Promise<Outcome> => {
   for (const [index, step] of steps.entries()) {
     const began = performance.now()
-    screen.begin(index + 1, step.doing)
+    screen.begin(step.doing)
     try {
       const work = step.run(screen.note)
       work.catch(() => {})

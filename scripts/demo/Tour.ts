@@ -49,11 +49,13 @@ const connect = async (stage: Stage): Promise<{ readonly agent: Agent; readonly 
   const agent = await connectAgent(stage.mcpUrl, stage.token)
   const tools = await agent.tools()
   prove(tools.includes("haproxy_add_domain"), "haproxy_add_domain is among the tools", tools)
+  const { total } = await agent.call<ListDomainsAnswer>("haproxy_list_domains")
+  prove(total === 0, "no domain is routed yet", total)
   return {
     agent,
     proof: {
       proved: `An MCP client is connected: ${tools.length} tools; without the token, nothing`,
-      details: [`protocol ${agent.protocol}, ${stage.mcpUrl}`]
+      details: [`${stage.mcpUrl}, protocol ${agent.protocol}; haproxy_list_domains: no domain yet`]
     }
   }
 }

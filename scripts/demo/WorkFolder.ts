@@ -18,6 +18,8 @@ export interface WorkFolder {
   readonly cheatSheet: string
   /** `logs/<name>.log` */
   readonly log: (name: string) => string
+  /** `<name>.pid` */
+  readonly pidFile: (name: string) => string
 }
 
 export const workFolder = (repository: string): WorkFolder => {
@@ -30,7 +32,8 @@ export const workFolder = (repository: string): WorkFolder => {
     wildcardsMap: join(root, "conf", "wildcards.map"),
     database: join(root, "data", "haproxy_mcp.db"),
     cheatSheet: join(root, "cheat-sheet.txt"),
-    log: (name) => join(root, "logs", `${name}.log`)
+    log: (name) => join(root, "logs", `${name}.log`),
+    pidFile: (name) => join(root, `${name}.pid`)
   }
 }
 
@@ -46,20 +49,22 @@ const isDemo = async (pid: number): Promise<boolean> => {
   return command === undefined || command.includes("demo.ts")
 }
 
+/** Fails when a demo runs from this folder. */
+export const requireNoOtherDemo = async (folder: WorkFolder): Promise<void> => {
+  const other = Number(await readFile(folder.pidFile("demo"), "utf8").catch(() => "0"))
+  if (!(await isDemo(other))) return
+  throw new DemoFailure(
+    `A demo runs already from this folder (pid ${other}).`,
+    `Stop it with Ctrl-C in its terminal, or: kill ${other}`
+  )
+}
+
 /** Clears the folder and makes it ours. */
 export const openWorkFolder = async (folder: WorkFolder): Promise<void> => {
-  const pidFile = join(folder.root, "demo.pid")
-  const other = Number(await readFile(pidFile, "utf8").catch(() => "0"))
-  if (await isDemo(other)) {
-    throw new DemoFailure(
-      `A demo runs already from this folder (pid ${other}).`,
-      `Stop it with Ctrl-C in its terminal, or: kill ${other}`
-    )
-  }
   try {
     await rm(folder.root, { recursive: true, force: true, maxRetries: 3 })
     for (const name of ["conf", "data", "logs"]) await mkdir(join(folder.root, name), { recursive: true, mode: 0o700 })
-    await writeFile(pidFile, String(process.pid))
+    await writeFile(folder.pidFile("demo"), `${process.pid}\n`)
   } catch (cause) {
     throw new DemoFailure(
       `The folder ${folder.root} cannot be made afresh: ${(cause as Error).message}`,
@@ -70,13 +75,15 @@ export const openWorkFolder = async (folder: WorkFolder): Promise<void> => {
 }
 
 /** Gives the folder up; its files stay. */
-export const closeWorkFolder = (folder: WorkFolder): Promise<void> => rm(join(folder.root, "demo.pid"), { force: true })
+export const closeWorkFolder = async (folder: WorkFolder): Promise<void> => {
+  for (const name of ["demo", "haproxy", "control-plane"]) await rm(folder.pidFile(name), { force: true })
+}
 
-/** The last lines of a log, for a failure. */
-export const logTail = async (file: string, lines: number): Promise<string> => {
+/** The last lines of a log, for a failure; nothing when there are none. */
+export const logTail = async (file: string, lines: number): Promise<string | undefined> => {
   const text = (await readFile(file, "utf8").catch(() => "")).trimEnd()
-  if (text === "") return `${relative(process.cwd(), file)} is empty`
+  if (text === "") return undefined
   const all = text.split("\n")
-  const shown = all.slice(-lines).map((line) => line.length > 400 ? `${line.slice(0, 400)}…` : line)
-  return `last ${shown.length} of ${all.length} lines of ${relative(process.cwd(), file)}:\n${shown.join("\n")}`
+  const shown = all.slice(-lines).map((line) => line.length > 300 ? `${line.slice(0, 300)}…` : line)
+  return `${relative(process.cwd(), file)}, last ${shown.length} of ${all.length} lines:\n${shown.join("\n")}`
 }

@@ -2,7 +2,7 @@ import { createServer } from "node:net"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { DemoFailure } from "../../scripts/demo/DemoFailure.ts"
-import { requireFreePorts } from "../../scripts/demo/Ports.ts"
+import { commandName, requireFreePorts } from "../../scripts/demo/Ports.ts"
 import { runNode } from "../support/Process.ts"
 
 const listen = (port: number) =>
@@ -61,5 +61,12 @@ describe("the demo's ports", () => {
     } finally {
       await close()
     }
+  })
+
+  it("are named with the program that has them, without its arguments", () => {
+    expect(commandName(["/usr/sbin/nginx", "-g", "daemon off;", ""])).toBe("nginx")
+    expect(commandName(["/usr/bin/node", "src/main.ts", "serve", "--token=secret"])).toBe("node src/main.ts")
+    expect(commandName(["/lib/ld-linux.so.2", "--argv0", "/cache/bin/haproxy", "-f", "x"])).toBe("haproxy")
+    expect(commandName([""])).toBe("a process")
   })
 })

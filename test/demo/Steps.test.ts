@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { NotProved, prove } from "../../scripts/demo/DemoFailure.ts"
 import { makeScreen } from "../../scripts/demo/Screen.ts"
 import { runSteps, type Step, summary } from "../../scripts/demo/Steps.ts"
@@ -44,11 +44,28 @@ describe("the steps of the demo", () => {
     expect((outcome.cause as Error).message).toBe("HAProxy ended by itself")
   })
 
-  it("show no control characters where there is no terminal", async () => {
-    const { screen, text } = paper()
-    await runSteps([{ doing: "a", run: async (note) => (note("half-way"), { proved: "b" }) }], screen, never)
-    expect(text()).toContain("… half-way\n")
-    // oxlint-disable-next-line no-control-regex
-    expect(text()).not.toMatch(/[\u001b\r]/)
+  it("say what takes long, without control characters where there is no terminal", async () => {
+    vi.useFakeTimers()
+    try {
+      const { screen, text } = paper()
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const slow: Step = {
+        doing: "a",
+        run: async (note) => {
+          note("fetching")
+          await promise
+          return { proved: "b" }
+        }
+      }
+      const outcome = runSteps([slow], screen, never)
+      await vi.advanceTimersByTimeAsync(12_500)
+      resolve()
+      await outcome
+      expect(text().match(/… fetching \(\d+ s\)\n/g)).toHaveLength(2)
+      // oxlint-disable-next-line no-control-regex
+      expect(text()).not.toMatch(/[\u001b\r]/)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 })
