@@ -16,6 +16,8 @@ import { MapFiles } from "../../src/haproxy/MapFiles.ts"
 
 const limits = { pools: 3, slots: 2 }
 
+const golden = join(import.meta.dirname, "..", "golden")
+
 const folder = Effect.acquireRelease(
   Effect.promise(() => fs.mkdtemp(join(tmpdir(), "map-files-"))),
   (dir) => Effect.promise(() => fs.rm(dir, { recursive: true, force: true }))
@@ -129,6 +131,32 @@ describe("reset", () => {
       assert.isTrue(link.isSymbolicLink())
       const target = yield* Effect.promise(() => fs.stat(join(dir, "real", "d.map")))
       assert.strictEqual(target.mode & 0o777, 0o640)
+    }))
+})
+
+describe("the files", () => {
+  it.effect("are the golden ones", () =>
+    Effect.gen(function*() {
+      const dir = yield* folder
+      yield* write(join(dir, "domains.map"), "# kept: mine\nlegacy.example.net be_legacy\n")
+      const files = yield* open(dir)
+      yield* files.reset({
+        routes: [
+          route("www.example.com", 1),
+          route("example.com", 1),
+          route("*.example.com", 1),
+          route("*.eu.example.com", 2)
+        ],
+        servers: [
+          server(1, 1, { weight: 10 as Weight }),
+          server(1, 2, { ip: "2001:db8::5" as ServerIp, port: 8080 as Port }),
+          server(2, 1, { state: "drain", weight: 3 as Weight }),
+          server(2, 2, { state: "maint" })
+        ]
+      })
+      for (const name of yield* listing(dir)) {
+        assert.strictEqual(yield* text(dir, name), yield* text(golden, `haproxy-${name}`), name)
+      }
     }))
 })
 
