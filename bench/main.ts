@@ -1,0 +1,133 @@
+/**
+ * `npm run bench`: how fast it is, against floors and peers in the same run on the same machine, as ratios.
+ *
+ * Runs rows one after the other, prints each as it is done, and ends with how many targets were met. A missed target
+ * is a finding, not a failure: the exit code is 1 only when a row could not be run to its end. Everything listens on
+ * loopback, lives in one folder, and is gone at the end.
+ */
+import * as Effect from "effect/Effect"
+import { execFileSync } from "node:child_process"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { dirname } from "node:path"
+import { parseArgs } from "node:util"
+import { ensureHaproxy, haproxyLines } from "../scripts/haproxy.ts"
+import { describeMachine } from "./Machine.ts"
+import { makeProfiler, noProfiler } from "./Profile.ts"
+import { machineText, type Report, type RowReport, rowText, verdictLine } from "./Report.ts"
+import { type Bench, type Row, Skipped } from "./Row.ts"
+import { makeScratch } from "./Scratch.ts"
+
+const usage = (names: ReadonlyArray<string>) =>
+  `usage: npm run bench -- [--quick] [--only ROW]… [--json FILE] [--profile ROW]
+  --quick        fewer samples: under 90 s, and coarser
+  --only ROW     only this row; may be repeated
+  --json FILE    write the results as JSON, too
+  --profile ROW  run only this row and record where its time goes (bench/results/*.cpuprofile)
+rows: ${names.join(", ")}`
+
+/** No row takes longer than this, in milliseconds; one that does is a failure. */
+const rowLimit = 10 * 60_000
+
+const say = (text: string) => process.stderr.write(`· ${text}\n`)
+
+const commit = (): string | null => {
+  try {
+    return execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8", stdio: "pipe" }).trim()
+  } catch {
+    return null
+  }
+}
+
+const runRow = async (row: Row, bench: Bench): Promise<RowReport> => {
+  const began = performance.now()
+  const report = (rest: Partial<RowReport>): RowReport => ({
+    row: row.name,
+    title: row.title,
+    seconds: (performance.now() - began) / 1000,
+    measurements: [],
+    ...rest
+  })
+  try {
+    const program = Effect.scoped(row.run(bench)).pipe(Effect.timeout(rowLimit))
+    return report({ measurements: await Effect.runPromise(program as Effect.Effect<RowReport["measurements"]>) })
+  } catch (cause) {
+    if (cause instanceof Skipped) return report({ skipped: cause.message })
+    return report({ failed: cause instanceof Error ? cause.stack ?? cause.message : String(cause) })
+  }
+}
+
+const newestHaproxy = async () => {
+  const cached = (await haproxyLines()).at(-1)
+  if (cached !== undefined) return cached
+  const { lines, missing } = await ensureHaproxy(["3.4"])
+  const found = lines[0] ?? (await haproxyLines()).at(-1)
+  if (found === undefined) throw new Error(`no HAProxy can be had: ${missing[0]?.reason ?? ""}`)
+  return found
+}
+
+const main = async (): Promise<number> => {
+  const haproxy = await newestHaproxy()
+  // After HAProxy is there: the test support looks for it when it is loaded.
+  const { rows } = await import("./rows.ts")
+  const names = rows.map(({ name }) => name)
+  let options
+  try {
+    options = parseArgs({
+      options: {
+        quick: { type: "boolean", default: false },
+        only: { type: "string", multiple: true, default: [] },
+        json: { type: "string" },
+        profile: { type: "string" },
+        help: { type: "boolean", default: false }
+      }
+    }).values
+  } catch (cause) {
+    console.error(`${(cause as Error).message}\n${usage(names)}`)
+    return 2
+  }
+  if (options.help) {
+    console.log(usage(names))
+    return 0
+  }
+  const wanted = options.profile === undefined ? options.only.flatMap((text) => text.split(",")) : [options.profile]
+  const unknown = wanted.filter((name) => !names.includes(name))
+  if (unknown.length > 0) {
+    console.error(`no such row: ${unknown.join(", ")}\n${usage(names)}`)
+    return 2
+  }
+  const scratch = makeScratch()
+  try {
+    const machine = describeMachine(scratch.folder, haproxy)
+    console.log(machineText(machine))
+    const bench: Bench = {
+      quick: options.quick,
+      haproxy,
+      folder: scratch.folder,
+      say,
+      profiler: options.profile === undefined ? noProfiler : makeProfiler("bench/results", (text) => console.log(text))
+    }
+    const reports: Array<RowReport> = []
+    for (const row of rows.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+      const report = await runRow(row, bench)
+      reports.push(report)
+      console.log(rowText(report))
+    }
+    const report: Report = {
+      at: new Date().toISOString(),
+      quick: options.quick,
+      commit: commit(),
+      machine,
+      rows: reports
+    }
+    console.log(`\n${verdictLine(report)}`)
+    if (options.json !== undefined) {
+      mkdirSync(dirname(options.json), { recursive: true })
+      writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`)
+    }
+    return reports.some(({ failed }) => failed !== undefined) ? 1 : 0
+  } finally {
+    scratch.remove()
+  }
+}
+
+process.exitCode = await main()
