@@ -21,7 +21,7 @@ export interface Screen {
   readonly rest: () => void
 }
 
-/** Where the times stand; longer lines push them to the right. */
+/** Where the times stand, when the terminal is wide enough; longer lines push them to the right. */
 const column = 88
 /** Without a terminal, what takes longer than this is said, and again after every `sign` (ms). */
 const soon = 2_000
@@ -31,8 +31,6 @@ const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "
 /** `870 ms` or `2.4 s`. */
 export const duration = (ms: number): string => ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`
 
-const padded = (text: string): string => text.padEnd(column)
-
 export const makeScreen = (
   stream: NodeJS.WriteStream,
   env: Readonly<Record<string, string | undefined>> = process.env
@@ -40,6 +38,9 @@ export const makeScreen = (
   const terminal = stream.isTTY === true && env["TERM"] !== "dumb"
   const colours = terminal && (env["NO_COLOR"] ?? "") === ""
   const paint = (code: string) => (text: string) => colours ? `\u001b[${code}m${text}\u001b[0m` : text
+  // A terminal that does not know its width says 0.
+  const width = terminal && stream.columns > 0 ? stream.columns : column + 14
+  const padded = (text: string): string => text.padEnd(Math.min(column, width - 14))
   const good = paint("32")
   const bad = paint("31")
   const bold = paint("1")
@@ -56,7 +57,7 @@ export const makeScreen = (
   const draw = () => {
     if (!terminal || now === "") return
     const text = ` ${frames[frame++ % frames.length]} ${now} (${seconds()})`
-    stream.write(`\r\u001b[2K${text.slice(0, Math.max(20, (stream.columns ?? 80) - 1))}`)
+    stream.write(`\r\u001b[2K${text.slice(0, width - 1)}`)
   }
   const rest = () => {
     clearTimeout(timer)

@@ -81,6 +81,8 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
     MCP_PORT: String(ports.mcp),
     HAPROXY_HOST: host,
     HAPROXY_PORT: String(ports.runtime),
+    HAPROXY_BIND: host,
+    HAPROXY_HTTP_PORT: String(ports.http),
     HAPROXY_MAP_FILE: folder.domainsMap,
     HAPROXY_POOLS_FILE: folder.poolsFile,
     HAPROXY_DB_FILE: folder.database

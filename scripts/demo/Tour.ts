@@ -176,7 +176,8 @@ const refuse = async (stage: Stage, { agent, origins }: Cast): Promise<Proof> =>
   return {
     proved: "Bad calls are refused with a typed error, and nothing changed",
     details: [
-      `ip "0x7f.1": ${bad.code}: ${bad.message}. ${bad.hint}`,
+      `ip "0x7f.1": ${bad.code}, field ${bad.field}: ${bad.message}`,
+      `  hint: ${bad.hint}`,
       `domain "shpo.example.com": ${unknown.code}, valid_values ${JSON.stringify(unknown.valid_values)}`
     ]
   }
