@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { Socket } from "node:net"
 import { ConfigInvalid } from "../domain/Errors.ts"
 import { largestBody, readBody } from "./Body.ts"
 import { type Exchanges, makeExchanges, writeJson } from "./Exchange.ts"
@@ -228,6 +229,8 @@ const listen = Effect.fnUntraced(
       refused: (reason, peer) => runFork(refusalLog(reason, peer))
     }
     const running = new Set<ServerResponse>()
+    // Connections without a request yet: Node counts them as busy, so a stop would wait for them.
+    const fresh = new Set<Socket>()
     let stopping = false
     const server = createServer({
       headersTimeout: headersWithin,
@@ -238,6 +241,7 @@ const listen = Effect.fnUntraced(
       noDelay: true
     }, (request, response) => {
       running.add(response)
+      fresh.delete(request.socket)
       response.once("close", () => {
         running.delete(response)
         // A kept connection whose last response began before the stop would be waited for in vain.
@@ -251,8 +255,13 @@ const listen = Effect.fnUntraced(
       })
     })
     server.maxConnections = maxConnections
+    server.on("connection", (socket: Socket) => {
+      fresh.add(socket)
+      socket.once("close", () => fresh.delete(socket))
+    })
     const end = Effect.suspend(() => {
       stopping = true
+      for (const socket of fresh) socket.destroy()
       return stop(server, exchanges, running)
     })
     if ("path" in options.listen) {

@@ -18,7 +18,7 @@ const data = (answer: CallAnswer): Data => {
 
 describe("over HTTP", () => {
   clients.forEach(([name, connect], index) =>
-    it.effect(`${name} operates HAProxy`, () =>
+    it.live(`${name} operates HAProxy`, () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ pools: 3, slots: 3 })
         const { url } = yield* startHttp(worldTools(world), { gate: tokenGate })
@@ -70,7 +70,7 @@ describe("over HTTP", () => {
       }).pipe(Effect.scoped), 120_000)
   )
 
-  it.effect("answers the curl of the seed's users", () =>
+  it.live("answers the curl of the seed's users", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ pools: 2, slots: 2 })
       const { url } = yield* startHttp(worldTools(world))
