@@ -14,7 +14,7 @@ import { resolve } from "node:path"
 export type Reader<A> = (text: string) => Result.Result<A, string>
 
 /** Where a setting stands in help and documentation. */
-export type SettingGroup = "MCP server" | "HAProxy" | "Files" | "Pools" | "Names" | "Logs"
+export type SettingGroup = "MCP server" | "HAProxy" | "Files" | "Pools" | "Names" | "Logs" | "Generated haproxy.cfg"
 
 /** The commands of the CLI that a setting has an effect on. */
 export type SettingUser = "serve" | "stdio" | "config" | "status"
@@ -121,6 +121,10 @@ export const host: Reader<string> = (text) =>
     ? Result.succeed(text.toLowerCase())
     : Result.fail("must be a host name or an IP address, without scheme, port or brackets")
 
+/** An IP address. */
+export const address: Reader<string> = (text) =>
+  Result.mapError(Result.map(NetAddress.ipFromString(text), NetAddress.formatIp), () => "must be an IP address")
+
 /** A path; a relative one is taken from the working directory. */
 export const path: Reader<string> = (text) =>
   // oxlint-disable-next-line no-control-regex
@@ -129,6 +133,9 @@ export const path: Reader<string> = (text) =>
     : text.endsWith("/")
     ? Result.fail("must be the path of a file, not of a folder")
     : Result.succeed(resolve(text))
+
+/** The path of a folder. */
+export const folder: Reader<string> = (text) => path(text.replace(/(?<=.)\/+$/, ""))
 
 /** A name as HAProxy writes it in `show map`: a path, perhaps relative to its own folder, or `virt@…`, `opt@…`. */
 export const runtimeName: Reader<string> = (text) =>
@@ -193,6 +200,10 @@ export const suffix: Reader<string> = (text) => {
     ? Result.succeed(name)
     : Result.fail("must be a domain suffix of letters, digits, hyphens and dots")
 }
+
+/** A name of letters, digits, dots, hyphens and underscores. */
+export const word: Reader<string> = (text) =>
+  /^[A-Za-z_][\w.-]{0,31}$/.test(text) ? Result.succeed(text) : Result.fail("must be one word, as names of groups are")
 
 /** A secret of visible ASCII characters. */
 export const secret: Reader<Redacted.Redacted<string>> = (text) =>

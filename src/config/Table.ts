@@ -3,8 +3,10 @@
  * so they cannot disagree.
  */
 import {
+  address,
   cidr,
   duration,
+  folder,
   host,
   hostHeader,
   integer,
@@ -19,12 +21,14 @@ import {
   type Setting,
   socketPath,
   suffix,
-  withDefault
+  withDefault,
+  word
 } from "./Setting.ts"
 
 const database = ["serve", "stdio", "status"] as const
 const haproxy = ["serve", "stdio", "config", "status"] as const
 const http = ["serve", "config"] as const
+const generated = ["config"] as const
 
 /** Where the bearer token is looked for when MCP_TOKEN_FILE is not set; it need not be there. */
 export const defaultTokenFile = "/opt/haproxy/conf/mcp-token.env"
@@ -206,6 +210,62 @@ export const table = {
     metavar: "LEVEL",
     example: "INFO",
     usedBy: ["serve", "stdio", "status"]
+  }),
+  haproxyBind: withDefault("HAPROXY_BIND", list(address), "0.0.0.0", {
+    group: "Generated haproxy.cfg",
+    description: "Addresses of HAProxy's frontend. For IPv6 too: 0.0.0.0,::",
+    metavar: "IP,…",
+    example: "203.0.113.7,2001:db8::7",
+    usedBy: generated
+  }),
+  haproxyHttpPort: withDefault("HAPROXY_HTTP_PORT", integer(1, 65_535), "80", {
+    group: "Generated haproxy.cfg",
+    description: "Port of the frontend for HTTP.",
+    metavar: "PORT",
+    example: "8080",
+    usedBy: generated
+  }),
+  haproxyHttpsPort: withDefault("HAPROXY_HTTPS_PORT", integer(1, 65_535), "443", {
+    group: "Generated haproxy.cfg",
+    description: "Port of the frontend for HTTPS, when there is a folder of certificates.",
+    metavar: "PORT",
+    example: "8443",
+    usedBy: generated
+  }),
+  haproxyRuntimeCertDir: optional("HAPROXY_RUNTIME_CERT_DIR", folder, "no HTTPS", {
+    group: "Generated haproxy.cfg",
+    description: "Folder of certificates as HAProxy sees it. It must exist and may be empty. Turns HTTPS on.",
+    metavar: "FOLDER",
+    example: "/etc/haproxy/certs",
+    usedBy: generated
+  }),
+  haproxyHttp3: withDefault("HAPROXY_HTTP3", onOff, "on", {
+    group: "Generated haproxy.cfg",
+    description: "HTTP/3 beside HTTPS. off for a HAProxy that was built without QUIC.",
+    metavar: "on|off",
+    example: "off",
+    usedBy: generated
+  }),
+  haproxyMasterSocket: withDefault("HAPROXY_MASTER_SOCKET", path, "/run/haproxy/master.sock", {
+    group: "Generated haproxy.cfg",
+    description: "The master's socket, named in the command that starts HAProxy.",
+    metavar: "FILE",
+    example: "/run/haproxy/master.sock",
+    usedBy: generated
+  }),
+  haproxySocketGroup: optional("HAPROXY_SOCKET_GROUP", word, "HAProxy's user alone", {
+    group: "Generated haproxy.cfg",
+    description: "Group that may use the Runtime API's unix socket besides HAProxy's own user.",
+    metavar: "GROUP",
+    example: "haproxy-mcp",
+    usedBy: generated
+  }),
+  haproxyHealthChecks: withDefault("HAPROXY_HEALTH_CHECKS", onOff, "on", {
+    group: "Generated haproxy.cfg",
+    description: "TCP health checks of every server.",
+    metavar: "on|off",
+    example: "off",
+    usedBy: generated
   })
 } as const satisfies Record<string, Setting<unknown>>
 
@@ -222,7 +282,6 @@ export const flagName = (name: string): string => name.toLowerCase().replaceAll(
 
 /** Settings of other versions: known, without an effect here, answered with one log line. */
 export const notUsedYet: ReadonlyArray<string> = [
-  "HAPROXY_MASTER_SOCKET",
   "HAPROXY_REMOTE_DB_FILE",
   "HAPROXY_SSH_HOST",
   "HAPROXY_SSH_PORT",
@@ -230,7 +289,6 @@ export const notUsedYet: ReadonlyArray<string> = [
   "HAPROXY_SSH_KEY_FILE",
   "HAPROXY_SSH_KNOWN_HOSTS",
   "HAPROXY_CERT_DIR",
-  "HAPROXY_RUNTIME_CERT_DIR",
   "ACME_HOME",
   "ACME_SERVER",
   "ACME_EMAIL",

@@ -1,0 +1,121 @@
+/**
+ * `haproxy-mcp config`: haproxy.cfg for the settings on standard output or in a file, and the first pools.cfg.
+ *
+ * It never changes a file that is there: haproxy.cfg is the operator's, and pools.cfg may hold the servers of a
+ * running control plane. Nothing is asked of HAProxy or the database.
+ */
+import * as Effect from "effect/Effect"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { isIP } from "node:net"
+import { dirname, join, resolve } from "node:path"
+import type { SettingsShape } from "../Config.ts"
+import { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
+import * as PoolsConfig from "../domain/PoolsConfig.ts"
+import { defaultOptions, type HaproxyConfigOptions, render } from "../haproxy/HaproxyConfig.ts"
+
+/** Where to write; null: haproxy.cfg to standard output, pools.cfg not at all. */
+export interface ConfigTargets {
+  readonly output: string | null
+  readonly pools: string | null
+}
+
+const loopback = "127.0.0.1"
+
+const runtimeOf = (settings: SettingsShape): HaproxyConfigOptions["runtime"] => {
+  const { haproxyTransport: transport } = settings
+  return "path" in transport
+    ? { socket: { path: transport.path, group: settings.haproxySocketGroup }, tcp: null }
+    : { socket: null, tcp: { ip: isIP(transport.host) === 0 ? loopback : transport.host, port: transport.port } }
+}
+
+/** The virtual host of the control plane: the first name among MCP_ALLOWED_HOSTS. */
+const mcpOf = (settings: SettingsShape): HaproxyConfigOptions["mcp"] => {
+  const name = settings.mcpAllowedHosts.map((host) => host.replace(/:\d+$/, "")).find((host) =>
+    /[a-z]/.test(host)
+    && !host.startsWith("[")
+  )
+  const host = settings.mcpHost ?? loopback
+  return name === undefined || settings.mcpSocket !== null || settings.mcpPort === 0
+    ? null
+    : { host: name, ip: isIP(host) === 0 ? loopback : host, port: settings.mcpPort }
+}
+
+const optionsOf = (settings: SettingsShape, poolsFile: string | null): HaproxyConfigOptions => {
+  const domains = settings.haproxyRuntimeMapFile ?? settings.haproxyMapFile
+  return {
+    ...defaultOptions,
+    limits: { pools: settings.haproxyPoolCount, slots: settings.haproxyMaxSlots },
+    maps: { domains, wildcards: join(dirname(domains), "wildcards.map") },
+    poolsFile,
+    addresses: settings.haproxyBind,
+    httpPort: settings.haproxyHttpPort,
+    httpsPort: settings.haproxyHttpsPort,
+    tls: settings.haproxyRuntimeCertDir === null
+      ? null
+      : { certificates: settings.haproxyRuntimeCertDir, quic: settings.haproxyHttp3 },
+    runtime: runtimeOf(settings),
+    masterSocket: settings.haproxyMasterSocket,
+    mcp: mcpOf(settings),
+    healthChecks: settings.haproxyHealthChecks
+  }
+}
+
+const say = (text: string) => process.stderr.write(`haproxy-mcp: ${text}\n`)
+
+const write = (file: string, text: string): Effect.Effect<void, StorageFailed> =>
+  Effect.try({
+    try: () => {
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, text, { flag: "wx", mode: 0o644 })
+    },
+    catch: (error) =>
+      new StorageFailed({
+        message: `${file} cannot be written (${(error as NodeJS.ErrnoException).code ?? "unknown"})`,
+        hint: "Name a file in a folder that you may write to."
+      })
+  })
+
+const writeConfig = (file: string, text: string): Effect.Effect<void, StorageFailed | Conflict> =>
+  Effect.suspend((): Effect.Effect<void, StorageFailed | Conflict> => {
+    if (!existsSync(file)) return write(file, text)
+    if (readFileSync(file, "utf8") === text) return Effect.void
+    return Effect.fail(
+      new Conflict({
+        message: `${file} is there already and differs`,
+        hint: "It may be somebody's work: move it away, or leave --output out and compare."
+      })
+    )
+  })
+
+const writePools = (file: string, limits: HaproxyConfigOptions["limits"]): Effect.Effect<void, StorageFailed> =>
+  Effect.suspend(() => {
+    if (!existsSync(file)) return write(file, Buffer.concat(PoolsConfig.bytes(PoolsConfig.make(limits, []))).toString())
+    say(`${file} is there already and kept: it may hold servers`)
+    return Effect.void
+  })
+
+/** Prints or writes what the settings and the targets ask for. */
+export const printConfig = Effect.fnUntraced(function*(
+  settings: SettingsShape,
+  targets: ConfigTargets
+): Effect.fn.Return<void, StorageFailed | Conflict | ConfigInvalid> {
+  const pools = targets.pools === null ? null : resolve(targets.pools)
+  const options = optionsOf(settings, settings.haproxyPoolsFile ?? pools)
+  const text = yield* Effect.try({
+    try: () => render(options),
+    catch: (error) =>
+      new ConfigInvalid({
+        message: error instanceof RangeError ? error.message : String(error),
+        hint: "Choose paths without quotes, backslashes and dollar signs."
+      })
+  })
+  const { haproxyTransport: transport } = settings
+  if ("host" in transport && isIP(transport.host) === 0 && transport.host !== "localhost") {
+    say(
+      `the Runtime API is bound to ${loopback} in this file; for HAPROXY_HOST ${transport.host} change \`stats socket\``
+    )
+  }
+  if (pools !== null) yield* writePools(pools, options.limits)
+  if (targets.output === null) process.stdout.write(text)
+  else yield* writeConfig(resolve(targets.output), text)
+})

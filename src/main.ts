@@ -1,0 +1,62 @@
+#!/usr/bin/env node
+/**
+ * haproxy-mcp, the program: its commands, and below them all that runs, in the order in which data flows:
+ * settings → logs → control plane (database, HAProxy and its files, programs) → tools → transports.
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { runCommand } from "./cli/Commands.ts"
+import { printConfig } from "./cli/ConfigFiles.ts"
+import { runProcess } from "./cli/Exit.ts"
+import { status } from "./cli/Status.ts"
+import { Settings, type Sources } from "./Config.ts"
+import * as ControlPlane from "./ControlPlane.ts"
+import * as AdminSocket from "./mcp/AdminSocket.ts"
+import { ToolRunner } from "./mcp/ToolRunner.ts"
+import * as McpHttp from "./McpHttp.ts"
+import * as McpStdio from "./McpStdio.ts"
+import * as Observability from "./Observability.ts"
+import { peek } from "./Peek.ts"
+
+/** Settings, and logs as they say. */
+const ground = (sources: Sources) => Observability.layer.pipe(Layer.provideMerge(Settings.layer(sources)))
+
+/** The tools over the control plane of this process. */
+const tools = ToolRunner.local.pipe(Layer.provide(ControlPlane.layer))
+
+const adminSocket = Layer.unwrap(Effect.map(Settings, ({ mcpAdminSocket }) => AdminSocket.layer(mcpAdminSocket)))
+
+/** A signal ends these with 0: finishing what was begun is their success. */
+const untilSignal = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+  Effect.onInterrupt(work, () =>
+    Effect.sync(() => {
+      process.exitCode = 0
+    }))
+
+const overHttp = Layer.launch(Layer.mergeAll(McpHttp.layer, adminSocket).pipe(Layer.provide(tools)))
+
+const overStdio = McpStdio.run(adminSocket.pipe(Layer.provideMerge(tools)))
+
+const serve = (sources: Sources) =>
+  Effect.flatMap(Settings, ({ mcpTransport }) => mcpTransport === "stdio" ? overStdio : overHttp).pipe(
+    Effect.provide(ground(sources)),
+    untilSignal
+  )
+
+const stdio = (sources: Sources) => overStdio.pipe(Effect.provide(ground(sources)), untilSignal)
+
+runProcess(
+  runCommand({
+    serve,
+    stdio,
+    config: (sources, files) =>
+      Effect.flatMap(Settings, (settings) => printConfig(settings, files)).pipe(
+        Effect.provide(Settings.layer(sources))
+      ),
+    status: (sources, options) =>
+      Effect.flatMap(Settings, (settings) => status(settings.mcpAdminSocket, (why) => peek(settings, why), options))
+        .pipe(Effect.provide(ground(sources)))
+  }, process.argv.slice(2)).pipe(Effect.provide(NodeServices.layer)),
+  (cause) => Effect.runSync(Effect.provide(Effect.logError("defect", cause), Observability.logs("ERROR")))
+)

@@ -1,0 +1,105 @@
+/** `haproxy-mcp config`: what it prints is judged by the real HAProxy of every line. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { execFile } from "node:child_process"
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { runNode } from "../support/Process.ts"
+import { realLines } from "../support/RealHaproxy.ts"
+
+const main = join(import.meta.dirname, "..", "..", "src", "main.ts")
+const limit = 60_000
+
+/** A folder with empty maps, gone with the scope. */
+const folder = Effect.acquireRelease(
+  Effect.promise(async () => {
+    const path = await mkdtemp(join(tmpdir(), "haproxy-mcp-config-"))
+    for (const name of ["domains.map", "wildcards.map"]) await writeFile(join(path, name), "")
+    return path
+  }),
+  (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
+)
+
+const config = (path: string, args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
+  runNode(main, ["config", ...args], { env: { HAPROXY_MAP_FILE: join(path, "domains.map"), ...env }, limit, cwd: path })
+
+/** What `haproxy -c` says; an empty text when it accepts the files. */
+const judged = (binary: string, ...files: ReadonlyArray<string>) =>
+  new Promise<string>((resolve) => {
+    execFile(binary, ["-c", ...files.flatMap((file) => ["-f", file])], (error, stdout, stderr) => {
+      resolve(error === null ? "" : stdout + stderr)
+    })
+  })
+
+describe("config", () => {
+  it.live(
+    "prints a configuration that every HAProxy line accepts, over TCP or a unix socket, with TLS or without",
+    () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        yield* Effect.promise(async () => {
+          await mkdir(join(path, "certs"))
+          const variants: ReadonlyArray<ReadonlyArray<string>> = [
+            [],
+            ["--haproxy-runtime-mode", "unix", "--haproxy-runtime-socket", join(path, "r.sock")],
+            ["--haproxy-runtime-cert-dir", join(path, "certs"), "--mcp-allowed-hosts", "mcp.example.com"],
+            ["--haproxy-bind", "127.0.0.1,::1", "--haproxy-http-port", "8081", "--haproxy-pool-count", "3"]
+          ]
+          for (const [index, args] of variants.entries()) {
+            const { code, stderr, stdout } = await config(path, args)
+            assert.deepStrictEqual([code, stderr], [0, ""], args.join(" "))
+            const file = join(path, `${index}.cfg`)
+            await writeFile(file, stdout)
+            for (const line of realLines) assert.strictEqual(await judged(line.path, file), "", `${line.line}: ${args}`)
+          }
+        })
+      }).pipe(Effect.scoped),
+    limit
+  )
+
+  it.live(
+    "writes haproxy.cfg and the first pools.cfg, which belong together, and nothing over them",
+    () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        yield* Effect.promise(async () => {
+          const args = ["--output", "new/haproxy.cfg", "--pools", "new/pools.cfg"]
+          const first = await config(path, args, { HAPROXY_POOL_COUNT: "3" })
+          assert.deepStrictEqual([first.code, first.stdout, first.stderr], [0, "", ""])
+          const files = ["new/haproxy.cfg", "new/pools.cfg"].map((name) => join(path, name))
+          for (const line of realLines) assert.strictEqual(await judged(line.path, ...files), "", line.line)
+          const [cfg, pools] = await Promise.all(files.map((file) => readFile(file, "utf8")))
+          assert.include(cfg, files[1])
+          assert.match(pools!, /^backend pool_3 /m)
+
+          const again = await config(path, args, { HAPROXY_POOL_COUNT: "3" })
+          assert.strictEqual(again.code, 0)
+          assert.include(again.stderr, "pools.cfg is there already and kept")
+          const other = await config(path, args, { HAPROXY_POOL_COUNT: "4", HAPROXY_HTTP_PORT: "81" })
+          assert.strictEqual(other.code, 1)
+          assert.include(other.stderr, "is there already and differs")
+          assert.deepStrictEqual(await Promise.all(files.map((file) => readFile(file, "utf8"))), [cfg!, pools!])
+          assert.deepStrictEqual((await readdir(join(path, "new"))).sort(), ["haproxy.cfg", "pools.cfg"])
+        })
+      }).pipe(Effect.scoped),
+    limit
+  )
+
+  it.live("says what it cannot know or write", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      yield* Effect.promise(async () => {
+        const named = await config(path, [], { HAPROXY_HOST: "haproxy.internal" })
+        assert.strictEqual(named.code, 0)
+        assert.include(named.stderr, "for HAPROXY_HOST haproxy.internal change `stats socket`")
+        const quoted = await config(path, [], { HAPROXY_MAP_FILE: "/maps/do\"mains.map" })
+        assert.strictEqual(quoted.code, 2)
+        assert.include(quoted.stderr, "cannot hold the path")
+        await writeFile(join(path, "file"), "")
+        const nowhere = await config(path, ["--output", "file/haproxy.cfg"])
+        assert.strictEqual(nowhere.code, 1)
+        assert.match(nowhere.stderr, /haproxy\.cfg cannot be written \(E[A-Z]+\)/)
+      })
+    }).pipe(Effect.scoped), limit)
+})
