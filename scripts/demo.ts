@@ -62,6 +62,9 @@ const findHaproxy = (note: (text: string) => void): Promise<HaproxyBinary> => {
   })
 }
 
+const whereToGet =
+  "Debian 13 and Ubuntu 25.04 or later have one: sudo apt install haproxy. For others: https://www.haproxy.org"
+
 /** Why it did not go on: the message, the way out, and for what is not foreseen the logs' last lines. */
 const explain = async (screen: Screen, cause: unknown, stage?: Stage): Promise<void> => {
   const say = (text: string): void => void process.stderr.write(`${text}\n`)
@@ -69,7 +72,8 @@ const explain = async (screen: Screen, cause: unknown, stage?: Stage): Promise<v
   if (cause instanceof Stopped) return say(cause.message)
   const error = cause instanceof Error ? cause : new Error(String(cause))
   say(`\n${screen.bad(error.message)}`)
-  if (error instanceof DemoFailure || error instanceof FetchFailure) return say(error.hint)
+  if (error instanceof DemoFailure) return say(error.hint)
+  if (error instanceof FetchFailure) return say(`${error.hint}\n${whereToGet}`)
   const foreseen = error instanceof NotProved || error instanceof ToolRefused || error.constructor === Error
   if (!foreseen) say(screen.dim(error.stack?.split("\n").slice(1).join("\n") ?? ""))
   for (const name of stage === undefined ? [] : ["config", "haproxy", "control-plane"]) {

@@ -10,6 +10,8 @@ fail() { for line in "$@"; do say "$line"; done; exit 1; }
 installed() { cmp -s package-lock.json "$stamp" 2>/dev/null; }
 major() { node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0; }
 
+node_is_there() { [ "$(PATH="$PWD/node_modules/.bin:$PATH" major)" -ge 24 ]; }
+
 # Tells that npm is at work: a moving line on a terminal, a plain one now and then elsewhere.
 watch_npm() {
   local began=$SECONDS passed last=0
@@ -54,14 +56,16 @@ install() {
       "Is the npm registry reachable (npm ping), directly or by the proxy that npm is told to use? Then run this again."
   fi
   rm -f "$log"
-  local node
-  node=$(PATH="$PWD/node_modules/.bin:$PATH" major)
-  [ "$node" -ge 24 ] || fail "the package \`node\` did not bring Node 24 (found: $node)." \
+  node_is_there || fail "the package \`node\` did not bring Node 24 (found: $(node -v))." \
     "It needs npm's install scripts (npm config get ignore-scripts must say false). Or install Node 24 yourself."
   cp package-lock.json "$stamp"
   exec 9<&-
 }
 
+# Somebody ran npm ci or npm install by hand: npm writes its own record last, so a newer one means all is there.
+if ! [ -e "$stamp" ] && [ node_modules/.package-lock.json -nt package-lock.json ] && node_is_there; then
+  cp package-lock.json "$stamp"
+fi
 installed || install
 export PATH="$PWD/node_modules/.bin:$PATH"
 exec "$@"
