@@ -87,7 +87,7 @@ export class Connection {
     this.onClose = onClose
     this.socket = createConnection("path" in transport ? { path: transport.path } : { ...transport, noDelay: true })
     this.socket.on("data", (chunk: Buffer) => this.receive(chunk))
-    this.socket.once("error", (error: NodeJS.ErrnoException) => this.close(explain(error)))
+    this.socket.on("error", (error: NodeJS.ErrnoException) => this.close(explain(error)))
     this.socket.once("end", () => this.close("HAProxy closed the connection"))
     this.socket.once("close", () => this.close("the connection was closed"))
     this.socket.write(opening)

@@ -17,17 +17,12 @@ import type * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Capabilities } from "./Capabilities.ts"
 import type { Command, Verdict, Verdicts } from "./Command.ts"
-import { Connection, type Transport } from "./Connection.ts"
+import type { Connection, Transport } from "./Connection.ts"
 import * as Info from "./InfoCommands.ts"
+import { type Epoch, open as openConnection, type Opened } from "./Probe.ts"
 import * as Sessions from "./SessionCommands.ts"
 
-/** One life of a HAProxy worker. */
-export interface Epoch {
-  readonly pid: number
-  /** Seconds since 1970 at which the worker started (`Start_time_sec`). */
-  readonly startTime: number
-  readonly version: string
-}
+export type { Epoch } from "./Probe.ts"
 
 /** State of the link. `connection` counts connections of this layer, from 1. */
 export type LinkState =
@@ -90,13 +85,6 @@ export interface RuntimeOptions {
   readonly stall?: number
 }
 
-/** A connection that answered the probe. */
-interface Opened {
-  readonly connection: Connection
-  readonly epoch: Epoch
-  readonly capabilities: Capabilities
-}
-
 /** Between two looks of `quiesced`, milliseconds. */
 const quiescePause = 5
 
@@ -107,32 +95,11 @@ const make = Effect.fnUntraced(
     let active: Connection | null = null
     let activeSince = 0
     let count = 0
-
-    /** Connects and probes; fails with the reason. A connection that is not handed out is closed. */
-    const open = Effect.callback<Opened, string>((resume) => {
-      const connection = new Connection(options.transport, (reason) => resume(Effect.fail(reason)))
-      const timer = setTimeout(
-        () => connection.close(`the Runtime API did not answer within ${connectTimeout} ms`),
-        connectTimeout
-      )
-      connection.run({
-        commands: [Info.show, Info.help],
-        stall: connectTimeout,
-        done: ([info, help]) => {
-          clearTimeout(timer)
-          const opened = admit(connection, info as Verdict<Info.Info>, help as Verdict<ReadonlySet<string>>)
-          if (Result.isFailure(opened)) connection.close(opened.failure)
-          else resume(Effect.succeed(opened.success))
-        },
-        lost: () => clearTimeout(timer),
-        defect: (error) => {
-          clearTimeout(timer)
-          connection.close("the probe failed")
-          resume(Effect.die(error))
-        }
-      })
-      return Effect.sync(() => connection.close("the attempt was given up"))
+    let latest: Connection | null = null
+    const open = openConnection(options.transport, connectTimeout, (connection) => {
+      latest = connection
     })
+    yield* Effect.addFinalizer(() => Effect.sync(() => latest?.close("the Runtime API layer was closed")))
 
     /** Looks at an open connection until it is lost; answers why. */
     const watch = ({ connection, epoch }: Opened) =>
@@ -205,7 +172,6 @@ const make = Effect.fnUntraced(
 
     const first = yield* Effect.result(open)
     yield* Result.isSuccess(first) ? up(first.success) : down(first.failure)
-    yield* Effect.addFinalizer(() => Effect.sync(() => active?.close("the Runtime API layer was closed")))
     yield* (Result.isSuccess(first) ? keep(first.success) : pause).pipe(
       Effect.andThen(Effect.forever(attempt)),
       Effect.forkScoped
@@ -280,22 +246,3 @@ const make = Effect.fnUntraced(
     })
   }
 )
-
-/** Judges the probe: an admin socket of a worker that serves, or why not. */
-const admit = (
-  connection: Connection,
-  info: Verdict<Info.Info>,
-  help: Verdict<ReadonlySet<string>>
-): Result.Result<Opened, string> => {
-  if (Result.isFailure(info)) return Result.fail(`HAProxy refuses show info: ${info.failure.text}`)
-  if (Result.isFailure(help)) return Result.fail(`HAProxy refuses help: ${help.failure.text}`)
-  if (info.success.stopping) return Result.fail("this worker of HAProxy is stopping")
-  const missing = Info.missingCommands(help.success)
-  if (missing.length > 0) {
-    return Result.fail(`the Runtime API socket lacks ${missing.join(", ")}: it needs \`level admin\` in haproxy.cfg`)
-  }
-  const { pid, startTime, version } = info.success
-  const capabilities = Info.capabilities(version, help.success, connection.framing === "quiet")
-  connection.limits = capabilities
-  return Result.succeed({ connection, epoch: { pid, startTime, version }, capabilities })
-}
