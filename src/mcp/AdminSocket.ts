@@ -59,7 +59,9 @@ const decodeCall = Schema.decodeUnknownResult(CallRequest)
 
 const answerJson = (response: ServerResponse, status: number, value: unknown) => {
   const json = JSON.stringify(value)
-  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(json) }).end(json)
+  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(json) }).end(
+    json
+  )
 }
 
 const parse = (text: string): Result.Result<typeof CallRequest.Type, unknown> => {

@@ -44,7 +44,8 @@ const issuesOf = (error: Schema.SchemaError): ReadonlyArray<Issue> =>
 /** `servers[0].ip`. */
 const pathText = (path: ReadonlyArray<PropertyKey>): string =>
   path.reduce<string>(
-    (text, part) => typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`,
+    (text, part) =>
+      typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`,
     ""
   )
 
@@ -58,13 +59,19 @@ const refusal = (issues: ReadonlyArray<Issue>, names: ReadonlyArray<string>): In
   const others = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ""
   const message = `${field === "" ? "The arguments" : field} ${first.message}${others}`
   if (first.message !== unknownField) {
-    return new InvalidInput({ message, hint: "Correct it as the tool's input schema says.", ...(field === "" ? {} : { field }) })
+    return new InvalidInput({
+      message,
+      hint: "Correct it as the tool's input schema says.",
+      ...(field === "" ? {} : { field })
+    })
   }
   const near = first.path.length === 1 ? nearest(String(first.path[0]), names, 3) : []
   return new InvalidInput({
     message,
     field,
-    hint: near.length > 0 ? `Did you mean ${near.join(" or ")}?` : "Leave it out: only the tool's own parameters are taken.",
+    hint: near.length > 0
+      ? `Did you mean ${near.join(" or ")}?`
+      : "Leave it out: only the tool's own parameters are taken.",
     ...(first.path.length === 1 && names.length > 0 ? { validValues: names } : {})
   })
 }

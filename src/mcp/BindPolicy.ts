@@ -45,10 +45,11 @@ const isLoopback = (host: string): boolean => {
 
 const inside = (networks: ReadonlyArray<string>, host: string): boolean => {
   const address = parseAddress(host)
-  return address !== null && parseNetworks(networks).some((network) =>
-    NetAddress.familyOf(network.address) === NetAddress.familyOf(address)
-    && IpNetwork.contains(network as IpNetwork.IpNetwork<never>, address as never)
-  )
+  return address !== null &&
+    parseNetworks(networks).some((network) =>
+      NetAddress.familyOf(network.address) === NetAddress.familyOf(address)
+      && IpNetwork.contains(network as IpNetwork.IpNetwork<never>, address as never)
+    )
 }
 
 const refuse = (message: string) =>

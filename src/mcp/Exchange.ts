@@ -110,7 +110,9 @@ const isOlderEra = (request: IncomingMessage, body: unknown): boolean => {
 /** Writes a JSON document in one go. */
 export const writeJson = (response: ServerResponse, status: number, json: string): void => {
   if (response.headersSent || response.destroyed) return
-  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(json) }).end(json)
+  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(json) }).end(
+    json
+  )
 }
 
 /** Copies a web response to the wire, and waits for a slow reader. */

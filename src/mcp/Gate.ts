@@ -135,7 +135,9 @@ const readAddress = (text: string): NetAddress.IpAddress | null => {
   const parsed = NetAddress.ipFromString(zone < 0 ? text : text.slice(0, zone))
   if (Result.isFailure(parsed)) return null
   const address = parsed.success
-  return NetAddress.isIpv6Address(address) ? Option.getOrElse(NetAddress.fromIpv4Mapped(address), () => address) : address
+  return NetAddress.isIpv6Address(address)
+    ? Option.getOrElse(NetAddress.fromIpv4Mapped(address), () => address)
+    : address
 }
 
 /** Networks of settings; a single address is a network of one. Throws on text that is neither. */
@@ -148,8 +150,10 @@ export const parseNetworks = (texts: ReadonlyArray<string>): ReadonlyArray<IpNet
   )
 
 const within = (networks: ReadonlyArray<IpNetwork.IpNetwork>, address: NetAddress.IpAddress): boolean =>
-  networks.some((network) => NetAddress.familyOf(network.address) === NetAddress.familyOf(address)
-    && IpNetwork.contains(network as IpNetwork.IpNetwork<never>, address as never))
+  networks.some((network) =>
+    NetAddress.familyOf(network.address) === NetAddress.familyOf(address)
+    && IpNetwork.contains(network as IpNetwork.IpNetwork<never>, address as never)
+  )
 
 /** A hop of X-Forwarded-For, which some proxies write with a port. */
 const parseHop = (text: string): NetAddress.IpAddress | null => {
@@ -159,7 +163,9 @@ const parseHop = (text: string): NetAddress.IpAddress | null => {
 }
 
 /** Host name and port of a Host header; null when it is not one. IPv6 loses its brackets. */
-const parseHost = (text: string): { readonly name: string; readonly port: string | null; readonly literal: boolean } | null => {
+const parseHost = (
+  text: string
+): { readonly name: string; readonly port: string | null; readonly literal: boolean } | null => {
   const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::(\d{1,5}))?$/i.exec(text)
   if (match === null) return null
   const name = (match[1] ?? match[2]!).toLowerCase()
@@ -167,7 +173,8 @@ const parseHost = (text: string): { readonly name: string; readonly port: string
 }
 
 /** `Bearer TOKEN`; null when it is something else. RFC 6750: the scheme's case does not matter. */
-const bearer = (authorization: string): string | null => /^bearer +([\u0021-\u007e]+) *$/i.exec(authorization)?.[1] ?? null
+const bearer = (authorization: string): string | null =>
+  /^bearer +([\u0021-\u007e]+) *$/i.exec(authorization)?.[1] ?? null
 
 const refuse = (status: 400 | 401 | 403, reason: Refusal): Decision => ({ _tag: "refused", status, reason })
 

@@ -179,7 +179,9 @@ const listenTcp = (server: Server, host: string, port: number): Effect.Effect<vo
         new ConfigInvalid({
           message: `Cannot listen on ${host} port ${port} (${error.code ?? "unknown"})`,
           field: error.code === "EADDRINUSE" || error.code === "EACCES" ? "MCP_PORT" : "MCP_HOST",
-          hint: error.code === "EADDRINUSE" ? "Another process has that port." : "Use an address and port of this machine."
+          hint: error.code === "EADDRINUSE"
+            ? "Another process has that port."
+            : "Use an address and port of this machine."
         })
       ))
     server.once("error", failed)

@@ -15,8 +15,8 @@ import type { CallerShape } from "../program/Caller.ts"
 import { CallLine, Status } from "./AdminSocket.ts"
 import { findTool } from "./Catalogue.ts"
 import { errorCodes } from "./ErrorDocument.ts"
-import { ToolRunner } from "./ToolRunner.ts"
 import { failure, type ToolResult } from "./ToolResult.ts"
+import { ToolRunner } from "./ToolRunner.ts"
 
 const decodeLine = Schema.decodeUnknownResult(CallLine)
 const decodeStatus = Schema.decodeUnknownResult(Status)
@@ -104,19 +104,26 @@ const callRemote = (
     request.once("error", (error: NodeJS.ErrnoException) =>
       end(connected ? lost(tool) : unreachable(path, error.code ?? "unknown")))
     request.once("response", (response) => {
-      if (response.statusCode !== 200) return end(misunderstood())
+      if (response.statusCode !== 200) {
+        return end(misunderstood())
+      }
       response.setEncoding("utf8")
       response.on("data", (chunk: string) => {
         const lines = (rest + chunk).split("\n")
         rest = lines.pop()!
         for (const text of lines) {
           const line = parseLine(text)
-          if (line === null) return end(misunderstood())
-          if ("result" in line) return end(resultOf(line.result.structuredContent, line.result.isError))
+          if (line === null) {
+            return end(misunderstood())
+          }
+          if ("result" in line) {
+            return end(resultOf(line.result.structuredContent, line.result.isError))
+          }
           onProgress(line.progress)
         }
       })
-      response.once("close", () => end(lost(tool)))
+      response.once("close", () =>
+        end(lost(tool)))
     })
     request.end(body)
     return Effect.sync(() => {
@@ -128,7 +135,13 @@ const callRemote = (
 /** Asks who serves on a socket; null when nobody does. */
 export const fetchStatus = (path: string): Effect.Effect<Status | null> =>
   Effect.callback<Status | null>((resume) => {
-    const request = httpRequest({ socketPath: path, path: "/status", method: "GET", agent: false, timeout: connectWithin })
+    const request = httpRequest({
+      socketPath: path,
+      path: "/status",
+      method: "GET",
+      agent: false,
+      timeout: connectWithin
+    })
     const end = (status: Status | null) => {
       resume(Effect.succeed(status))
       request.destroy()

@@ -16,8 +16,8 @@ import { version } from "../Version.ts"
 import { catalogue, findTool, toolNames } from "./Catalogue.ts"
 import { nearest } from "./Nearest.ts"
 import { newRequestId } from "./RequestId.ts"
-import { ToolRunner } from "./ToolRunner.ts"
 import { failure, type ToolResult } from "./ToolResult.ts"
+import { ToolRunner } from "./ToolRunner.ts"
 
 const identity: sdk.Implementation = {
   name: "haproxy-mcp",
@@ -26,7 +26,8 @@ const identity: sdk.Implementation = {
 }
 
 /** How to work with this server, for a model; under 2 KB because some clients cut it there. */
-export const instructions = `Operates HAProxy while traffic flows: domains, the servers behind them, weights and states, without a reload.
+export const instructions =
+  `Operates HAProxy while traffic flows: domains, the servers behind them, weights and states, without a reload.
 A domain is an exact host name; *.example.com is a wildcard. A domain has a pool (HAProxy backend pool_N) with server slots 1..K; several domains can share one pool (share_with).
 
 How to work:

@@ -5,7 +5,13 @@
  * standard error); it ends when the client closes the input, after the requests that came have been answered or
  * {@link finishWithin} has passed, and when its fiber is interrupted (a signal), which cancels what runs.
  */
-import type { JSONRPCMessage, MessageExtraInfo, RequestId, Transport, TransportSendOptions } from "@modelcontextprotocol/server"
+import type {
+  JSONRPCMessage,
+  MessageExtraInfo,
+  RequestId,
+  Transport,
+  TransportSendOptions
+} from "@modelcontextprotocol/server"
 import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio"
 import * as Effect from "effect/Effect"
 import { userInfo } from "node:os"

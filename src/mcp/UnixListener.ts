@@ -51,7 +51,11 @@ const prepareFolder = (path: string): ConfigInvalid | null => {
       ? invalid(path, "lies in a folder that others may write to", `Use a folder of your own, or chmod go-w ${folder}`)
       : null
   } catch (error) {
-    return invalid(path, `lies in a folder that cannot be used (${errorCode(error)})`, "Make the folder, or name another.")
+    return invalid(
+      path,
+      `lies in a folder that cannot be used (${errorCode(error)})`,
+      "Make the folder, or name another."
+    )
   }
 }
 
@@ -95,7 +99,9 @@ export const listenUnix = Effect.fnUntraced(
     rmSync(bound, { force: true })
     yield* Effect.callback<void, ConfigInvalid>((resume) => {
       const failed = (error: Error) =>
-        resume(Effect.fail(invalid(path, `cannot be listened on (${errorCode(error)})`, "Check the folder's permissions.")))
+        resume(
+          Effect.fail(invalid(path, `cannot be listened on (${errorCode(error)})`, "Check the folder's permissions."))
+        )
       server.once("error", failed)
       // Bound within this call, so nobody ever sees a wider mode.
       const umask = process.umask(0o777 & ~mode)

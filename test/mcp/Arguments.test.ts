@@ -43,7 +43,7 @@ describe("arguments", () => {
       [{ domain: "a", weight: 257 }, "weight", /^weight must be a value between 0 and 256/],
       [{ domain: "a", weight: 1.5 }, "weight", /^weight must be an integer/],
       [{ domain: "a", weight: "10" }, "weight", /^weight must be/],
-      [{ domain: "a", weight: 1e400 }, "weight", /^weight must be/],
+      [{ domain: "a", weight: Number.POSITIVE_INFINITY }, "weight", /^weight must be/],
       [{ domain: "a", dry_run: "true" }, "dry_run", /^dry_run must be boolean/],
       [{ domain: "a", servers: [] }, "servers", /^servers must be a value with a length/],
       [{ domain: "a", servers: Array.from({ length: 11 }, () => ({ ip: "10.0.0.1" })) }, "servers", /length/],

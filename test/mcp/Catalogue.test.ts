@@ -35,7 +35,11 @@ describe("the catalogue", () => {
     const signatures = allTools.map((tool) => {
       const required = tool.inputSchema.required ?? []
       const parameters = Object.entries(tool.inputSchema.properties).map(([name, property]) =>
-        property["default"] !== undefined ? `${name}=${property["default"]}` : required.includes(name) ? name : `${name}?`
+        property["default"] !== undefined
+          ? `${name}=${property["default"]}`
+          : required.includes(name)
+          ? name
+          : `${name}?`
       )
       return `${tool.name}(${parameters.join(", ")})`
     })

@@ -23,8 +23,7 @@ describe("over HTTP", () => {
         const world = yield* makeWorld({ pools: 3, slots: 3 })
         const { url } = yield* startHttp(worldTools(world), { gate: tokenGate })
         const client = yield* connected(connect, { url, headers: { authorization: `Bearer ${token}` } })
-        const call = (tool: string, args: Record<string, unknown>) =>
-          Effect.promise(() => client.call(tool, args))
+        const call = (tool: string, args: Record<string, unknown>) => Effect.promise(() => client.call(tool, args))
 
         assert.strictEqual(client.instructions, instructions)
         if (index === 2) assert.strictEqual(client.version, "2026-07-28")
@@ -53,7 +52,11 @@ describe("over HTTP", () => {
         assert.deepInclude(data(wrong).error, { code: "INVALID_INPUT", field: "port", retryable: false })
         assert.include(data(wrong).error?.["valid_values"] as ReadonlyArray<string>, "http_port")
         const absent = yield* call("haproxy_list_servers", { domain: "shpo.example.com" })
-        assert.deepInclude(data(absent).error, { code: "NOT_FOUND", field: "domain", valid_values: ["shop.example.com"] })
+        assert.deepInclude(data(absent).error, {
+          code: "NOT_FOUND",
+          field: "domain",
+          valid_values: ["shop.example.com"]
+        })
 
         const health = data(yield* call("haproxy_health", {}))
         assert.strictEqual((health["components"] as Record<string, Data>)["haproxy"]?.["status"], "ok")

@@ -46,7 +46,11 @@ const tailnet = "100.101.102.103"
 
 const rows: ReadonlyArray<Row> = [
   { name: "a token", headers: [host, good], expect: "allowed token-1" },
-  { name: "the scheme in another case", headers: [host, ["authorization", `bEARER  ${token}`]], expect: "allowed token-1" },
+  {
+    name: "the scheme in another case",
+    headers: [host, ["authorization", `bEARER  ${token}`]],
+    expect: "allowed token-1"
+  },
   { name: "no token", headers: [host], expect: "401 no_token" },
   { name: "a wrong token", headers: [host, ["Authorization", "Bearer wrong"]], expect: "401 wrong_token" },
   { name: "a longer token", headers: [host, ["Authorization", `Bearer ${token}x`]], expect: "401 wrong_token" },
@@ -54,7 +58,11 @@ const rows: ReadonlyArray<Row> = [
   { name: "another scheme", headers: [host, ["Authorization", `Basic ${token}`]], expect: "401 wrong_token" },
   { name: "two tokens in one", headers: [host, ["Authorization", `Bearer ${token} x`]], expect: "401 wrong_token" },
   { name: "Authorization twice", headers: [host, good, good], expect: "400 duplicate_header" },
-  { name: "Authorization twice, bad first", headers: [host, ["authorization", "Bearer x"], good], expect: "400 duplicate_header" },
+  {
+    name: "Authorization twice, bad first",
+    headers: [host, ["authorization", "Bearer x"], good],
+    expect: "400 duplicate_header"
+  },
   { name: "Host twice", headers: [host, ["host", "evil.example"], good], expect: "400 duplicate_header" },
   {
     name: "Origin twice",
@@ -76,18 +84,52 @@ const rows: ReadonlyArray<Row> = [
   { name: "our own address", headers: [["Host", "198.51.100.1:8000"], good], expect: "allowed token-1" },
   { name: "another address", headers: [["Host", "198.51.100.2"], good], expect: "403 host" },
   { name: "loopback without being it", headers: [["Host", "127.0.0.1"], good], expect: "403 host" },
-  { name: "our own address, mapped", headers: [["Host", "198.51.100.1"], good], local: "::ffff:198.51.100.1", expect: "allowed token-1" },
-  { name: "our own IPv6 address", headers: [["Host", "[2001:DB8:0::1]:8000"], good], local: "2001:db8::1", expect: "allowed token-1" },
+  {
+    name: "our own address, mapped",
+    headers: [["Host", "198.51.100.1"], good],
+    local: "::ffff:198.51.100.1",
+    expect: "allowed token-1"
+  },
+  {
+    name: "our own IPv6 address",
+    headers: [["Host", "[2001:DB8:0::1]:8000"], good],
+    local: "2001:db8::1",
+    expect: "allowed token-1"
+  },
   { name: "IPv6 without brackets", headers: [["Host", "2001:db8::1"], good], local: "2001:db8::1", expect: "403 host" },
   { name: "an address with user info", headers: [["Host", "x@198.51.100.1"], good], expect: "403 host" },
   { name: "a Host with a path", headers: [["Host", "mcp.example.com/x"], good], expect: "403 host" },
   { name: "a list of hosts", headers: [["Host", "evil.example, mcp.example.com"], good], expect: "403 host" },
-  { name: "an address on a unix socket", headers: [["Host", "198.51.100.1"], good], peer: null, local: null, expect: "403 host" },
-  { name: "localhost on a unix socket", headers: [["Host", "localhost"], good], peer: null, local: null, expect: "allowed token-1" },
+  {
+    name: "an address on a unix socket",
+    headers: [["Host", "198.51.100.1"], good],
+    peer: null,
+    local: null,
+    expect: "403 host"
+  },
+  {
+    name: "localhost on a unix socket",
+    headers: [["Host", "localhost"], good],
+    peer: null,
+    local: null,
+    expect: "allowed token-1"
+  },
 
-  { name: "a listed origin", headers: [host, good, ["Origin", "https://Console.example.com"]], expect: "allowed token-1" },
-  { name: "an origin that is not listed", headers: [host, good, ["Origin", "https://evil.example"]], expect: "403 origin" },
-  { name: "another scheme than listed", headers: [host, good, ["Origin", "http://console.example.com"]], expect: "403 origin" },
+  {
+    name: "a listed origin",
+    headers: [host, good, ["Origin", "https://Console.example.com"]],
+    expect: "allowed token-1"
+  },
+  {
+    name: "an origin that is not listed",
+    headers: [host, good, ["Origin", "https://evil.example"]],
+    expect: "403 origin"
+  },
+  {
+    name: "another scheme than listed",
+    headers: [host, good, ["Origin", "http://console.example.com"]],
+    expect: "403 origin"
+  },
   { name: "origin null", headers: [host, good, ["Origin", "null"]], expect: "403 origin" },
   { name: "an empty origin", headers: [host, good, ["Origin", ""]], expect: "403 origin" },
   {
@@ -113,21 +155,61 @@ const rows: ReadonlyArray<Row> = [
   { name: "a trusted peer, mapped", headers: [host], peer: `::ffff:${tailnet}`, expect: `allowed ${tailnet}` },
   { name: "a trusted IPv6 peer", headers: [host], peer: "fd7a:115c:a1e0::5", expect: "allowed fd7a:115c:a1e0::5" },
   { name: "a peer beside the network", headers: [host], peer: "100.128.0.1", expect: "401 no_token" },
-  { name: "a trusted peer with a wrong token", headers: [host, ["Authorization", "Bearer x"]], peer: tailnet, expect: "401 wrong_token" },
-  { name: "a trusted peer and a rebound name", headers: [["Host", "evil.example"]], peer: tailnet, expect: "403 host" },
-  { name: "a trusted peer and a foreign origin", headers: [host, ["Origin", "https://evil.example"]], peer: tailnet, expect: "403 origin" },
-  { name: "a trusted network as what is forwarded", headers: [host, ["X-Forwarded-For", tailnet]], expect: "401 no_token" },
-  ...["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "CF-Connecting-IP", "True-Client-IP", "X-Forwarded-Proto"].map((name) => ({
-    name: `a trusted peer that forwards (${name})`,
-    headers: [host, [name, tailnet]] as const,
+  {
+    name: "a trusted peer with a wrong token",
+    headers: [host, ["Authorization", "Bearer x"]],
     peer: tailnet,
+    expect: "401 wrong_token"
+  },
+  { name: "a trusted peer and a rebound name", headers: [["Host", "evil.example"]], peer: tailnet, expect: "403 host" },
+  {
+    name: "a trusted peer and a foreign origin",
+    headers: [host, ["Origin", "https://evil.example"]],
+    peer: tailnet,
+    expect: "403 origin"
+  },
+  {
+    name: "a trusted network as what is forwarded",
+    headers: [host, ["X-Forwarded-For", tailnet]],
     expect: "401 no_token"
-  })),
-  { name: "a forwarded request with a token", headers: [host, good, ["X-Forwarded-For", "203.0.113.50"]], peer: "10.9.0.1", expect: "allowed token-1" },
-  { name: "a trusted proxy for a trusted peer", headers: [host, ["X-Forwarded-For", tailnet]], peer: "10.9.0.1", expect: `allowed ${tailnet}` },
-  { name: "a trusted proxy for a stranger", headers: [host, ["X-Forwarded-For", "203.0.113.50"]], peer: "10.9.0.1", expect: "401 no_token" },
-  { name: "a stranger who wrote a hop", headers: [host, ["X-Forwarded-For", `${tailnet}, 203.0.113.50`]], peer: "10.9.0.1", expect: "401 no_token" },
-  { name: "two proxies", headers: [host, ["X-Forwarded-For", `203.0.113.50, ${tailnet}, 10.9.0.2`]], peer: "10.9.0.1", expect: `allowed ${tailnet}` },
+  },
+  ...["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "CF-Connecting-IP", "True-Client-IP", "X-Forwarded-Proto"]
+    .map((name) => ({
+      name: `a trusted peer that forwards (${name})`,
+      headers: [host, [name, tailnet]] as const,
+      peer: tailnet,
+      expect: "401 no_token"
+    })),
+  {
+    name: "a forwarded request with a token",
+    headers: [host, good, ["X-Forwarded-For", "203.0.113.50"]],
+    peer: "10.9.0.1",
+    expect: "allowed token-1"
+  },
+  {
+    name: "a trusted proxy for a trusted peer",
+    headers: [host, ["X-Forwarded-For", tailnet]],
+    peer: "10.9.0.1",
+    expect: `allowed ${tailnet}`
+  },
+  {
+    name: "a trusted proxy for a stranger",
+    headers: [host, ["X-Forwarded-For", "203.0.113.50"]],
+    peer: "10.9.0.1",
+    expect: "401 no_token"
+  },
+  {
+    name: "a stranger who wrote a hop",
+    headers: [host, ["X-Forwarded-For", `${tailnet}, 203.0.113.50`]],
+    peer: "10.9.0.1",
+    expect: "401 no_token"
+  },
+  {
+    name: "two proxies",
+    headers: [host, ["X-Forwarded-For", `203.0.113.50, ${tailnet}, 10.9.0.2`]],
+    peer: "10.9.0.1",
+    expect: `allowed ${tailnet}`
+  },
   {
     name: "two proxies in two headers",
     headers: [host, ["X-Forwarded-For", tailnet], ["x-forwarded-for", "10.9.0.2"]],
@@ -140,31 +222,158 @@ const rows: ReadonlyArray<Row> = [
     peer: "10.9.0.1",
     expect: "401 no_token"
   },
-  { name: "a hop with a port", headers: [host, ["X-Forwarded-For", `${tailnet}:5123`]], peer: "10.9.0.1", expect: `allowed ${tailnet}` },
-  { name: "a hop that is no address", headers: [host, ["X-Forwarded-For", `${tailnet}, unknown`]], peer: "10.9.0.1", expect: "401 no_token" },
-  { name: "an empty hop", headers: [host, ["X-Forwarded-For", `${tailnet},`]], peer: "10.9.0.1", expect: "401 no_token" },
-  { name: "only proxies in the chain", headers: [host, ["X-Forwarded-For", "10.9.0.2"]], peer: "10.9.0.1", expect: "401 no_token" },
+  {
+    name: "a hop with a port",
+    headers: [host, ["X-Forwarded-For", `${tailnet}:5123`]],
+    peer: "10.9.0.1",
+    expect: `allowed ${tailnet}`
+  },
+  {
+    name: "a hop that is no address",
+    headers: [host, ["X-Forwarded-For", `${tailnet}, unknown`]],
+    peer: "10.9.0.1",
+    expect: "401 no_token"
+  },
+  {
+    name: "an empty hop",
+    headers: [host, ["X-Forwarded-For", `${tailnet},`]],
+    peer: "10.9.0.1",
+    expect: "401 no_token"
+  },
+  {
+    name: "only proxies in the chain",
+    headers: [host, ["X-Forwarded-For", "10.9.0.2"]],
+    peer: "10.9.0.1",
+    expect: "401 no_token"
+  },
   { name: "a proxy that says not for whom", headers: [host], peer: "10.9.0.1", expect: "401 no_token" },
-  { name: "a proxy that says it otherwise", headers: [host, ["Forwarded", `for=${tailnet}`]], peer: "10.9.0.1", expect: "401 no_token" },
+  {
+    name: "a proxy that says it otherwise",
+    headers: [host, ["Forwarded", `for=${tailnet}`]],
+    peer: "10.9.0.1",
+    expect: "401 no_token"
+  },
 
-  { name: "empty lists allow nobody", options: empty, headers: [["Host", "localhost"]], peer: tailnet, expect: "401 no_token" },
-  { name: "empty lists, loopback", options: empty, headers: [["Host", "localhost"]], peer: "127.0.0.1", local: "127.0.0.1", expect: "401 no_token" },
-  { name: "empty lists, unix socket", options: empty, headers: [["Host", "localhost"]], peer: null, local: null, expect: "401 no_token" },
-  { name: "empty lists, any origin", options: empty, headers: [["Host", "localhost"], good, ["Origin", "https://console.example.com"]], expect: "403 origin" },
+  {
+    name: "empty lists allow nobody",
+    options: empty,
+    headers: [["Host", "localhost"]],
+    peer: tailnet,
+    expect: "401 no_token"
+  },
+  {
+    name: "empty lists, loopback",
+    options: empty,
+    headers: [["Host", "localhost"]],
+    peer: "127.0.0.1",
+    local: "127.0.0.1",
+    expect: "401 no_token"
+  },
+  {
+    name: "empty lists, unix socket",
+    options: empty,
+    headers: [["Host", "localhost"]],
+    peer: null,
+    local: null,
+    expect: "401 no_token"
+  },
+  {
+    name: "empty lists, any origin",
+    options: empty,
+    headers: [["Host", "localhost"], good, ["Origin", "https://console.example.com"]],
+    expect: "403 origin"
+  },
   { name: "empty lists, any host", options: empty, headers: [host, good], expect: "403 host" },
 
-  { name: "local: loopback", options: local, headers: [["Host", "127.0.0.1:8000"]], peer: "127.0.0.1", local: "127.0.0.1", expect: "allowed 127.0.0.1" },
-  { name: "local: IPv6 loopback", options: local, headers: [["Host", "[::1]:8000"]], peer: "::1", local: "::1", expect: "allowed ::1" },
-  { name: "local: unix socket", options: local, headers: [["Host", "localhost"]], peer: null, local: null, expect: "allowed unix" },
-  { name: "local: a token nobody asked for", options: local, headers: [["Host", "localhost"], good], peer: "127.0.0.1", local: "127.0.0.1", expect: "allowed 127.0.0.1" },
-  { name: "local: what a proxy here forwards", options: local, headers: [["Host", "localhost"], ["X-Forwarded-For", "203.0.113.50"]], peer: "127.0.0.1", local: "127.0.0.1", expect: "401 no_token" },
-  { name: "local: a rebound name", options: local, headers: [["Host", "evil.example"]], peer: "127.0.0.1", local: "127.0.0.1", expect: "403 host" },
-  { name: "local: a page in a browser", options: local, headers: [["Host", "localhost"], ["Origin", "http://localhost:3000"]], peer: "127.0.0.1", local: "127.0.0.1", expect: "403 origin" },
+  {
+    name: "local: loopback",
+    options: local,
+    headers: [["Host", "127.0.0.1:8000"]],
+    peer: "127.0.0.1",
+    local: "127.0.0.1",
+    expect: "allowed 127.0.0.1"
+  },
+  {
+    name: "local: IPv6 loopback",
+    options: local,
+    headers: [["Host", "[::1]:8000"]],
+    peer: "::1",
+    local: "::1",
+    expect: "allowed ::1"
+  },
+  {
+    name: "local: unix socket",
+    options: local,
+    headers: [["Host", "localhost"]],
+    peer: null,
+    local: null,
+    expect: "allowed unix"
+  },
+  {
+    name: "local: a token nobody asked for",
+    options: local,
+    headers: [["Host", "localhost"], good],
+    peer: "127.0.0.1",
+    local: "127.0.0.1",
+    expect: "allowed 127.0.0.1"
+  },
+  {
+    name: "local: what a proxy here forwards",
+    options: local,
+    headers: [["Host", "localhost"], ["X-Forwarded-For", "203.0.113.50"]],
+    peer: "127.0.0.1",
+    local: "127.0.0.1",
+    expect: "401 no_token"
+  },
+  {
+    name: "local: a rebound name",
+    options: local,
+    headers: [["Host", "evil.example"]],
+    peer: "127.0.0.1",
+    local: "127.0.0.1",
+    expect: "403 host"
+  },
+  {
+    name: "local: a page in a browser",
+    options: local,
+    headers: [["Host", "localhost"], ["Origin", "http://localhost:3000"]],
+    peer: "127.0.0.1",
+    local: "127.0.0.1",
+    expect: "403 origin"
+  },
   { name: "local: another machine", options: local, headers: [["Host", "198.51.100.1"]], expect: "401 no_token" },
-  { name: "off: anybody", options: off, headers: [["Host", "127.0.0.1"]], peer: "127.0.0.1", local: "127.0.0.1", expect: "allowed 127.0.0.1" },
-  { name: "off: forwarded, too", options: off, headers: [["Host", "localhost"], ["X-Forwarded-For", "203.0.113.50"]], peer: "127.0.0.1", local: "127.0.0.1", expect: "allowed 127.0.0.1" },
-  { name: "off: a rebound name", options: off, headers: [["Host", "evil.example"]], peer: "127.0.0.1", local: "127.0.0.1", expect: "403 host" },
-  { name: "off: a page in a browser", options: off, headers: [["Host", "localhost"], ["Origin", "https://evil.example"]], peer: "127.0.0.1", local: "127.0.0.1", expect: "403 origin" }
+  {
+    name: "off: anybody",
+    options: off,
+    headers: [["Host", "127.0.0.1"]],
+    peer: "127.0.0.1",
+    local: "127.0.0.1",
+    expect: "allowed 127.0.0.1"
+  },
+  {
+    name: "off: forwarded, too",
+    options: off,
+    headers: [["Host", "localhost"], ["X-Forwarded-For", "203.0.113.50"]],
+    peer: "127.0.0.1",
+    local: "127.0.0.1",
+    expect: "allowed 127.0.0.1"
+  },
+  {
+    name: "off: a rebound name",
+    options: off,
+    headers: [["Host", "evil.example"]],
+    peer: "127.0.0.1",
+    local: "127.0.0.1",
+    expect: "403 host"
+  },
+  {
+    name: "off: a page in a browser",
+    options: off,
+    headers: [["Host", "localhost"], ["Origin", "https://evil.example"]],
+    peer: "127.0.0.1",
+    local: "127.0.0.1",
+    expect: "403 origin"
+  }
 ]
 
 describe("the gate", () => {
@@ -177,9 +386,14 @@ describe("the gate", () => {
   it("does not let many strangers' names grow its memory or change its mind", () => {
     const gate = makeGate(closed)
     for (let index = 0; index < 5000; index++) {
-      const decision = gate(facts({ name: "", headers: [["Host", `10.${index >> 8}.${index & 255}.1`], good], expect: "" }))
+      const decision = gate(
+        facts({ name: "", headers: [["Host", `10.${index >> 8}.${index & 255}.1`], good], expect: "" })
+      )
       assert.strictEqual(said(decision), "403 host")
     }
-    assert.strictEqual(said(gate(facts({ name: "", headers: [["Host", "198.51.100.1"], good], expect: "" }))), "allowed token-1")
+    assert.strictEqual(
+      said(gate(facts({ name: "", headers: [["Host", "198.51.100.1"], good], expect: "" }))),
+      "allowed token-1"
+    )
   })
 })

@@ -56,7 +56,22 @@ describe("the gate on the wire", () => {
     Effect.gen(function*() {
       const { port } = yield* startHttp(echo, { gate: tokenGate })
       const base = `http://127.0.0.1:${port}`
-      const paths = ["/mcp", "/mcp/", "/metrics", "/", "/sse", "/messages", "/mcp/sse", "/admin", "/healthz/", "/readyz/x", "/HEALTHZ", "/%6dcp", "/healthz%2f..%2fmcp", "//mcp"]
+      const paths = [
+        "/mcp",
+        "/mcp/",
+        "/metrics",
+        "/",
+        "/sse",
+        "/messages",
+        "/mcp/sse",
+        "/admin",
+        "/healthz/",
+        "/readyz/x",
+        "/HEALTHZ",
+        "/%6dcp",
+        "/healthz%2f..%2fmcp",
+        "//mcp"
+      ]
       for (const path of paths) {
         for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
           const without = yield* promise(() => raw(`${base}${path}?token=${token}&access_token=${token}`, { method }))
@@ -78,10 +93,18 @@ describe("the gate on the wire", () => {
   it.live("lets a token in, to exactly the routes there are", () =>
     Effect.gen(function*() {
       const { port, url } = yield* startHttp(echo, { gate: tokenGate })
-      assert.strictEqual(summaryOf(yield* promise(() => post(url, read, authorization))), "haproxy_list_servers a.example")
-      assert.strictEqual(summaryOf(yield* promise(() => post(`${url}/`, read, authorization))), "haproxy_list_servers a.example")
+      assert.strictEqual(
+        summaryOf(yield* promise(() => post(url, read, authorization))),
+        "haproxy_list_servers a.example"
+      )
+      assert.strictEqual(
+        summaryOf(yield* promise(() => post(`${url}/`, read, authorization))),
+        "haproxy_list_servers a.example"
+      )
       for (const method of ["GET", "DELETE", "PUT"]) {
-        const answer = yield* promise(() => raw(url, { method, headers: { ...authorization, accept: "text/event-stream" } }))
+        const answer = yield* promise(() =>
+          raw(url, { method, headers: { ...authorization, accept: "text/event-stream" } })
+        )
         assert.strictEqual(answer.status, 405)
         assert.strictEqual(answer.headers.get("allow"), "POST")
       }
@@ -90,7 +113,10 @@ describe("the gate on the wire", () => {
       assert.match(metrics.headers.get("content-type") ?? "", /^text\/plain; version=0.0.4/)
       assert.match(metrics.text, /^# TYPE haproxy_mcp_/m)
       for (const path of ["/", "/sse", "/messages", "/mcp/x"]) {
-        assert.strictEqual((yield* promise(() => post(`http://127.0.0.1:${port}${path}`, read, authorization))).status, 404)
+        assert.strictEqual(
+          (yield* promise(() => post(`http://127.0.0.1:${port}${path}`, read, authorization))).status,
+          404
+        )
       }
     }).pipe(Effect.scoped))
 
@@ -100,8 +126,11 @@ describe("the gate on the wire", () => {
       const body = JSON.stringify(read)
       const ask = (headers: string, target = "/mcp") =>
         promise(() =>
-          bytes(port, `POST ${target} HTTP/1.1\r\n${headers}content-type: application/json\r\n`
-            + `accept: application/json, text/event-stream\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+          bytes(
+            port,
+            `POST ${target} HTTP/1.1\r\n${headers}content-type: application/json\r\n`
+              + `accept: application/json, text/event-stream\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+          )
         )
       assert.strictEqual(status(yield* ask("Host: localhost\r\n")), "200")
       assert.strictEqual(status(yield* ask(`Host: 127.0.0.1:${port}\r\n`)), "200")
@@ -109,7 +138,10 @@ describe("the gate on the wire", () => {
       assert.strictEqual(status(yield* ask("Host: localhost\r\nOrigin: http://localhost:3000\r\n")), "403")
       assert.strictEqual(status(yield* ask("Host: localhost\r\nX-Forwarded-For: 127.0.0.1\r\n")), "401")
       assert.strictEqual(status(yield* ask("Host: localhost\r\nHost: rebound.example\r\n")), "400")
-      assert.strictEqual(status(yield* ask("Host: localhost\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n")), "400")
+      assert.strictEqual(
+        status(yield* ask("Host: localhost\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n")),
+        "400"
+      )
       // A target in absolute form names a host, too; nothing is served there.
       assert.strictEqual(status(yield* ask("Host: localhost\r\n", "http://rebound.example/mcp")), "404")
       yield* promise(() => until(() => logs.some((line) => line["reason"] === "host")))
@@ -129,7 +161,10 @@ describe("the gate on the wire", () => {
       assert.strictEqual(called.status, 200)
       assert.strictEqual(called.headers.get("access-control-allow-origin"), origin)
       assert.strictEqual((yield* promise(() => post(url, read, { origin }))).status, 401)
-      assert.strictEqual((yield* promise(() => post(url, read, { ...authorization, origin: "https://evil.example" }))).status, 403)
+      assert.strictEqual(
+        (yield* promise(() => post(url, read, { ...authorization, origin: "https://evil.example" }))).status,
+        403
+      )
     }).pipe(Effect.scoped))
 })
 
@@ -137,7 +172,9 @@ describe("bodies", () => {
   it.live("that are no call are refused, each in its way, and harm nobody", () =>
     Effect.gen(function*() {
       const { port, url } = yield* startHttp(echo)
-      const rows: ReadonlyArray<readonly [name: string, body: string, headers: Record<string, string>, expect: number]> = [
+      const rows: ReadonlyArray<
+        readonly [name: string, body: string, headers: Record<string, string>, expect: number]
+      > = [
         ["no JSON", "{", {}, 400],
         ["nothing", "", {}, 400],
         ["a number", "5", {}, 400],
@@ -159,14 +196,18 @@ describe("bodies", () => {
       // Chunks of no declared length.
       const chunk = "x".repeat(65_536)
       const endless = yield* promise(() =>
-        bytes(port, `POST /mcp HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${
-          `10000\r\n${chunk}\r\n`.repeat(17)
-        }`)
+        bytes(
+          port,
+          `POST /mcp HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${
+            `10000\r\n${chunk}\r\n`.repeat(17)
+          }`
+        )
       )
       assert.strictEqual(status(endless), "413")
-      const deepArguments = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"haproxy_health","arguments":${
-        "{\"a\":".repeat(5000)
-      }1${"}".repeat(5000)}}}`
+      const deepArguments =
+        `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"haproxy_health","arguments":${
+          "{\"a\":".repeat(5000)
+        }1${"}".repeat(5000)}}}`
       assert.oneOf((yield* promise(() => post(url, deepArguments))).status, [200, 400])
       assert.strictEqual((yield* promise(() => post(url, read))).status, 200)
     }).pipe(Effect.scoped))
@@ -189,7 +230,10 @@ describe("bodies", () => {
   it.live("may be batches of the older era", () =>
     Effect.gen(function*() {
       const { url } = yield* startHttp(echo)
-      const batch = [callMessage("haproxy_list_servers", { domain: "one" }, 1), callMessage("haproxy_list_servers", { domain: "two" }, "b")]
+      const batch = [
+        callMessage("haproxy_list_servers", { domain: "one" }, 1),
+        callMessage("haproxy_list_servers", { domain: "two" }, "b")
+      ]
       const answer = yield* promise(() => post(url, batch))
       assert.strictEqual(answer.status, 200)
       assert.include(answer.text, "haproxy_list_servers one")
@@ -264,7 +308,10 @@ describe("calls", () => {
           const { url } = yield* startHttp(tools)
           const client = yield* connected(connect, { url })
           const controller = new AbortController()
-          const called = client.call(tool, { domain: "a.example" }, { signal: controller.signal }).then(() => "answered", () => "failed")
+          const called = client.call(tool, { domain: "a.example" }, { signal: controller.signal }).then(
+            () => "answered",
+            () => "failed"
+          )
           yield* promise(() => until(() => began === 1))
           controller.abort()
           assert.strictEqual(yield* promise(() => called), "failed")
@@ -277,7 +324,9 @@ describe("calls", () => {
           const body = JSON.stringify(callMessage(tool, { domain: "a.example" }))
           const before = interrupted
           const socket = connect2(url)
-          socket.write(`POST /mcp HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+          socket.write(
+            `POST /mcp HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+          )
           yield* promise(() => until(() => began === 2))
           socket.destroy()
           yield* promise(() => until(() => interrupted > before))
@@ -317,7 +366,10 @@ describe("calls", () => {
 
   it.live("that hit a defect below them answer no text of it", () =>
     Effect.gen(function*() {
-      const { url } = yield* startHttp({ call: () => Effect.die(new Error("hunter2")), notReady: Effect.die("hunter2") })
+      const { url } = yield* startHttp({
+        call: () => Effect.die(new Error("hunter2")),
+        notReady: Effect.die("hunter2")
+      })
       const answer = yield* promise(() => post(url, read))
       assert.notInclude(answer.text, "hunter2")
       const ready = yield* promise(() => raw(url.replace("/mcp", "/readyz")))
@@ -356,7 +408,9 @@ describe("the listener", () => {
       yield* promise(() => until(() => began === 2))
       const stopping = yield* Effect.forkChild(stop)
       yield* promise(() => until(() => idleClosed))
-      const refused = yield* promise(() => raw(`http://127.0.0.1:${port}/healthz`).then(() => "answered", () => "refused"))
+      const refused = yield* promise(() =>
+        raw(`http://127.0.0.1:${port}/healthz`).then(() => "answered", () => "refused")
+      )
       assert.strictEqual(refused, "refused")
       Deferred.doneUnsafe(go, Effect.void)
       assert.strictEqual(summaryOf(yield* promise(() => running)), "finished")

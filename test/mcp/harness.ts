@@ -13,10 +13,10 @@ import * as Scope from "effect/Scope"
 import { callTool } from "../../src/mcp/CallTool.ts"
 import type { GateOptions } from "../../src/mcp/Gate.ts"
 import { HttpListener, type HttpOptions } from "../../src/mcp/Http.ts"
-import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
 import { success } from "../../src/mcp/ToolResult.ts"
-import { notReadyReason } from "../../src/program/Health.ts"
+import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
 import { formatLine } from "../../src/Observability.ts"
+import { notReadyReason } from "../../src/program/Health.ts"
 import type { World } from "../support/World.ts"
 
 export const openGate: GateOptions = {
@@ -159,7 +159,8 @@ const client2 = (mode: "legacy" | { readonly pin: string }) => async (target: Ta
   return {
     version: client.getNegotiatedProtocolVersion(),
     instructions: client.getInstructions(),
-    listTools: async () => (await client.listTools()).tools as ReadonlyArray<Record<string, unknown> & { name: string }>,
+    listTools: async () =>
+      (await client.listTools()).tools as ReadonlyArray<Record<string, unknown> & { name: string }>,
     call: async (name, args, options) => await client.callTool({ name, arguments: args }, options) as CallAnswer,
     close: () => client.close()
   }

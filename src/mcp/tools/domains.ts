@@ -8,7 +8,8 @@ import * as Field from "./fields.ts"
 export const listDomainsTool = tool({
   name: "haproxy_list_domains",
   title: "List domains",
-  description: "Lists the routed domains with their pool and servers, by name, one page at a time. Use it to find exact "
+  description:
+    "Lists the routed domains with their pool and servers, by name, one page at a time. Use it to find exact "
     + "names before any change; search narrows it. Pass next_cursor back as cursor for the next page. For what "
     + "HAProxy observes of one domain's servers, use haproxy_list_servers or haproxy_domain_health.",
   annotations: reads,
@@ -39,7 +40,8 @@ export const listDomainsTool = tool({
 export const addDomainTool = tool({
   name: "haproxy_add_domain",
   title: "Add domain",
-  description: "Routes a domain at once, without a reload: to a new pool with the server ip:http_port, to the pool of an "
+  description:
+    "Routes a domain at once, without a reload: to a new pool with the server ip:http_port, to the pool of an "
     + "existing domain (share_with), or to an empty pool (neither). A registrable domain brings its wildcard. Repeating "
     + "it changes nothing. Answers the pool and its servers. Next: haproxy_add_server for more, haproxy_domain_health.",
   annotations: sets,
@@ -64,7 +66,8 @@ export const addDomainTool = tool({
 export const removeDomainTool = tool({
   name: "haproxy_remove_domain",
   title: "Remove domain",
-  description: "Stops routing a domain at once, with the wildcard that came with it. Removing a share leaves the servers; "
+  description:
+    "Stops routing a domain at once, with the wildcard that came with it. Removing a share leaves the servers; "
     + "removing the last domain of a pool clears and frees the pool; otherwise the oldest share becomes its owner. "
     + "There is no undo: note its servers first (haproxy_list_servers). Repeating it changes nothing.",
   annotations: removes,

@@ -19,7 +19,8 @@ const file = (description: string) => component(description, { path: Field.text(
 export const healthTool = tool({
   name: "haproxy_health",
   title: "Health",
-  description: "Says whether the control plane, HAProxy, the files and the database are well, and whether HAProxy runs the "
+  description:
+    "Says whether the control plane, HAProxy, the files and the database are well, and whether HAProxy runs the "
     + "desired state (reconciler.in_sync). Call it first, and when another tool answers HAPROXY_UNREACHABLE or "
     + "STORAGE_FAILED. For one site use haproxy_domain_health.",
   annotations: reads,
@@ -69,7 +70,8 @@ export const healthTool = tool({
 export const domainHealthTool = tool({
   name: "haproxy_domain_health",
   title: "Health of a domain",
-  description: "Says whether one domain is served: its pool, each server as HAProxy observes it, and how many are healthy. "
+  description:
+    "Says whether one domain is served: its pool, each server as HAProxy observes it, and how many are healthy. "
     + "Status is healthy, degraded (some servers down), down (none up) or no_servers. Use it after a change, and when a "
     + "site fails. Next: haproxy_list_servers for slots, haproxy_add_server, haproxy_set_server_state.",
   annotations: reads,

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { operation } from "../../program/Operations.ts"
-import { ErrorDocument, errorCodes } from "../ErrorDocument.ts"
+import { errorCodes, ErrorDocument } from "../ErrorDocument.ts"
 import { reads, tool } from "../Tool.ts"
 import * as Field from "./fields.ts"
 
@@ -11,7 +11,8 @@ const described = ErrorDocument.properties
 export const operationTool = tool({
   name: "haproxy_operation",
   title: "Follow an operation",
-  description: "Says how a long operation (operation_id) or a change (change_id, as in OUTCOME_UNKNOWN) stands, after waiting "
+  description:
+    "Says how a long operation (operation_id) or a change (change_id, as in OUTCOME_UNKNOWN) stands, after waiting "
     + "up to wait seconds for its end. Answers status and, once it is done, the result or error of the tool that began "
     + "it. While it is running, call it again with a wait.",
   annotations: reads,
@@ -45,7 +46,8 @@ export const operationTool = tool({
     ).annotate({ description: "Why the operation failed; null otherwise." })
   },
   long: true,
-  program: (input) => Effect.map(operation(input), ({ error, result, ...answer }) => ({
+  program: (input) =>
+    Effect.map(operation(input), ({ error, result, ...answer }) => ({
       ...answer,
       result: result as { readonly [name: string]: unknown } | null,
       failure: error

@@ -2,7 +2,14 @@
 import * as Schema from "effect/Schema"
 import { waitDrain } from "../../program/Drain.ts"
 import { listServers } from "../../program/ServerList.ts"
-import { addServer, addServers, removeServer, setDomainState, setServerState, setServerWeight } from "../../program/Servers.ts"
+import {
+  addServer,
+  addServers,
+  removeServer,
+  setDomainState,
+  setServerState,
+  setServerWeight
+} from "../../program/Servers.ts"
 import { reads, removes, sets, tool } from "../Tool.ts"
 import * as Field from "./fields.ts"
 
@@ -17,7 +24,8 @@ const poolAnswer = {
 export const listServersTool = tool({
   name: "haproxy_list_servers",
   title: "List servers",
-  description: "Lists the servers of a domain's pool: slot, address, weight, set state, and what HAProxy observes (status, "
+  description:
+    "Lists the servers of a domain's pool: slot, address, weight, set state, and what HAProxy observes (status, "
     + "health check, open sessions). Use it to find slots before a change. Next: haproxy_set_server_state, "
     + "haproxy_set_server_weight or haproxy_remove_server with a slot.",
   annotations: reads,
@@ -36,7 +44,8 @@ export const listServersTool = tool({
 export const addServerTool = tool({
   name: "haproxy_add_server",
   title: "Add server",
-  description: "Puts one server into the pool of a domain; it takes traffic at once, without a reload. Slot 0 takes the "
+  description:
+    "Puts one server into the pool of a domain; it takes traffic at once, without a reload. Slot 0 takes the "
     + "first free slot; an address that is there already is not added twice. Domains that share the pool get it too. "
     + "Answers the slot and all servers. For several at once use haproxy_add_servers; then haproxy_domain_health.",
   annotations: sets,
@@ -69,7 +78,8 @@ export const addServersTool = tool({
 export const removeServerTool = tool({
   name: "haproxy_remove_server",
   title: "Remove server",
-  description: "Takes the server in a slot out of a domain's pool; no new request goes to it and its address is forgotten. "
+  description:
+    "Takes the server in a slot out of a domain's pool; no new request goes to it and its address is forgotten. "
     + "To let open sessions end first: haproxy_set_server_state drain, then haproxy_wait_drain, then this. Answers the "
     + "servers that are left. An empty slot answers changed=false.",
   annotations: removes,
@@ -81,7 +91,8 @@ export const removeServerTool = tool({
 export const setServerStateTool = tool({
   name: "haproxy_set_server_state",
   title: "Set server state",
-  description: "Sets one server to ready, drain (finishes its sessions, takes no new ones) or maint (takes none), and keeps "
+  description:
+    "Sets one server to ready, drain (finishes its sessions, takes no new ones) or maint (takes none), and keeps "
     + "it over restarts. Name it by domain and slot, or by backend and server. Answers all servers of the pool. After "
     + "drain use haproxy_wait_drain. Other backends than our pools are refused.",
   annotations: removes,
@@ -93,7 +104,8 @@ export const setServerStateTool = tool({
 export const setServerWeightTool = tool({
   name: "haproxy_set_server_weight",
   title: "Set server weight",
-  description: "Sets one server's share of the traffic, 0 to 256, relative to the other servers of its pool, and keeps it "
+  description:
+    "Sets one server's share of the traffic, 0 to 256, relative to the other servers of its pool, and keeps it "
     + "over restarts; 0 takes no new requests. Name it by domain and slot, or by backend and server. Answers all servers "
     + "of the pool. Other backends than our pools are refused.",
   annotations: sets,
@@ -105,7 +117,8 @@ export const setServerWeightTool = tool({
 export const setDomainStateTool = tool({
   name: "haproxy_set_domain_state",
   title: "Set state of all servers",
-  description: "Sets every server of a domain's pool to ready, drain or maint in one step, and keeps it over restarts. Domains "
+  description:
+    "Sets every server of a domain's pool to ready, drain or maint in one step, and keeps it over restarts. Domains "
     + "that share the pool are hit too. drain or maint on all of them means that the site answers 503. With backend "
     + "and server it sets that one only. Answers all servers of the pool. Next: haproxy_wait_drain.",
   annotations: removes,
@@ -121,7 +134,8 @@ export const setDomainStateTool = tool({
 export const waitDrainTool = tool({
   name: "haproxy_wait_drain",
   title: "Wait until drained",
-  description: "Waits until servers in drain or maint have no open session, up to timeout seconds; reports progress. Use it "
+  description:
+    "Waits until servers in drain or maint have no open session, up to timeout seconds; reports progress. Use it "
     + "between haproxy_set_server_state drain and haproxy_remove_server. Answers drained and what remains; a longer "
     + "wait answers an operation_id for haproxy_operation. Changes nothing itself.",
   annotations: reads,
@@ -148,4 +162,3 @@ export const waitDrainTool = tool({
   long: true,
   program: waitDrain
 })
-
