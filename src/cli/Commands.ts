@@ -16,8 +16,7 @@ import * as Option from "effect/Option"
 import { flagName, rows, type Sources } from "../Config.ts"
 import type { SettingUser } from "../config/Setting.ts"
 import { version } from "../Version.ts"
-import { wantsColours } from "./Colours.ts"
-import { helpText } from "./HelpText.ts"
+import { helpText, wantsColours } from "./HelpText.ts"
 
 /** What the commands do; main.ts provides it. */
 export interface Handlers<R> {

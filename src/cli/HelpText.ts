@@ -4,6 +4,10 @@ import * as Option from "effect/Option"
 
 const width = 100
 
+/** Colours only for a terminal whose user did not turn them off (no-color.org). */
+export const wantsColours = (stream: { readonly isTTY?: boolean }): boolean =>
+  stream.isTTY === true && (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb"
+
 /** Breaks a text at spaces into lines that begin with `indent` and end within `width`. */
 const wrap = (text: string, indent: string): string => {
   const lines: Array<string> = []

@@ -6,8 +6,8 @@ import { fetchStatus, layer as remoteTools } from "../mcp/RemoteTools.ts"
 import { newRequestId } from "../mcp/RequestId.ts"
 import { ToolRunner } from "../mcp/ToolRunner.ts"
 import type { HealthAnswer } from "../program/HealthShapes.ts"
-import { wantsColours } from "./Colours.ts"
 import { Ended, exitCodes } from "./Exit.ts"
+import { wantsColours } from "./HelpText.ts"
 import { statusText } from "./StatusText.ts"
 
 /** Milliseconds that a running `serve` gets to answer. */
