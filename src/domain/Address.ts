@@ -18,10 +18,50 @@ export interface AddressRefusal {
   readonly hint: string
 }
 
-/** The metadata services of AWS (and most clouds), AWS over IPv6, and Alibaba Cloud. */
-const metadata = new Set(["169.254.169.254", "fd00:ec2::254", "100.100.100.200"])
+/** The metadata services of AWS (and most clouds), AWS over IPv6, Alibaba Cloud, and Google Cloud over IPv6. */
+const metadata = new Set(["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "fd20:ce::254"])
 
 const refuse = (rule: string, hint: string): Result.Result<never, AddressRefusal> => Result.fail({ rule, hint })
+
+/** `a.b.c.d` of two 16-bit segments. */
+const dotted = (high: number, low: number): string => `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`
+
+/** The IPv4 address that an IPv6 one is a way to: through NAT64 (RFC 6052, 64:ff9b::/96) or 6to4 (RFC 3056, 2002::/16). */
+const embedded = (segments: NetAddress.Ipv6Segments): string | null => {
+  const [a, b, c, d, e, f, g, h] = segments
+  if (a === 0x64 && b === 0xff9b && c === 0 && d === 0 && e === 0 && f === 0) return dotted(g, h)
+  return a === 0x2002 ? dotted(b, c) : null
+}
+
+/** The rule that an address breaks by what it means, however it is written. */
+const meaning = (address: NetAddress.IpAddress, canonical: string): Result.Result<void, AddressRefusal> => {
+  if (metadata.has(canonical)) return refuse("is a cloud metadata service", "Name a server of your own.")
+  if (NetAddress.isUnspecified(address) || (NetAddress.isIpv4Address(address) && canonical.startsWith("0."))) {
+    return refuse("is an unspecified address", "Name the address of one server.")
+  }
+  if (NetAddress.isMulticast(address)) return refuse("is a multicast address", "Name the address of one server.")
+  if (NetAddress.isIpv4Address(address) && NetAddress.isBroadcast(address)) {
+    return refuse("is the broadcast address", "Name the address of one server.")
+  }
+  if (NetAddress.isLinkLocal(address)) return refuse("is a link-local address", "Use a routable or private address.")
+  return Result.void
+}
+
+/** The same for IPv6 addresses that stand for an IPv4 one. */
+const disguise = (address: NetAddress.Ipv6Address): Result.Result<void, AddressRefusal> => {
+  if (NetAddress.isIpv4Mapped(address)) return refuse("is an IPv4-mapped address", "Write the IPv4 address itself.")
+  const segments = NetAddress.ipv6ToSegments(address)
+  // Deprecated (RFC 4291, 2.5.5.1), and HAProxy shows them in another form than they were given in. ::1 is loopback.
+  if (segments.slice(0, 6).every((segment) => segment === 0) && !NetAddress.isLoopback(address)) {
+    return refuse("is an IPv4-compatible address", "Write the IPv4 address itself.")
+  }
+  const inner = embedded(segments)
+  if (inner === null) return Result.void
+  const refused = meaning(Result.getOrThrow(NetAddress.ipFromString(inner)), inner)
+  return Result.isFailure(refused)
+    ? refuse(`leads to ${inner}, which ${refused.failure.rule}`, refused.failure.hint)
+    : Result.void
+}
 
 /** A server address, or the rule it breaks. */
 export const parseServerIp = (text: string): Result.Result<ServerIp, AddressRefusal> => {
@@ -34,22 +74,14 @@ export const parseServerIp = (text: string): Result.Result<ServerIp, AddressRefu
   }
   const address = parsed.success
   const canonical = NetAddress.formatIp(address)
+  // What it means comes first: "write it as …" must be advice that helps.
+  const allowed = meaning(address, canonical)
+  if (Result.isFailure(allowed)) return Result.fail(allowed.failure)
   if (NetAddress.isIpv6Address(address)) {
-    if (NetAddress.isIpv4Mapped(address)) return refuse("is an IPv4-mapped address", "Write the IPv4 address itself.")
-    if (/^::\d+\.\d+\.\d+\.\d+$/.test(text)) {
-      return refuse("is an IPv4-compatible address", "Write the IPv4 address itself.")
-    }
+    const plain = disguise(address)
+    if (Result.isFailure(plain)) return Result.fail(plain.failure)
   }
-  if (canonical !== text) return refuse("is not in canonical form", `Write it as ${canonical}`)
-  if (metadata.has(canonical)) return refuse("is a cloud metadata service", "Name a server of your own.")
-  if (NetAddress.isUnspecified(address) || (NetAddress.isIpv4Address(address) && canonical.startsWith("0."))) {
-    return refuse("is an unspecified address", "Name the address of one server.")
-  }
-  if (NetAddress.isMulticast(address)) return refuse("is a multicast address", "Name the address of one server.")
-  if (NetAddress.isIpv4Address(address) && NetAddress.isBroadcast(address)) {
-    return refuse("is the broadcast address", "Name the address of one server.")
-  }
-  if (NetAddress.isLinkLocal(address)) return refuse("is a link-local address", "Use a routable or private address.")
+  if (canonical !== text) return refuse("is not in canonical form", `Write it as ${canonical}.`)
   return Result.succeed(canonical as ServerIp)
 }
 

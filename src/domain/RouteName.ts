@@ -39,9 +39,10 @@ export const parseDomainName = (text: string): Result.Result<DomainName, NameRef
   // oxlint-disable-next-line no-control-regex
   if (/[^\u0000-\u007f]/.test(text)) {
     const ascii = domainToASCII(text)
+    // Advice that would be refused in its turn helps nobody: "１２７.１" is 127.0.0.1.
     return refuse(
       "is not ASCII",
-      ascii === "" || ascii.length > 253
+      ascii === "" || Result.isFailure(parseDomainName(ascii))
         ? "Write the name in its ASCII (punycode) form."
         : `Write it in its ASCII form: ${ascii}`
     )
@@ -70,7 +71,7 @@ export const parseDomainName = (text: string): Result.Result<DomainName, NameRef
   // A label that claims to be punycode must decode, and encode back to itself (Node leaves a bad one as it is).
   const unicode = name.includes("xn--") ? domainToUnicode(name) : name
   if (unicode.includes("xn--") || domainToASCII(unicode) !== name) {
-    return refuse("is not a valid internationalised name", "Check the xn-- labels of the name.")
+    return refuse("is not a valid internationalised name", "Each xn-- label must be the punycode form of a lower-case Unicode label.")
   }
   return Result.succeed(name as DomainName)
 }
@@ -79,7 +80,13 @@ export const parseDomainName = (text: string): Result.Result<DomainName, NameRef
 export const parseRouteName = (text: string): Result.Result<RouteName, NameRefusal> => {
   if (!text.startsWith("*.")) return parseDomainName(text)
   const rest = parseDomainName(text.slice(2))
-  if (Result.isFailure(rest)) return rest
+  if (Result.isFailure(rest)) {
+    const { hint, rule } = rest.failure
+    // The rules speak of the part behind "*."; where that would mislead, say it of the whole.
+    if (rule === "is empty") return refuse("has an empty label", "Name a domain behind the star: *.example.com.")
+    if (rule === "has only one label") return refuse(rule, "Put the wildcard under a domain of your own: *.example.com.")
+    return refuse(rule, hint.replace("ASCII form: ", "ASCII form: *."))
+  }
   if (rest.success.length > 251) return refuse("is longer than 253 characters", "Use a shorter name.")
   return Result.succeed(`*.${rest.success}` as WildcardName)
 }
