@@ -37,7 +37,7 @@ export type Edit =
 const invert = (edit: Edit): Edit => ({ ...edit, before: edit.after, after: edit.before } as Edit)
 
 /** The edits that take `edits` back, in the order in which they must run. */
-export const inverse = (edits: ReadonlyArray<Edit>): ReadonlyArray<Edit> => edits.map(invert).reverse()
+export const inverse = (edits: ReadonlyArray<Edit>): ReadonlyArray<Edit> => edits.map(invert).toReversed()
 
 /**
  * What a change reads and writes, for group commit: two changes may share a batch when neither writes what the

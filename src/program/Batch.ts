@@ -216,7 +216,7 @@ const goLive = Effect.fnUntraced(
 const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray<Planned>, deadline: number) {
   const { store } = plane
   for (const { job } of losers) yield* store.settle(job.changeId, "reverted")
-  yield* store.commit(Effect.forEach([...losers].reverse(), ({ job, plan }) =>
+  yield* store.commit(Effect.forEach(losers.toReversed(), ({ job, plan }) =>
     Effect.andThen(
       store.apply(inverse(plan.edits)),
       store.record({
