@@ -185,3 +185,11 @@ export const commit = (path: string, version: number): Command<void> => silent([
 
 /** `clear map PATH`: removes every entry that look-ups see. */
 export const clear = (path: string): Command<void> => silent(["clear", "map", path])
+
+/**
+ * `clear map @VERSION PATH`: gives up a version that was not committed. From 3.4 it does nothing while entries of an
+ * older version are there (3.4.7 keeps counting them until the next commit; 3.0.11 and 3.2.26 drop them). Of the
+ * current version it would remove what look-ups see.
+ */
+export const clearVersion = (path: string, version: number): Command<void> =>
+  silent(["clear", "map", `@${version}`, path])

@@ -2,9 +2,9 @@
  * Replaces all entries of a map at once: look-ups see the old ones until they see all the new ones.
  *
  * Guarantees: nothing is committed when any payload was refused or HAProxy does not hold exactly the entries that were
- * sent. Needs one writer per map: plain writes between `prepare` and `commit` are lost with the old version. A version
- * that is given up stays in HAProxy's memory, unseen, until the next swap's commit (from 3.4 `clear map @v` does
- * nothing when an older version exists, so giving up is all there is).
+ * sent. Needs one writer per map: plain writes between `prepare` and `commit` are lost with the old version. Entries of a
+ * version that was given up may stay in HAProxy's memory, unseen but counted by `show map`, until the next swap's commit
+ * (always from 3.4, see `clearVersion`; elsewhere when the link was lost on the way).
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -71,15 +71,22 @@ export const replaceMap = Effect.fn("MapSwap.replaceMap")(function*(
   if (old === undefined) return yield* refused(path, "it is not in the list of maps")
 
   // `show map` counts the entries of all versions, so the difference is what this version holds.
-  const payloads: ReadonlyArray<Command<unknown>> = mapPayloads(entries, room(link.capabilities.maxPayload))
-    .map((lines) => Maps.addVersion(path, version, lines))
-  const verdicts = yield* runtime.exchange([...payloads, Maps.list], limit())
-  for (const verdict of verdicts) yield* must(verdict)
-  const filled = count((verdicts.at(-1) as Result.Success<ReadonlyArray<Maps.MapInfo>, never>).success)
-  const added = (filled?.entries ?? 0) - old.entries
-  if (added !== entries.length || filled?.nextVersion !== version || filled.currentVersion !== old.currentVersion) {
-    return yield* refused(path, `it counts ${added} new entries of version ${version}, not ${entries.length}`)
-  }
+  yield* Effect.gen(function*() {
+    const payloads: ReadonlyArray<Command<unknown>> = mapPayloads(entries, room(link.capabilities.maxPayload))
+      .map((lines) => Maps.addVersion(path, version, lines))
+    const verdicts = yield* runtime.exchange([...payloads, Maps.list], limit())
+    for (const verdict of verdicts) yield* must(verdict)
+    const filled = count((verdicts.at(-1) as Result.Success<ReadonlyArray<Maps.MapInfo>, never>).success)
+    const added = (filled?.entries ?? 0) - old.entries
+    if (added !== entries.length || filled?.nextVersion !== version || filled.currentVersion !== old.currentVersion) {
+      return yield* refused(path, `it counts ${added} new entries of version ${version}, not ${entries.length}`)
+    }
+  }).pipe(
+    Effect.tapErrorTag(
+      "HaproxyRefused",
+      () => Effect.ignore(runtime.exchange([Maps.clearVersion(path, version)], limit()))
+    )
+  )
 
   const [committed, after] = yield* runtime.exchange([Maps.commit(path, version), Maps.list], limit())
   yield* must(committed)

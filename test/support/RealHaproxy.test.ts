@@ -34,3 +34,12 @@ describe.each(realLines)("a real HAProxy $line", (binary) => {
       assert.strictEqual((yield* haproxy.get("b.example.com")).status, 503)
     }))
 })
+
+describe("a second configuration file", () => {
+  it.effect("brings the pools", () =>
+    Effect.gen(function*() {
+      const haproxy = yield* startHaproxy({ poolsFile: true, pools: 2, slots: 2, domains: ["a.test pool_2"] })
+      assert.include(yield* haproxy.command("show servers state pool_2"), "pool_2_2")
+      assert.strictEqual((yield* haproxy.get("a.test")).status, 503)
+    }))
+})

@@ -172,6 +172,10 @@ export const mapContract = (make: MakeTarget): void => {
             assert.strictEqual(failure._tag, "HaproxyRefused")
             assert.isTrue(meddled)
             assert.deepStrictEqual(yield* run(api, Maps.show(map)), [{ key: "old.test", value: "pool_1" }])
+            // What was given up is dropped up to 3.3, and only counted from 3.4.
+            const left = (yield* run(api, Maps.list)).find((one) => one.path === map)!
+            assert.deepInclude(left, { currentVersion: 0, nextVersion: 1 })
+            assert.strictEqual(left.entries, target.line[0] > 3 || target.line[1] >= 4 ? 3 : 1)
             // And the next swap is none the worse for it.
             yield* replaceMap(api, map, [{ key: "new.test", value: "pool_2" }])
             assert.deepStrictEqual(yield* run(api, Maps.show(map)), [{ key: "new.test", value: "pool_2" }])
