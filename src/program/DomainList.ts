@@ -16,8 +16,11 @@ import type { ProgramServices } from "./Services.ts"
 /** Characters of JSON on one page: under 8,000 tokens with room for the rest of the answer. */
 const pageChars = 22_000
 
+/** A name of 253 characters in base64. */
+const longestCursor = 340
+
 const decodeCursor = (cursor: string): Effect.Effect<RouteName, InvalidInput> => {
-  const name = Result.flatMap(
+  const name = cursor.length > longestCursor ? Result.fail(null) : Result.flatMap(
     Result.mapError(Encoding.decodeString(cursor), () => null),
     (text) => Result.mapError(parseRouteName(text), () => null)
   )
@@ -37,11 +40,11 @@ export const listDomains = Effect.fn("listDomains")(function*(
   const limit = yield* Input.whole("limit", input.limit ?? 100, 1, 1000)
   const after = input.cursor === undefined ? undefined : yield* decodeCursor(input.cursor)
   const includeWildcards = input.include_wildcards ?? false
-  const search = input.search?.trim()
+  const search = input.search === undefined ? undefined : yield* Input.search("search", input.search)
   const routes = yield* store.routes({
     includeWildcards,
     limit: limit + 1,
-    ...(search === undefined || search === "" ? {} : { search: search.toLowerCase() }),
+    ...(search === undefined ? {} : { search }),
     ...(after === undefined ? {} : { after })
   })
   const pools = [...new Set(routes.map((route) => route.pool))]
@@ -69,9 +72,7 @@ export const listDomains = Effect.fn("listDomains")(function*(
   const foreign = yield* (yield* MapFiles).foreign
   return {
     summary: domains.length === 0
-      ? (search === undefined || search === ""
-        ? "No domains are routed yet"
-        : `No domain matches "${search.slice(0, 80)}"`)
+      ? (search === undefined ? "No domains are routed yet" : `No domain matches ${Input.shown(search)}`)
       : `${domains.length} of ${total} ${includeWildcards ? "domains and wildcards" : "domains"}${
         more ? "; more with next_cursor" : ""
       }`,

@@ -85,13 +85,20 @@ export const addDomain = Effect.fn("addDomain")(function*(
       ip: input.ip,
       ...(input.http_port === undefined ? {} : { http_port: input.http_port })
     })
+  // Clients fill in the default, so a port alone is no mistake; one that was meant would be lost without a word.
+  if (input.ip === undefined && input.http_port !== undefined) yield* Input.port("http_port", input.http_port)
+  const unusedPort = input.ip === undefined && input.http_port !== undefined && input.http_port !== 80
+  const notes = unusedPort
+    ? [`http_port ${input.http_port} was not used: it belongs to ip; add the server with haproxy_add_server`]
+    : []
   const wanted: Wanted = { name, target, server, wildcard: impliedWildcard(limits, name) }
   const decide: Decide<Draft<AddDomainAnswer>> = Effect.fnUntraced(function*(view) {
     const existing = yield* store.route(name)
     if (existing === null) return yield* addNew(store, view, wanted)
     return existing.implicit ? yield* promote(store, view, existing, wanted) : yield* confirm(store, existing, wanted)
   })
-  return yield* write(decide)
+  const answer = yield* write(decide)
+  return notes.length === 0 ? answer : { ...answer, warnings: [...answer.warnings, ...notes] }
 })
 
 interface Wanted {
@@ -196,6 +203,13 @@ const promote = Effect.fnUntraced(function*(store: Store["Service"], view: View,
   return plan
 })
 
+/** Is it a wildcard in its domain's pool? Adding it without ip and share_with means just that, see {@link promote}. */
+const followsParent = Effect.fnUntraced(function*(store: Store["Service"], route: Route) {
+  if (!isWildcard(route.name)) return false
+  const parent = yield* store.route(parentOf(route.name))
+  return parent !== null && parent.pool === route.pool
+})
+
 /** The domain is there: fine when it is what was asked for. */
 const confirm = Effect.fnUntraced(function*(store: Store["Service"], existing: Route, wanted: Wanted) {
   const { backend, owner, servers, sharesWith } = yield* poolView(store, existing)
@@ -209,10 +223,10 @@ const confirm = Effect.fnUntraced(function*(store: Store["Service"], existing: R
         "share_with"
       )
     }
-  } else if (sharesWith !== null) {
+  } else if (sharesWith !== null && !(wanted.server === null && (yield* followsParent(store, existing)))) {
     return yield* conflict(
       `${existing.name} shares ${backend} with ${sharesWith}`,
-      "Name share_with, or remove the domain first to give it a pool of its own.",
+      `Name share_with: ${sharesWith} to keep it so, or remove the domain first to give it a pool of its own.`,
       "domain"
     )
   } else if (wanted.server !== null) {
@@ -359,9 +373,12 @@ export const cleanupWildcards = Effect.fn("cleanupWildcards")(function*(
       for (const [pool, routes] of byPool) edits.push(...(yield* removeFromPool(store, pool, routes)).edits)
     }
     const count = leaving.length
-    const summary = count === 0
-      ? "No wildcard belongs to a subdomain"
-      : `${count} wildcard${count === 1 ? "" : "s"} of subdomains ${dryRun ? "would be" : "were"} removed`
+    const kept = found.length - count
+    const were = dryRun ? "would be" : count === 1 ? "was" : "were"
+    const summary = (count === 0
+      ? "No wildcard of a subdomain is to be removed"
+      : `${count} wildcard${count === 1 ? "" : "s"} of subdomains ${were} removed`)
+      + (kept === 0 ? "" : `; ${kept} that someone added ${kept === 1 ? "stays" : "stay"}`)
     return {
       edits,
       reads: [...byPool.keys()].map((pool) => `pool:${pool}`),

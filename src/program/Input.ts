@@ -6,26 +6,30 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { formatEndpoint, ownListener, parseServerIp, type Port, type ServerIp } from "../domain/Address.ts"
 import { InvalidInput } from "../domain/Errors.ts"
-import { type ServerState, serverStates, type SlotNumber, type Weight } from "../domain/Pool.ts"
+import { placeholder, type ServerState, serverStates, type SlotNumber, type Weight } from "../domain/Pool.ts"
 import { isWildcard, parentOf, parseRouteName, type RouteName } from "../domain/RouteName.ts"
 import type { Limits } from "./Limits.ts"
 
-/** Input as an error message may show it: short, one line, printable. */
-const shown = (value: unknown): string => {
+/** Longest search text: that of a name. */
+const longestSearch = 253
+
+/** Input as an error message may show it: short, one line, letters and plain signs only; text in quotes. */
+export const shown = (value: unknown): string => {
+  if (typeof value === "number") return String(value)
   const text = typeof value === "string" ? value : JSON.stringify(value) ?? String(value)
-  const printable = text.replace(/[^\u0020-\u007e]/g, "?")
-  return `"${printable.length > 80 ? `${printable.slice(0, 80)}…` : printable}"`
+  const short = text.slice(0, 80).replace(/[^\u0020-\u007e\p{L}\p{M}\p{N}]/gu, "?")
+  return `"${short}${text.length > 80 ? "…" : ""}"`
 }
 
-const invalid = (field: string, value: unknown, rule: string, hint: string, validValues?: ReadonlyArray<string>) =>
-  Effect.fail(
-    new InvalidInput({
-      message: `${field} ${shown(value)} ${rule}`,
-      hint,
-      field,
-      ...(validValues === undefined ? {} : { validValues })
-    })
-  )
+const refusal = (field: string, value: unknown, rule: string, hint: string, validValues?: ReadonlyArray<string>) =>
+  new InvalidInput({
+    message: `${field} ${shown(value)} ${rule}`,
+    hint,
+    field,
+    ...(validValues === undefined ? {} : { validValues })
+  })
+
+const invalid = (...words: Parameters<typeof refusal>) => Effect.fail(refusal(...words))
 
 /** A domain or wildcard name. A wildcard directly on a public suffix (`*.co.uk`) is refused. */
 export const routeName = (
@@ -50,7 +54,16 @@ export const existingName = (field: string, value: string): Effect.Effect<RouteN
     : Effect.succeed(parsed.success)
 }
 
-/** A server's address and port, not one of our own listeners. */
+const parsePort = (field: string, value: number): Result.Result<Port, InvalidInput> =>
+  Number.isInteger(value) && value >= 1 && value <= 65_535
+    ? Result.succeed(value as Port)
+    : Result.fail(refusal(field, value, "is not a port", "Use a whole number from 1 to 65535."))
+
+/** A port, 1 to 65535. */
+export const port = (field: string, value: number): Effect.Effect<Port, InvalidInput> =>
+  Effect.fromResult(parsePort(field, value))
+
+/** A server's address and port: not one of our own listeners, not the placeholder of empty slots. */
 export const endpoint = (
   limits: Limits["Service"],
   value: { readonly ip: string; readonly http_port?: number },
@@ -59,11 +72,18 @@ export const endpoint = (
   const parsed = parseServerIp(value.ip)
   if (Result.isFailure(parsed)) return invalid(`${prefix}ip`, value.ip, parsed.failure.rule, parsed.failure.hint)
   const ip = parsed.success
-  const port = value.http_port ?? 80
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    return invalid(`${prefix}http_port`, port, "is not a port", "Use a whole number from 1 to 65535.")
+  const checked = parsePort(`${prefix}http_port`, value.http_port ?? 80)
+  if (Result.isFailure(checked)) return Effect.fail(checked.failure)
+  const port = checked.success
+  if (ip === placeholder.ip && port === placeholder.port) {
+    return invalid(
+      `${prefix}ip`,
+      formatEndpoint(ip, port),
+      "is what stands in empty slots",
+      "Name the address and port of a server."
+    )
   }
-  const listener = ownListener(ip, port as Port, limits.listeners, limits.localAddresses)
+  const listener = ownListener(ip, port, limits.listeners, limits.localAddresses)
   if (listener !== undefined) {
     return invalid(
       `${prefix}ip`,
@@ -72,7 +92,7 @@ export const endpoint = (
       "Name the address and port of the server behind HAProxy."
     )
   }
-  return Effect.succeed({ ip, port: port as Port })
+  return Effect.succeed({ ip, port })
 }
 
 /** A slot from `lowest` (0 where "first free" is allowed) to HAPROXY_MAX_SLOTS. */
@@ -87,7 +107,7 @@ export const slot = (
     : invalid(
       field,
       value,
-      "is not a slot",
+      "is not a slot of a pool",
       `Use a whole number from ${lowest} to ${limits.pools.slots}${lowest === 0 ? " (0: the first free one)" : ""}.`
     )
 
@@ -115,3 +135,21 @@ export const whole = (
   Number.isInteger(value) && value >= low && value <= high
     ? Effect.succeed(value)
     : invalid(field, value, "is out of range", `Use a whole number from ${low} to ${high}.`)
+
+/** A text to search names for, lower-cased; none when it is blank. */
+export const search = (field: string, value: string): Effect.Effect<string | undefined, InvalidInput> => {
+  const text = value.trim()
+  if (text.length > longestSearch) {
+    return invalid(
+      field,
+      value,
+      `is longer than ${longestSearch} characters`,
+      "No name is longer. Search for a part of it."
+    )
+  }
+  // oxlint-disable-next-line no-control-regex
+  if (/[\u0000-\u001f\u007f]/.test(text)) {
+    return invalid(field, value, "contains a control character", "Write a plain part of the name.")
+  }
+  return Effect.succeed(text === "" ? undefined : text.toLowerCase())
+}

@@ -15,6 +15,8 @@ export interface RuntimeMap {
   readonly path: string
   /** Entries it should hold now, foreign ones included; moves with every acknowledged edit. */
   entries: number
+  /** `curr_ver`: moves when somebody swaps the whole map. */
+  readonly version: number
   /** Entries that are not ours: key → value. */
   readonly foreign: ReadonlyMap<string, string>
 }

@@ -28,7 +28,7 @@ import { newChangeId } from "./ChangeId.ts"
 import { Limits } from "./Limits.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
-import { type Plane, reconcile as runReconcile } from "./Reconciler.ts"
+import { looksUnchanged, type Plane, reconcile as runReconcile } from "./Reconciler.ts"
 
 /** What a verb decided inside the actor's transaction, under its permit. */
 export interface Plan<A> {
@@ -80,6 +80,8 @@ const mailbox = 2_048
 const batchSize = 1_024
 /** Time that a reconcile of its own may take, milliseconds: a swap of a million entries fits. */
 const reconcileTime = 30_000
+/** After so many cheap comparisons comes a full one. */
+const cheapInARow = 9
 /** Pause before a failed reconcile is tried again, milliseconds: the first, and the longest while it keeps failing. */
 const retryPause = 100
 const longestPause = 2_000
@@ -98,6 +100,8 @@ export interface AllocatorOptions {
   readonly runtimeMapFile?: string | null
   /** Milliseconds between comparisons that nothing asked for. Default: a minute. */
   readonly reconcileEvery?: number
+  /** From so many routes on, most of the regular comparisons are the cheap kind. Default: 5,000. */
+  readonly cheapFrom?: number
 }
 
 export class PoolAllocator extends Context.Service<PoolAllocator, {
@@ -127,7 +131,9 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   let waiting: Array<Job> = []
   let asked: Array<Deferred.Deferred<SyncState>> = []
   let node: Node | null = null
-  let due = true
+  /** A comparison is due: any, or a full one. */
+  let due: "no" | "tick" | "full" = "full"
+  let cheap = 0
   let closing = false
   let sync = notSynced("HAProxy has not been compared yet")
   let blocked: ControlError | null = null
@@ -149,7 +155,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   const compare = Effect.gen(function*() {
     const answering = asked
     asked = []
-    due = false
+    due = "no"
     const result = yield* Effect.result(runReconcile(plane, Date.now() + reconcileTime))
     if (Result.isFailure(result)) {
       const failure = result.failure
@@ -183,6 +189,19 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     for (const deferred of answering) Deferred.doneUnsafe(deferred, Effect.succeed(sync))
   })
 
+  /** Is the cheap look enough this time, and does it find nothing? */
+  const seemsFine = Effect.fnUntraced(function*(known: Node) {
+    const { domains, wildcards } = yield* plane.store.counts
+    if (domains + wildcards < (options.cheapFrom ?? 5_000) || sync.problems.length > 0 || cheap >= cheapInARow) {
+      cheap = 0
+      return false
+    }
+    cheap++
+    const fine = yield* looksUnchanged(plane, known, Date.now() + reconcileTime)
+    if (fine) sync = { ...sync, lastRunAt: Date.now(), lastDrift: 0 }
+    return fine
+  }, Effect.orElseSucceed(() => false))
+
   const batch = Effect.fnUntraced(function*(on: Node) {
     const jobs = waiting.splice(0, batchSize).filter((job) => !job.gone)
     if (jobs.length === 0) return
@@ -193,7 +212,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     for (const changeId of result.unsettled) unsettled.add(changeId)
     if (result.node === null) lose("the last write did not end as planned")
     else node = result.node
-    if (result.drifted) due = true
+    if (result.drifted) due = "full"
   })
 
   const turn = Effect.gen(function*() {
@@ -201,12 +220,13 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
       const link = yield* plane.runtime.link
       if (link._tag === "Down") return lose(link.reason)
       if (node !== null && node.connection !== link.connection) lose("HAProxy was reconnected")
-      if (node === null || due || asked.length > 0) {
+      if (due === "tick" && asked.length === 0 && node !== null && (yield* seemsFine(node))) due = "no"
+      if (node === null || due !== "no" || asked.length > 0) {
         yield* compare
         if (node === null) return
       }
       waiting = waiting.filter((job) => !job.gone)
-      if (waiting.length === 0 && !due) return
+      if (waiting.length === 0 && due === "no") return
       if (waiting.length > 0) yield* batch(node)
     }
   }).pipe(
@@ -241,7 +261,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(
     Effect.sleep(options.reconcileEvery ?? 60_000),
     Effect.sync(() => {
-      due = true
+      if (due === "no") due = "tick"
       nudge()
     })
   )))

@@ -38,7 +38,8 @@ export const listServers = Effect.fn("listServers")(function*(
         current_sessions: row?.currentSessions ?? null
       }
     }),
-    free_slots: pools.slots - servers.length
+    // More servers than slots: the setting was lowered below what is in use.
+    free_slots: Math.max(0, pools.slots - servers.length)
   }
 })
 

@@ -6,9 +6,9 @@ import { Conflict, type ControlError, Forbidden, InvalidInput, NotFound, PoolExh
 import {
   defaultWeight,
   ownPool,
-  parsePoolName,
   parseSlotName,
   poolName,
+  type PoolNumber,
   type Server,
   slotName,
   type SlotNumber
@@ -73,6 +73,16 @@ const poolPlan = <X extends object>(
   }
 }
 
+/** Slots of a pool that are free and that HAProxy has, lowest first. */
+const freeSlots = (
+  limits: Limits["Service"],
+  view: View,
+  route: Route,
+  servers: ReadonlyArray<Server>
+): ReadonlyArray<SlotNumber> =>
+  Array.from({ length: limits.pools.slots }, (_, index) => index + 1 as SlotNumber)
+    .filter((slot) => view.usable(route.pool, slot) && !servers.some((server) => server.slot === slot))
+
 /** Chooses the slot for a server: the one asked for, the one that has it, or the first free one. */
 const place = Effect.fnUntraced(function*(
   limits: Limits["Service"],
@@ -80,42 +90,37 @@ const place = Effect.fnUntraced(function*(
   route: Route,
   servers: ReadonlyArray<Server>,
   endpoint: Endpoint,
-  wanted: SlotNumber
+  wanted: SlotNumber,
+  field = "slot"
 ) {
   const there = servers.find((server) => same(server, endpoint))
   if (wanted === 0) {
-    if (there !== undefined) return there.slot
-    for (let slot = 1; slot <= limits.pools.slots; slot++) {
-      if (!servers.some((server) => server.slot === slot) && view.usable(route.pool, slot as SlotNumber)) {
-        return slot as SlotNumber
-      }
-    }
+    const slot = there?.slot ?? freeSlots(limits, view, route, servers)[0]
+    if (slot !== undefined) return slot
     return yield* new PoolExhausted({
-      message: `All ${servers.length} slots of ${poolName(route.pool)} that HAProxy has are in use`,
+      message: `${poolName(route.pool)} has no free slot: ${servers.length} servers are in it`,
       hint: "Remove a server first, or declare more slots (HAPROXY_MAX_SLOTS) and reload HAProxy."
     })
   }
+  const conflict = (message: string, hint: string) => new Conflict({ message, hint, field })
   const holder = servers.find((server) => server.slot === wanted)
   if (holder !== undefined && !same(holder, endpoint)) {
-    return yield* new Conflict({
-      message: `Slot ${wanted} holds ${formatEndpoint(holder.ip, holder.port)}`,
-      hint: "Use slot 0 for the first free slot, or remove that server first.",
-      field: "slot"
-    })
+    return yield* conflict(
+      `Slot ${wanted} holds ${formatEndpoint(holder.ip, holder.port)}`,
+      "Use slot 0 for the first free slot, or remove that server first."
+    )
   }
   if (there !== undefined && there.slot !== wanted) {
-    return yield* new Conflict({
-      message: `${formatEndpoint(endpoint.ip, endpoint.port)} is in slot ${there.slot} already`,
-      hint: "A server has one slot in a pool; use slot 0, or remove it there first.",
-      field: "slot"
-    })
+    return yield* conflict(
+      `${formatEndpoint(endpoint.ip, endpoint.port)} is in slot ${there.slot} already`,
+      "A server has one slot in a pool; use slot 0, or remove it there first."
+    )
   }
   if (holder === undefined && !view.usable(route.pool, wanted)) {
-    return yield* new Conflict({
-      message: `HAProxy's configuration has no server ${slotName(route.pool, wanted)}`,
-      hint: "Use a slot that it has (slot 0 chooses one), or declare it and reload HAProxy.",
-      field: "slot"
-    })
+    return yield* conflict(
+      `HAProxy's configuration has no server ${slotName(route.pool, wanted)}`,
+      "Use a slot that it has (slot 0 chooses one), or declare it and reload HAProxy."
+    )
   }
   return wanted
 })
@@ -172,6 +177,7 @@ export const addServers = Effect.fn("addServers")(function*(
   }
   const wanted = yield* Effect.forEach(input.servers, (server, index) =>
     Effect.all({
+      field: Effect.succeed(`servers[${index}].slot`),
       slot: Input.slot(limits, server.slot ?? 0, 0, `servers[${index}].slot`),
       endpoint: Input.endpoint(limits, server, `servers[${index}].`)
     }))
@@ -180,8 +186,23 @@ export const addServers = Effect.fn("addServers")(function*(
     const before = yield* store.servers(route.pool)
     const after = [...before]
     // Slots asked for by number go first, so that a "first free" never takes one of them.
-    for (const { endpoint, slot } of [...wanted.filter((w) => w.slot !== 0), ...wanted.filter((w) => w.slot === 0)]) {
-      const chosen = yield* place(limits, view, route, after, endpoint, slot)
+    for (
+      const { endpoint, field, slot } of [
+        ...wanted.filter((w) => w.slot !== 0),
+        ...wanted.filter((w) => w.slot === 0)
+      ]
+    ) {
+      const chosen = yield* place(limits, view, route, after, endpoint, slot, field).pipe(
+        Effect.catchTag("PoolExhausted", ({ hint }) => {
+          const free = freeSlots(limits, view, route, before).length
+          return Effect.fail(
+            new PoolExhausted({
+              message: `${poolName(route.pool)} has ${free} free slot${free === 1 ? "" : "s"}, too few for all of these`,
+              hint: `Nothing was added. ${hint}`
+            })
+          )
+        })
+      )
       if (!after.some((server) => server.slot === chosen)) after.push(newServer(route, chosen, endpoint))
     }
     const added = after.length - before.length
@@ -228,75 +249,99 @@ const findTarget = Effect.fnUntraced(function*(
   one: boolean
 ): Effect.fn.Return<Target, ControlError> {
   const byNames = input.backend !== undefined || input.server !== undefined
-  if (byNames === (input.domain !== undefined || input.slot !== undefined)) {
+  const byDomain = input.domain !== undefined || input.slot !== undefined
+  if (byNames && byDomain) {
     return yield* new InvalidInput({
-      message: "Name either domain and slot, or backend and server",
-      hint: one ? "Use domain + slot; backend + server is for names as HAProxy shows them." : "Use domain, or backend.",
-      field: byNames ? "backend" : "domain"
+      message: "domain and slot stand beside backend and server: these are two ways to name the same",
+      hint: "Leave out either domain and slot, or backend and server.",
+      field: input.backend === undefined ? "server" : "backend"
     })
   }
-  let route: Route
-  let slot = input.slot
-  if (byNames) {
-    const parsed = input.server === undefined ? null : parseSlotName(input.server)
-    const backend = input.backend ?? (parsed === null ? "" : poolName(parsed.pool))
-    const pool = ownPool(backend, limits.pools)
-    if (pool === null || (input.server !== undefined && (parsed === null || parsed.pool !== pool))) {
-      const ours = parsePoolName(backend) !== null && input.server !== undefined && parsed !== null
-      return yield* (ours
-        ? new InvalidInput({
-          message: "server and backend do not belong together, or are beyond the declared pools",
-          hint: "A server of pool_3 is named pool_3_1, pool_3_2, and so on.",
-          field: "server"
-        })
-        : new Forbidden({
-          message: "That backend or server is not managed here",
-          hint: "Only pool_N and its servers pool_N_K can be changed; change others where they were made.",
-          field: pool === null ? "backend" : "server"
-        }))
-    }
-    const owner = yield* store.owner(pool)
-    if (owner === null) {
-      return yield* new NotFound({
-        message: `${poolName(pool)} is free: no domain uses it`,
-        hint: "Name a pool in use.",
-        field: "backend"
-      })
-    }
-    route = yield* requireRoute(store, "backend", owner)
-    slot = parsed?.slot
-  } else {
-    if (input.domain === undefined) {
-      return yield* new InvalidInput({
-        message: "domain is missing",
-        hint: "Name the domain of the slot.",
-        field: "domain"
-      })
-    }
-    route = yield* requireRoute(store, "domain", yield* Input.existingName("domain", input.domain))
+  if (!byNames && input.domain === undefined) {
+    return yield* new InvalidInput({
+      message: byDomain ? "domain is missing" : "Neither domain nor backend is named",
+      hint: one ? "Name domain and slot, or backend and server." : "Name the domain, or the backend.",
+      field: "domain"
+    })
   }
+  const found = byNames
+    ? yield* findByNames(store, limits, input)
+    : {
+      route: yield* requireRoute(store, "domain", yield* Input.existingName("domain", input.domain!)),
+      slot: input.slot === undefined ? undefined : yield* Input.slot(limits, input.slot, 1)
+    }
+  const { route, slot } = found
   const servers = yield* store.servers(route.pool)
   if (slot === undefined) {
     if (!one) return { route, servers, chosen: servers }
     return yield* new InvalidInput({
       message: byNames ? "server is missing" : "slot is missing",
-      hint: "Name the one server that is meant.",
-      field: byNames ? "server" : "slot"
+      hint: `Name the one server that is meant${byNames ? "" : ": haproxy_list_servers says the slots"}.`,
+      field: byNames ? "server" : "slot",
+      validValues: namesOf(servers, byNames)
     })
   }
-  const number = yield* Input.slot(limits, slot, 1)
-  const found = servers.find((server) => server.slot === number)
-  if (found === undefined) {
+  const chosen = servers.find((server) => server.slot === slot)
+  if (chosen === undefined) {
     return yield* new NotFound({
-      message: `Slot ${number} of ${poolName(route.pool)} is empty`,
+      message: `Slot ${slot} of ${poolName(route.pool)} is empty`,
       hint: servers.length === 0
         ? "The pool has no servers; add one with haproxy_add_server."
-        : "Use one of the slots in use.",
+        : "Use one of the valid values.",
       field: byNames ? "server" : "slot",
-      validValues: servers.map((server) => byNames ? slotName(server.pool, server.slot) : String(server.slot))
+      validValues: namesOf(servers, byNames)
     })
   }
-  return { route, servers, chosen: [found] }
+  return { route, servers, chosen: [chosen] }
+})
+
+const namesOf = (servers: ReadonlyArray<Server>, byNames: boolean): ReadonlyArray<string> =>
+  servers.map((server) => byNames ? slotName(server.pool, server.slot) : String(server.slot))
+
+/** How far from a free pool to look for used ones, for the hint. */
+const nearby = 50
+
+/** What `backend` and `server` mean. Everything but our own pools and slots is foreign, and FORBIDDEN. */
+const findByNames = Effect.fnUntraced(function*(
+  store: Store["Service"],
+  limits: Limits["Service"],
+  { backend, server }: ServerTarget
+): Effect.fn.Return<{ readonly route: Route; readonly slot: SlotNumber | undefined }, ControlError> {
+  const { pools, slots } = limits.pools
+  const foreign = (field: string, name: string) =>
+    new Forbidden({
+      message: `${field} ${Input.shown(name)} is not managed here`,
+      hint: `Only pool_1 to pool_${pools} and their servers, such as pool_1_1 to pool_1_${slots}, can be changed; `
+        + "change others where they were made.",
+      field
+    })
+  const parsed = server === undefined ? null : parseSlotName(server)
+  if (server !== undefined && parsed === null && backend === undefined) return yield* foreign("server", server)
+  const name = backend ?? poolName(parsed!.pool)
+  const pool = ownPool(name, limits.pools)
+  if (pool === null) return yield* backend === undefined ? foreign("server", server!) : foreign("backend", backend)
+  if (server !== undefined) {
+    if (parsed === null || (parsed.pool === pool && parsed.slot > slots)) return yield* foreign("server", server)
+    if (parsed.pool !== pool) {
+      return yield* new InvalidInput({
+        message: `server ${server} does not belong to backend ${name}`,
+        hint: `Servers of ${name} are ${name}_1 to ${name}_${slots}.`,
+        field: "server"
+      })
+    }
+  }
+  const owner = yield* store.owner(pool)
+  if (owner === null) {
+    const around = Array.from({ length: 2 * nearby + 1 }, (_, index) => pool - nearby + index as PoolNumber)
+    const used = [...(yield* store.owners(around)).keys()].sort((a, b) => Math.abs(a - pool) - Math.abs(b - pool))
+    return yield* new NotFound({
+      message: `${name} is free: no domain uses it`,
+      hint: "haproxy_list_domains says which pool a domain uses.",
+      field: backend === undefined ? "server" : "backend",
+      validValues: used.slice(0, 5).map(poolName)
+    })
+  }
+  return { route: yield* requireRoute(store, "backend", owner), slot: parsed?.slot }
 })
 
 /** Sets a field of the chosen servers, and says how it is now. */

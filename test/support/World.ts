@@ -16,8 +16,10 @@ import { inSync, planeLayer, type PlaneOptions } from "./ControlPlane.ts"
 import { dumpDatabase, dumpFiles, dumpRuntime } from "./Dump.ts"
 import { newestLine, type RealHaproxy, type Site, type SiteOptions, startHaproxy } from "./RealHaproxy.ts"
 
-export interface WorldOptions extends SiteOptions, Pick<PlaneOptions, "reconcileEvery"> {
+export interface WorldOptions extends SiteOptions, Pick<PlaneOptions, "reconcileEvery" | "cheapFrom"> {
   readonly binary?: HaproxyBinary
+  /** What the control plane is told of pools and slots, when that is not what HAProxy has. */
+  readonly declared?: { readonly pools: number; readonly slots: number }
 }
 
 export interface World {
@@ -56,6 +58,8 @@ export const makeWorld = Effect.fnUntraced(function*(options: WorldOptions = {})
     poolsFile: options.poolsFile === true ? site.poolsFile : null,
     pools,
     slots,
+    ...(options.cheapFrom === undefined ? {} : { cheapFrom: options.cheapFrom }),
+    ...(options.declared === undefined ? {} : options.declared),
     ...(options.reconcileEvery === undefined ? {} : { reconcileEvery: options.reconcileEvery })
   }
   const outer = yield* Effect.scope
