@@ -39,7 +39,7 @@ install() {
     flock 9
     if installed; then exec 9<&-; return; fi
   fi
-  say "installing packages (npm ci), about half a minute the first time…"
+  say "installing packages (npm ci), a minute or so the first time…"
   local log npm status=0
   log=$(mktemp)
   rm -f "$stamp"
@@ -51,9 +51,12 @@ install() {
   trap - INT TERM HUP
   if [ "$status" -ne 0 ]; then
     grep -iE '^npm err' "$log" | head -n 8 >&2 || tail -n 8 "$log" >&2
+    local hint="npm's own words are above; \`npm ci\` by hand says more. Then run this again."
+    if grep -qE 'EAI_AGAIN|ENOTFOUND|ECONN|EHOST|ETIMEDOUT|ERR_SOCKET|CERT|E[45][0-9][0-9]' "$log"; then
+      hint="Is the npm registry reachable (npm ping), directly or by the proxy that npm is told to use? Then run this again."
+    fi
     rm -f "$log"
-    fail "the packages could not be installed (npm ci ended with $status)." \
-      "Is the npm registry reachable (npm ping), directly or by the proxy that npm is told to use? Then run this again."
+    fail "the packages could not be installed (npm ci ended with $status)." "$hint"
   fi
   rm -f "$log"
   node_is_there || fail "the package \`node\` did not bring Node 24 (found: $(node -v))." \
