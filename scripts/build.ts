@@ -13,7 +13,6 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..")
-const dist = join(root, "dist")
 /** The oldest Node whose SQLite (3.51.3 or later) has no WAL-reset corruption. */
 const oldestNode = [24, 18] as const
 
@@ -46,17 +45,6 @@ if (major > ${oldestNode[0]} || (major === ${oldestNode[0]} && minor >= ${oldest
 }
 `
 
-const common: esbuild.BuildOptions = {
-  absWorkingDir: root,
-  bundle: true,
-  format: "esm",
-  platform: "node",
-  target: "node24",
-  splitting: true,
-  outdir: dist,
-  logLevel: "warning"
-}
-
 /**
  * Node's own modules are taken as they are, without the ESM view that `import` makes of them: making it reads every
  * export, and reading `WebSocket` of node:http loads all of undici, a quarter of the whole start.
@@ -75,34 +63,54 @@ const builtins: esbuild.Plugin = {
   }
 }
 
-rmSync(dist, { recursive: true, force: true })
-await Promise.all([
-  esbuild.build({
+const common: esbuild.BuildOptions = {
+  absWorkingDir: root,
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node24",
+  splitting: true,
+  logLevel: "warning"
+}
+
+/** The program alone, in a folder: `haproxy-mcp.js` is the file to run. */
+export const buildProgram = async (outdir: string): Promise<string> => {
+  await esbuild.build({
     ...common,
-    entryPoints: ["src/main.ts"],
+    outdir,
+    entryPoints: [join(root, "src", "main.ts")],
     chunkNames: "main-[name]-[hash]",
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "none",
     plugins: [builtins],
     // Some packages of the bundle are CommonJS and call require for Node's own modules.
-    banner: {
-      js:
-        "import { createRequire as __createRequire } from 'node:module';const require=__createRequire(import.meta.url);"
-    }
-  }),
-  esbuild.build({
+    banner: { js: "import{createRequire as $require}from'node:module';const require=$require(import.meta.url);" }
+  })
+  const program = join(outdir, "haproxy-mcp.js")
+  writeFileSync(program, launcher)
+  chmodSync(program, 0o755)
+  return program
+}
+
+/** The library entries and their types. */
+const buildLibrary = async (outdir: string): Promise<void> => {
+  await esbuild.build({
     ...common,
-    entryPoints: ["src/index.ts", "src/testing.ts"],
+    outdir,
+    entryPoints: [join(root, "src", "index.ts"), join(root, "src", "testing.ts")],
     chunkNames: "library-[hash]",
     packages: "external"
   })
-])
-writeFileSync(join(dist, "haproxy-mcp.js"), launcher)
-chmodSync(join(dist, "haproxy-mcp.js"), 0o755)
-execFileSync(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"], {
-  cwd: root,
-  stdio: "inherit"
-})
-const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { readonly version: string }
-console.log(`haproxy-mcp ${version}: dist/main.js ${(statSync(join(dist, "main.js")).size / 1024).toFixed(0)} KiB`)
+  const tsc = join(root, "node_modules", "typescript", "bin", "tsc")
+  execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
+}
+
+if (import.meta.main) {
+  const dist = join(root, "dist")
+  rmSync(dist, { recursive: true, force: true })
+  await buildProgram(dist)
+  await buildLibrary(dist)
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { readonly version: string }
+  console.log(`haproxy-mcp ${version}: dist/main.js ${(statSync(join(dist, "main.js")).size / 1024).toFixed(0)} KiB`)
+}

@@ -6,9 +6,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { runNode } from "../support/Process.ts"
+import { program } from "../support/Program.ts"
 import { realLines } from "../support/RealHaproxy.ts"
 
-const main = join(import.meta.dirname, "..", "..", "src", "main.ts")
 const limit = 60_000
 
 /** A folder with empty maps, gone with the scope. */
@@ -22,7 +22,11 @@ const folder = Effect.acquireRelease(
 )
 
 const config = (path: string, args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
-  runNode(main, ["config", ...args], { env: { HAPROXY_MAP_FILE: join(path, "domains.map"), ...env }, limit, cwd: path })
+  runNode(program, ["config", ...args], {
+    env: { HAPROXY_MAP_FILE: join(path, "domains.map"), ...env },
+    limit,
+    cwd: path
+  })
 
 /** What `haproxy -c` says; an empty text when it accepts the files. */
 const judged = (binary: string, ...files: ReadonlyArray<string>) =>

@@ -4,10 +4,10 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { version } from "../../src/Version.ts"
 import { runNode } from "../support/Process.ts"
+import { program } from "../support/Program.ts"
 
-const main = join(import.meta.dirname, "..", "..", "src", "main.ts")
 const golden = (name: string) => join(import.meta.dirname, "..", "golden", `help${name}.txt`)
-const run = (...args: ReadonlyArray<string>) => runNode(main, args, { limit: 60_000 })
+const run = (...args: ReadonlyArray<string>) => runNode(program, args, { limit: 60_000 })
 
 describe("help", () => {
   it.each(["", "serve", "stdio", "config", "status"])(
@@ -23,7 +23,10 @@ describe("help", () => {
   )
 
   it("has no colours when the output is no terminal", async () => {
-    assert.notInclude((await runNode(main, ["--help"], { env: { FORCE_COLOR: "1" }, limit: 60_000 })).stdout, "\u001b")
+    assert.notInclude(
+      (await runNode(program, ["--help"], { env: { FORCE_COLOR: "1" }, limit: 60_000 })).stdout,
+      "\u001b"
+    )
   })
 })
 

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { version } from "../../src/Version.ts"
 import { type Running, runNode, startNode } from "../support/Process.ts"
+import { program } from "../support/Program.ts"
 import { type RealHaproxy, startHaproxy } from "../support/RealHaproxy.ts"
 
-const main = join(import.meta.dirname, "..", "..", "src", "main.ts")
 const limit = 60_000
 
 type Env = Readonly<Record<string, string>>
@@ -34,6 +34,7 @@ const forHaproxy = (path: string, { site }: RealHaproxy): Env =>
   settings(path, {
     HAPROXY_RUNTIME_SOCKET: site.runtimeSocket,
     HAPROXY_MAP_FILE: site.domainsMap,
+    MCP_CALL_TIMEOUT: "30s",
     HAPROXY_POOL_COUNT: "3",
     HAPROXY_MAX_SLOTS: "2"
   })
@@ -46,7 +47,7 @@ interface Serving extends Running {
 const serve = (env: Env, args: ReadonlyArray<string> = ["serve"]) =>
   Effect.acquireRelease(
     Effect.promise(async (): Promise<Serving> => {
-      const running = startNode(main, args, { env, limit })
+      const running = startNode(program, args, { env, limit })
       const log = await running.until("listening for MCP")
       const line = log.split("\n").find((text) => text.includes("listening for MCP"))!
       const { port } = JSON.parse(line) as { readonly port: number }
@@ -124,7 +125,7 @@ describe("without HAProxy", () => {
     Effect.gen(function*() {
       const env = settings(yield* folder)
       const server = yield* serve(env)
-      const second = yield* Effect.promise(() => runNode(main, ["serve"], { env, limit }))
+      const second = yield* Effect.promise(() => runNode(program, ["serve"], { env, limit }))
       assert.strictEqual(second.code, 1)
       assert.include(second.stderr, `held by process ${server.pid}`)
       assert.notInclude(second.stderr, "    at ")
@@ -134,7 +135,7 @@ describe("without HAProxy", () => {
     Effect.gen(function*() {
       const path = yield* folder
       const env = settings(path)
-      const empty = yield* Effect.promise(() => runNode(main, ["status"], { env, limit }))
+      const empty = yield* Effect.promise(() => runNode(program, ["status"], { env, limit }))
       assert.strictEqual(empty.code, 1)
       assert.include(empty.stdout, "Nobody serves")
       assert.include(empty.stdout, "there is none yet")
@@ -145,7 +146,7 @@ describe("without HAProxy", () => {
         server.signal("SIGTERM")
         await server.ended
         const before = await stat(join(path, "state.db"))
-        const { code, stdout } = await runNode(main, ["status", "--json"], { env, limit })
+        const { code, stdout } = await runNode(program, ["status", "--json"], { env, limit })
         assert.strictEqual(code, 1)
         const health = JSON.parse(stdout) as { readonly components: Record<string, object> }
         assert.deepInclude(health.components["desired_state"], { status: "ok", revision: 0, pools_declared: 100 })
@@ -159,7 +160,7 @@ describe("what refuses the start", () => {
     Effect.gen(function*() {
       const env = settings(yield* folder, { MCP_PORT: "x", HAPROXY_MAXSLOTS: "3" })
       const { code, stderr } = yield* Effect.promise(() =>
-        runNode(main, ["serve", "--log-level", "LOUD"], { env, limit })
+        runNode(program, ["serve", "--log-level", "LOUD"], { env, limit })
       )
       assert.strictEqual(code, 2)
       assert.include(stderr, "MCP_PORT \"x\" must be")
@@ -170,7 +171,7 @@ describe("what refuses the start", () => {
   it.live("is a public address without authentication", () =>
     Effect.gen(function*() {
       const env = settings(yield* folder, { MCP_HOST: "0.0.0.0" })
-      const { code, stderr } = yield* Effect.promise(() => runNode(main, ["serve"], { env, limit }))
+      const { code, stderr } = yield* Effect.promise(() => runNode(program, ["serve"], { env, limit }))
       assert.strictEqual(code, 2)
       assert.include(stderr, "MCP_HOST=0.0.0.0 can be reached by others and there is no authentication")
     }).pipe(Effect.scoped), limit)
@@ -178,7 +179,7 @@ describe("what refuses the start", () => {
   it.live("never shows a token", () =>
     Effect.gen(function*() {
       const env = settings(yield* folder, { MCP_TOKEN: "hunter2hunter2", MCP_PORT: "x" })
-      const refused = yield* Effect.promise(() => runNode(main, ["serve"], { env, limit }))
+      const refused = yield* Effect.promise(() => runNode(program, ["serve"], { env, limit }))
       assert.notInclude(refused.stderr + refused.stdout, "hunter2")
       const server = yield* serve({ ...env, MCP_PORT: "0", LOG_LEVEL: "DEBUG" })
       yield* Effect.promise(async () => {
@@ -204,13 +205,13 @@ describe("with HAProxy", () => {
         assert.deepInclude(added.structuredContent, { changed: true, backend: "pool_1" })
         assert.match(await readFile(haproxy.site.domainsMap, "utf8"), /^shop\.example\.com pool_1$/m)
 
-        const { code, stderr, stdout } = await runNode(main, ["status"], { env, limit })
+        const { code, stderr, stdout } = await runNode(program, ["status"], { env, limit })
         assert.strictEqual(code, 0, stdout + stderr)
         assert.match(stdout, /^HAProxy +ok +3\.\d/m)
         assert.match(stdout, /^Domains +ok +1,/m)
         assert.notInclude(stdout, "\u001b")
 
-        const stdio = startNode(main, ["stdio"], { env, limit })
+        const stdio = startNode(program, ["stdio"], { env, limit })
         stdio.write(`${
           JSON.stringify({
             jsonrpc: "2.0",
@@ -247,9 +248,8 @@ describe("with HAProxy", () => {
       // The write has begun once the database holds it.
       yield* Effect.promise(() =>
         until("the write has begun", async () => {
-          const { structuredContent } = await call(server.url, "haproxy_health", {})
-          const { desired_state } = structuredContent["components"] as { readonly desired_state: { revision: number } }
-          return desired_state.revision === 1
+          const { structuredContent } = await call(server.url, "haproxy_list_domains", {})
+          return structuredContent["total"] === 1
         })
       )
       server.signal("SIGTERM")
@@ -267,7 +267,7 @@ describe("with HAProxy", () => {
       const haproxy = yield* startHaproxy({ pools: 3, slots: 2 })
       const env = forHaproxy(yield* folder, haproxy)
       const start = () => {
-        const running = startNode(main, ["stdio"], { env, limit })
+        const running = startNode(program, ["stdio"], { env, limit })
         running.write(`${
           JSON.stringify({
             jsonrpc: "2.0",
