@@ -71,7 +71,10 @@ export const parseDomainName = (text: string): Result.Result<DomainName, NameRef
   // A label that claims to be punycode must decode, and encode back to itself (Node leaves a bad one as it is).
   const unicode = name.includes("xn--") ? domainToUnicode(name) : name
   if (unicode.includes("xn--") || domainToASCII(unicode) !== name) {
-    return refuse("is not a valid internationalised name", "Each xn-- label must be the punycode form of a lower-case Unicode label.")
+    return refuse(
+      "is not a valid internationalised name",
+      "Each xn-- label must be the punycode form of a lower-case Unicode label."
+    )
   }
   return Result.succeed(name as DomainName)
 }
@@ -84,7 +87,9 @@ export const parseRouteName = (text: string): Result.Result<RouteName, NameRefus
     const { hint, rule } = rest.failure
     // The rules speak of the part behind "*."; where that would mislead, say it of the whole.
     if (rule === "is empty") return refuse("has an empty label", "Name a domain behind the star: *.example.com.")
-    if (rule === "has only one label") return refuse(rule, "Put the wildcard under a domain of your own: *.example.com.")
+    if (rule === "has only one label") {
+      return refuse(rule, "Put the wildcard under a domain of your own: *.example.com.")
+    }
     return refuse(rule, hint.replace("ASCII form: ", "ASCII form: *."))
   }
   if (rest.success.length > 251) return refuse("is longer than 253 characters", "Use a shorter name.")

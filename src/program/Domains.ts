@@ -17,6 +17,7 @@ import * as Input from "./Input.ts"
 import { Limits } from "./Limits.ts"
 import { poolView, requireRoute, serverItem } from "./Lookup.ts"
 import { type Decide, type Plan, type View, write } from "./PoolAllocator.ts"
+import { removeFromPool } from "./Removal.ts"
 import type { ProgramServices } from "./Services.ts"
 
 /** What a decision answers before it is known under which change and revision. */
@@ -257,33 +258,6 @@ const confirm = Effect.fnUntraced(function*(store: Store["Service"], existing: R
   }
   return plan
 })
-
-interface Removal {
-  readonly edits: ReadonlyArray<Edit>
-  readonly freed: boolean
-  readonly newOwner: RouteName | null
-}
-
-/** The edits that take routes of one pool away; the oldest explicit route that stays inherits, else the pool is freed. */
-const removeFromPool = Effect.fnUntraced(
-  function*(store: Store["Service"], pool: PoolNumber, leaving: ReadonlyArray<Route>) {
-    const names = new Set<RouteName>(leaving.map((route) => route.name))
-    const staying = (yield* store.routesOf(pool, leaving.length + 16)).filter((route) => !names.has(route.name))
-    const owner = yield* store.owner(pool)
-    const edits: Array<Edit> = leaving.map((before) => ({ kind: "route", name: before.name, before, after: null }))
-    if (staying.length === 0) {
-      for (const before of yield* store.servers(pool)) {
-        edits.push({ kind: "server", pool, slot: before.slot, before, after: null })
-      }
-      edits.push({ kind: "owner", pool, before: owner, after: null })
-      return { edits, freed: true, newOwner: null } satisfies Removal
-    }
-    if (owner !== null && !names.has(owner)) return { edits, freed: false, newOwner: null } satisfies Removal
-    const heir = (staying.find((route) => !route.implicit) ?? staying[0]!).name
-    edits.push({ kind: "owner", pool, before: owner, after: heir })
-    return { edits, freed: false, newOwner: heir } satisfies Removal
-  }
-)
 
 /**
  * Removes a domain and its implicit wildcard. Shares of its pool keep the servers; the oldest becomes the owner.
