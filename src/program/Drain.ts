@@ -9,7 +9,7 @@ import * as Input from "./Input.ts"
 import { Limits } from "./Limits.ts"
 import { requireRoute } from "./Lookup.ts"
 import { lookAt } from "./Observed.ts"
-import { longestCall, Operations } from "./Operations.ts"
+import { LongestCall, Operations } from "./Operations.ts"
 import type { WaitDrainAnswer, WaitDrainInput } from "./ServerShapes.ts"
 import type { ProgramServices } from "./Services.ts"
 
@@ -28,9 +28,11 @@ const drainTargets = Effect.fnUntraced(function*(input: WaitDrainInput) {
     const leaving = servers.filter((server) => server.state !== "ready")
     if (leaving.length > 0) return { route, targets: leaving }
     return yield* new Conflict({
-      message: `No server of ${route.name} is in drain or maint`,
+      message: servers.length === 0
+        ? `${route.name} has no servers`
+        : `No server of ${route.name} is in drain or maint: all go on taking requests`,
       hint: "Set a server to drain first, with haproxy_set_server_state.",
-      field: "slot"
+      field: "domain"
     })
   }
   const slot = yield* Input.slot(limits, input.slot, 1)
@@ -38,14 +40,16 @@ const drainTargets = Effect.fnUntraced(function*(input: WaitDrainInput) {
   if (server === undefined) {
     return yield* new NotFound({
       message: `Slot ${slot} of ${poolName(route.pool)} is empty`,
-      hint: "Use one of the slots in use.",
+      hint: servers.length === 0
+        ? "The pool has no servers: nothing is left to wait for."
+        : "Use one of the valid values.",
       field: "slot",
       validValues: servers.map((one) => String(one.slot))
     })
   }
   if (server.state === "ready") {
     return yield* new Conflict({
-      message: `Slot ${slot} is ready and goes on taking requests`,
+      message: `Slot ${slot} of ${poolName(route.pool)} is ready and goes on taking requests`,
       hint: "Set it to drain first, with haproxy_set_server_state.",
       field: "slot"
     })
@@ -53,8 +57,25 @@ const drainTargets = Effect.fnUntraced(function*(input: WaitDrainInput) {
   return { route, targets: [server] }
 })
 
+/** What a wait has seen last; it outlives the call that began it. */
+interface Sight {
+  remaining: WaitDrainAnswer["remaining"]
+  /** The caller is still there to hear of progress. */
+  heard: boolean
+}
+
+const sessions = (remaining: WaitDrainAnswer["remaining"]): number =>
+  remaining.reduce((sum, one) => sum + one.current_sessions, 0)
+
+const left = (count: number): string => `${count} session${count === 1 ? " is" : "s are"} left`
+
 /** Looks until the sessions are gone or the time is over. */
-const watch = Effect.fnUntraced(function*(name: string, targets: ReadonlyArray<Server>, timeout: number) {
+const watch = Effect.fnUntraced(function*(
+  name: string,
+  targets: ReadonlyArray<Server>,
+  timeout: number,
+  sight: Sight
+) {
   const caller = yield* Caller
   const began = Date.now()
   const pool = targets[0]!.pool
@@ -78,18 +99,19 @@ const watch = Effect.fnUntraced(function*(name: string, targets: ReadonlyArray<S
           current_sessions: look.rows.get(slotName(pool, server.slot))?.currentSessions ?? 0
         }))
         .filter((one) => one.current_sessions > 0)
-      const left = remaining.reduce((sum, one) => sum + one.current_sessions, 0)
-      most = Math.max(most, left)
-      yield* caller.progress(most - left, most, `${left} sessions left`)
-      if (left === 0 || waited >= timeout) {
+      sight.remaining = remaining
+      const count = sessions(remaining)
+      most = Math.max(most, count)
+      if (sight.heard) yield* caller.progress(most - count, most, left(count))
+      if (count === 0 || waited >= timeout) {
         const answer: WaitDrainAnswer = {
-          summary: left === 0
+          summary: count === 0
             ? `${
               targets.length === 1 ? "The server" : `All ${targets.length} servers`
             } of ${name} drained after ${waited} ms`
-            : `${left} sessions are left after ${Math.round(waited / 1000)} s`,
+            : `${left(count)} after ${Math.round(waited / 1000)} s`,
           domain: name,
-          drained: left === 0,
+          drained: count === 0,
           remaining,
           waited_ms: waited
         }
@@ -109,19 +131,25 @@ export const waitDrain = Effect.fn("waitDrain")(function*(
 ): Effect.fn.Return<WaitDrainAnswer, ControlError, ProgramServices> {
   const timeout = (yield* Input.whole("timeout", input.timeout ?? 30, 1, 3_600)) * 1000
   const { route, targets } = yield* drainTargets(input)
-  const runtime = yield* Effect.context<ProgramServices>()
-  const work = watch(route.name, targets, timeout).pipe(Effect.provideContext(runtime))
+  const services = yield* Effect.context<ProgramServices>()
+  const sight: Sight = { remaining: [], heard: true }
+  const work = watch(route.name, targets, timeout, sight).pipe(Effect.provideContext(services))
+  const longestCall = yield* LongestCall
   if (timeout <= longestCall) return yield* work
   const operations = yield* Operations
   const id = yield* operations.start("haproxy_wait_drain", work)
-  const first = yield* operations.follow(id, longestCall)
+  const first = yield* operations.follow(id, longestCall).pipe(
+    Effect.ensuring(Effect.sync(() => {
+      sight.heard = false
+    }))
+  )
   if (Option.isSome(first) && first.value.status === "done") return first.value.result as WaitDrainAnswer
   if (Option.isSome(first) && first.value.failure !== null) return yield* first.value.failure
   return {
-    summary: `Still draining; follow it with haproxy_operation`,
+    summary: `${left(sessions(sight.remaining))}; still draining: follow it with haproxy_operation`,
     domain: route.name,
     drained: false,
-    remaining: [],
+    remaining: sight.remaining,
     waited_ms: longestCall,
     operation_id: id
   }

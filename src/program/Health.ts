@@ -69,9 +69,9 @@ export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> 
     ? "degraded"
     : "unhealthy"
   const reasons = [
-    ...("reason" in live ? [`HAProxy: ${live.reason}`] : []),
+    ...("reason" in live ? [live.reason.includes("HAProxy") ? live.reason : `HAProxy: ${live.reason}`] : []),
     ...Object.values(maps).flatMap((file) => "reason" in file ? [`${file.path}: ${file.reason}`] : []),
-    ...(sync.inSync ? sync.problems : [sync.reason])
+    ...(sync.inSync ? sync.problems : "reason" in live && live.reason === sync.reason ? [] : [sync.reason])
   ]
   return {
     summary: status === "healthy"

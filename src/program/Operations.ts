@@ -15,8 +15,14 @@ import { newOperationId } from "./ChangeId.ts"
 import * as Input from "./Input.ts"
 import type { ProgramServices } from "./Services.ts"
 
-/** Milliseconds that a call may be held open by work: clients give up after 60 s. */
-export const longestCall = 45_000
+/** Milliseconds that a call may be held open by work: clients give up after 60 s. Tests make it short. */
+export const LongestCall = Context.Reference<number>("haproxy-mcp/program/LongestCall", {
+  defaultValue: () => 45_000
+})
+/** Most seconds of `wait`. */
+const longestWait = 45
+/** Milliseconds between two looks at a change whose fate is not settled yet. */
+const lookEvery = 100
 /** Finished operations that are remembered. */
 const remembered = 100
 
@@ -109,11 +115,28 @@ export class Operations extends Context.Service<Operations, {
 
 const iso = (ms: number) => new Date(ms).toISOString()
 
+/** A change by its id; one that is pending is given up to `waitMs` to be settled. */
+const followChange = Effect.fnUntraced(function*(id: string, waitMs: number) {
+  const store = yield* Store
+  for (const end = Date.now() + waitMs;; yield* Effect.sleep(lookEvery)) {
+    const change = yield* store.change(id)
+    if (change?.outcome !== "pending" || Date.now() >= end) return change
+  }
+})
+
+/** What an outcome means for the one who asked for the change. */
+const outcomes = {
+  applied: "It is done",
+  reverted: "It was taken back",
+  pending: "It is not settled yet",
+  unknown: "Its outcome is not known"
+} as const
+
 /** What became of an operation, or of a change by its id. */
 export const operation = Effect.fn("operation")(function*(
   input: OperationInput
 ): Effect.fn.Return<OperationAnswer, ControlError, ProgramServices> {
-  const wait = (yield* Input.whole("wait", input.wait ?? 0, 0, longestCall / 1000)) * 1000
+  const wait = (yield* Input.whole("wait", input.wait ?? 0, 0, longestWait)) * 1000
   const id = input.operation_id
   const followed = yield* (yield* Operations).follow(id, wait)
   if (Option.isSome(followed)) {
@@ -133,17 +156,17 @@ export const operation = Effect.fn("operation")(function*(
       error: failure === null ? null : toBody(failure)
     }
   }
-  const change = /^chg_[0-9a-z]{1,40}$/.test(id) ? yield* (yield* Store).change(id) : null
+  const change = /^chg_[0-9a-z]{1,40}$/.test(id) ? yield* followChange(id, wait) : null
   if (change === null) {
     return yield* new NotFound({
-      message: "No operation or change has this id",
+      message: `No operation or change has the id ${Input.shown(id)}`,
       hint:
         "Use the operation_id or change_id of an earlier answer; operations are forgotten when the server restarts.",
       field: "operation_id"
     })
   }
   return {
-    summary: `${change.summary}: ${change.outcome}`,
+    summary: `${outcomes[change.outcome]}: ${change.summary}`,
     operation_id: id,
     tool: change.tool,
     status: change.outcome,
