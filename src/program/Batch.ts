@@ -56,6 +56,8 @@ export interface BatchResult {
 const reserve = 400
 /** How long HAProxy gets to take an inverse when the deadline has passed already, milliseconds. */
 const takeBackTime = 3_000
+/** How long a begun batch still waits for HAProxy once the process is going away, milliseconds. */
+const closingTime = 1_000
 /** How long a lost connection's buffered commands may still run, milliseconds (see RuntimeApi.quiesced). */
 const quiesceTime = 1_000
 
@@ -140,9 +142,11 @@ const internal = () =>
   })
 
 /** 2, the long way round: wait for HAProxy, let old commands drain, bring everything to the desired state. */
-const recover = Effect.fnUntraced(function*(plane: Plane, deadline: number, sent: boolean) {
+const recover = Effect.fnUntraced(function*(plane: Plane, latest: number, sent: boolean) {
   let reason = "HAProxy did not come back"
+  let deadline = latest
   for (; Date.now() < deadline; yield* Effect.sleep(20)) {
+    if (plane.closing()) deadline = Math.min(deadline, Date.now() + closingTime)
     const link = yield* plane.runtime.link
     if (link._tag === "Down") {
       reason = link.reason

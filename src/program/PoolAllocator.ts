@@ -118,12 +118,14 @@ export class PoolAllocator extends Context.Service<PoolAllocator, {
 
 const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   const limits = yield* Limits
+  let closing = false
   const plane: Plane = {
     runtime: yield* RuntimeApi,
     store: yield* Store,
     files: yield* MapFiles,
     limits: limits.pools,
-    runtimeMapFile: options.runtimeMapFile ?? null
+    runtimeMapFile: options.runtimeMapFile ?? null,
+    closing: () => closing
   }
   const permit = yield* Semaphore.make(1)
   /** One element: "look again". What there is to do is read from the state below. */
@@ -134,7 +136,6 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   /** A comparison is due: any, or a full one. */
   let due: "no" | "tick" | "full" = "full"
   let cheap = 0
-  let closing = false
   let sync = notSynced("HAProxy has not been compared yet")
   let blocked: ControlError | null = null
   let pause = retryPause

@@ -38,6 +38,8 @@ export interface Plane {
   readonly limits: PoolLimits
   /** HAPROXY_RUNTIME_MAP_FILE: the path of domains.map as HAProxy knows it, when the operator set it. */
   readonly runtimeMapFile: string | null
+  /** The process is going away: what has begun gets less time to wait for HAProxy. */
+  readonly closing: () => boolean
 }
 
 /** What a run found and left. */
