@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto"
 import { access, writeFile } from "node:fs/promises"
 import { connect } from "node:net"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import type { HaproxyBinary } from "../haproxy.ts"
 import { type Child, startChild, until } from "./Children.ts"
 import { type Origin, startOrigin } from "./Origins.ts"
@@ -85,18 +85,22 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
     HAPROXY_HTTP_PORT: String(ports.http),
     HAPROXY_MAP_FILE: folder.domainsMap,
     HAPROXY_POOLS_FILE: folder.poolsFile,
-    HAPROXY_DB_FILE: folder.database
+    HAPROXY_DB_FILE: folder.database,
+    // HAProxy runs in the work folder, so it can know the maps without the rest of the path, which may hold spaces:
+    // a name with spaces cannot be said to the Runtime API.
+    ...(/^[\w./@:+-]*$/.test(folder.root) ? {} : { HAPROXY_RUNTIME_MAP_FILE: relative(folder.root, folder.domainsMap) })
   }
   const start = (
     key: Part | "config",
     name: string,
     program: string,
     args: ReadonlyArray<string>,
-    env: Readonly<Record<string, string>>
+    env: Readonly<Record<string, string>>,
+    cwd = repository
   ): Child => {
     // A step that was interrupted may still be running: it starts nothing any more.
     if (struck) throw new Error("the demo is over")
-    const child = startChild({ name, program, args, env, cwd: repository, logFile: folder.log(key) })
+    const child = startChild({ name, program, args, env, cwd, logFile: folder.log(key) })
     children.set(key, child)
     return child
   }
@@ -133,7 +137,8 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
       "HAProxy",
       binary.path,
       ["-db", "-f", folder.haproxyConfig, "-f", folder.poolsFile],
-      cleanEnvironment(process.env)
+      cleanEnvironment(process.env),
+      folder.root
     )
     await until(`HAProxy accepts connections on port ${ports.http}`, () => accepts(ports.http), {
       limit: startLimit,
