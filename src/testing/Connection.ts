@@ -252,7 +252,7 @@ export class Connection {
       else if (option === "timed") {
         this.timed = !this.timed
         this.mode = "p"
-      } else return message(6, promptUsage)
+      } else return message(3, promptUsage)
     }
     return dump("")
   }

@@ -175,7 +175,7 @@ export const helpTrailer = (line: Line): ReadonlyArray<string> => [
 /** The fixed words at the head of a line of `help`. */
 export const commandOf = (entry: string): Array<string> => {
   const words: Array<string> = []
-  for (const word of entry.split(/[ :]+/)) {
+  for (const word of entry.split(":", 1)[0]!.split(/ +/)) {
     if (!/^[a-z][a-z_-]*$/.test(word)) break
     words.push(word)
   }

@@ -39,6 +39,11 @@ export interface HostOptions {
   readonly configPath?: string
   /** How many connections are served at a time; more wait, as HAProxy lets them. Default 10. */
   readonly maxConnections?: number
+  /**
+   * How long a new server address takes at least to take effect, in milliseconds. Default 0: as soon as the commands
+   * that came with it have run. On a busy machine HAProxy takes longer than the exchange that follows, too.
+   */
+  readonly addressDelay?: number
   /** `stats timeout`: milliseconds of silence after which a connection is closed. Default 10,000. */
   readonly idleTimeout?: number
   /**
@@ -116,6 +121,7 @@ export class Host {
       backends: Object.entries(atStart(backends ?? declarePools({ count: 10, slots: 3 }))),
       files: Object.entries(atStart(files)),
       now: this.now,
+      addressDelay: this.options.addressDelay ?? 0,
       unimitated: this.unimitated
     })
   }

@@ -39,7 +39,7 @@ export const processInfo = (line: Line, facts: ProcessFacts): string => {
     zeros("SslFrontendMaxKeyRate SslFrontendSessionReuse_pct SslBackendKeyRate SslBackendMaxKeyRate SslCacheLookups"),
     zeros("SslCacheMisses CompressBpsIn CompressBpsOut CompressBpsRateLim"),
     "Tasks: 22\nRun_queue: 0\nIdle_pct: 100\nnode: fake\n",
-    `Stopping: ${stopping ? 1 : 0}\nJobs: 4\nUnstoppable Jobs: 0\nListeners: 2\n`,
+    `Stopping: ${stopping ? 1 : 0}\nJobs: 4\nUnstoppable Jobs: 1\nListeners: 2\n`,
     zeros("ActivePeers ConnectedPeers DroppedLogs BusyPolling FailedResolutions TotalBytesOut TotalSplicedBytesOut"),
     zeros("BytesOutRate DebugCommandsIssued CumRecvLogs"),
     `Build info: ${version}\nMemmax_bytes: 0\nPoolAlloc_bytes: 200000\nPoolUsed_bytes: 200000\n`,

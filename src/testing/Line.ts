@@ -37,10 +37,14 @@ export interface Traits {
   readonly stallsFrom: number
   /** `del map` removes one of several entries of a key (3.4) instead of all. */
   readonly deletesOne: boolean
+  /** `set map` and `del map` reach the entries of every version of a map (3.0), not only of the current one. */
+  readonly editsAllVersions: boolean
   /** Closing a connection loses what it had sent but for two commands (3.0); later lines run all of it. */
   readonly losesCommandsOnClose: boolean
   /** A connection closed within a payload line stays in `show sess` for ever (3.2, 3.4). */
   readonly keepsClosedPayload: boolean
+  /** `srv_check_health` of a server without checks that was never in maintenance. */
+  readonly uncheckedHealth: number
   /** `add backend` and its relatives. */
   readonly dynamicBackends: boolean
 }
@@ -69,8 +73,10 @@ export const traitsOf: Readonly<Record<Line, Traits>> = {
     payloadTooBig: tooBig("command", "tune.bufsize"),
     stallsFrom: Number.POSITIVE_INFINITY,
     deletesOne: false,
+    editsAllVersions: true,
     losesCommandsOnClose: true,
     keepsClosedPayload: false,
+    uncheckedHealth: 2,
     dynamicBackends: false
   },
   "3.2": {
@@ -87,8 +93,10 @@ export const traitsOf: Readonly<Record<Line, Traits>> = {
     payloadTooBig: tooBig("command line", "tune.bufsize"),
     stallsFrom: Number.POSITIVE_INFINITY,
     deletesOne: false,
+    editsAllVersions: false,
     losesCommandsOnClose: false,
     keepsClosedPayload: true,
+    uncheckedHealth: 2,
     dynamicBackends: false
   },
   "3.4": {
@@ -105,8 +113,10 @@ export const traitsOf: Readonly<Record<Line, Traits>> = {
     payloadTooBig,
     stallsFrom: bufferSize,
     deletesOne: true,
+    editsAllVersions: false,
     losesCommandsOnClose: false,
     keepsClosedPayload: true,
+    uncheckedHealth: 0,
     dynamicBackends: true
   }
 }

@@ -73,23 +73,35 @@ export class RuntimeMap {
     else same.push(entry)
   }
 
-  /** Sets the value of every entry of a key; false when there is none. */
-  set(key: string, value: string): boolean {
-    const same = this.generations.get(this.current)?.byKey.get(key)
-    if (same === undefined) return false
-    for (const entry of same) entry.value = value
-    return true
+  /** Sets the value of every entry of a key in the current generation, or in all; false when there is none. */
+  set(key: string, value: string, inAll: boolean): boolean {
+    let found = false
+    for (const generation of this.reached(inAll)) {
+      for (const entry of generation.byKey.get(key) ?? []) {
+        entry.value = value
+        found = true
+      }
+    }
+    return found
   }
 
   /** Removes the entries of a key, or the first one only; false when there is none. */
-  delete(key: string, onlyOne: boolean): boolean {
+  delete(key: string, onlyOne: boolean, inAll: boolean): boolean {
+    let found = false
+    for (const generation of this.reached(inAll)) {
+      const same = generation.byKey.get(key)
+      if (same === undefined) continue
+      for (const entry of onlyOne ? same.splice(0, 1) : same.splice(0)) generation.entries.delete(entry.pointer)
+      if (same.length === 0) generation.byKey.delete(key)
+      found = true
+    }
+    return found
+  }
+
+  private reached(inAll: boolean): ReadonlyArray<Generation> {
+    if (inAll) return [...this.generations.values()]
     const generation = this.generations.get(this.current)
-    const same = generation?.byKey.get(key)
-    if (generation === undefined || same === undefined) return false
-    const gone = onlyOne ? same.splice(0, 1) : same.splice(0)
-    for (const entry of gone) generation.entries.delete(entry.pointer)
-    if (same.length === 0) generation.byKey.delete(key)
-    return true
+    return generation === undefined ? [] : [generation]
   }
 
   /** Removes the entry with this pointer from the current generation. */
@@ -196,7 +208,7 @@ export class Maps {
     }
     const map = this.find(words[2])
     if (map === undefined) return unknownMap
-    return map.set(words[3], words[4]) ? silence : message(3, "entry not found.")
+    return map.set(words[3], words[4], this.traits.editsAllVersions) ? silence : message(3, "entry not found.")
   }
 
   delete(words: ReadonlyArray<string>): Answer {
@@ -207,7 +219,7 @@ export class Maps {
     if (map === undefined) return unknownMap
     const gone = words[3].startsWith("#0x")
       ? map.deletePointer(words[3].slice(1))
-      : map.delete(words[3], this.traits.deletesOne)
+      : map.delete(words[3], this.traits.deletesOne, this.traits.editsAllVersions)
     return gone ? silence : message(3, "Key not found.")
   }
 

@@ -26,6 +26,7 @@ export interface ProcessConfig {
   readonly backends: Iterable<readonly [string, ReadonlyArray<ServerConfig>]>
   readonly files: Iterable<readonly [string, string]>
   readonly now: () => number
+  readonly addressDelay: number
   /** Takes commands that HAProxy knows and this fake does not. */
   readonly unimitated: Array<string>
 }
@@ -62,7 +63,13 @@ export class Process {
     this.traits = config.traits
     this.started = config.now()
     this.maps = new Maps(config.traits, config.configPath, config.files)
-    this.servers = new Servers(2 + config.frontends.length, config.backends, config.now)
+    this.servers = new Servers(
+      config.traits,
+      2 + config.frontends.length,
+      config.backends,
+      config.now,
+      config.addressDelay
+    )
   }
 
   /** A connection was opened. */

@@ -7,6 +7,7 @@
  */
 import { isIP } from "node:net"
 import { type Answer, dump, message, silence } from "./Answer.ts"
+import type { Traits } from "./Line.ts"
 
 /** A server as the configuration declares it. */
 export interface ServerConfig {
@@ -54,6 +55,8 @@ export class Server {
   weight: number
   admin: number
   healthy = true
+  /** It has been in maintenance, or was declared so. */
+  stopped: boolean
   /** When its operational state last changed, in milliseconds. */
   changed: number
   /** Applied once the commands that came with it have run. */
@@ -67,6 +70,7 @@ export class Server {
     this.port = config.port ?? 1
     this.initialWeight = this.weight = config.weight ?? 1
     this.admin = config.disabled === true ? maintenance | declaredDisabled : 0
+    this.stopped = this.admin !== 0
     this.changed = now
   }
 
@@ -82,6 +86,7 @@ export class Server {
     const before = this.up
     this.admin &= ~(maintenance | draining)
     if (state !== "ready") this.admin |= state === "maint" ? maintenance : draining
+    if (state === "maint") this.stopped = true
     if (before !== this.up) this.changed = now
   }
 }
@@ -102,8 +107,14 @@ export class Backend {
 }
 
 /** An IPv6 address as HAProxy prints it; IPv4 is taken in its one form only. */
-const canonical = (address: string): string =>
-  isIP(address) === 6 ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address
+const canonical = (address: string): string => {
+  if (isIP(address) !== 6) return address
+  const text = new URL(`http://[${address}]`).hostname.slice(1, -1)
+  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(text)
+  if (mapped === null) return text
+  const [high, low] = [Number.parseInt(mapped[1]!, 16), Number.parseInt(mapped[2]!, 16)]
+  return `::ffff:${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`
+}
 
 /** `strtol`: the leading integer of a text and what follows it. */
 const leadingInteger = (text: string): { readonly value: number; readonly rest: string; readonly found: boolean } => {
@@ -123,29 +134,43 @@ const noBackendServer = message(3, "Require 'backend/server'.")
 const noBackend = message(3, "No such backend.")
 const noServer = message(3, "No such server.")
 
+/** `srv_check_status`, `_result`, `_health` and `_state`. Without checks HAProxy keeps what they were at start. */
+const checkColumns = ({ admin, check, stopped, up }: Server, traits: Traits): string => {
+  if (!check) return `1 0 ${stopped ? 0 : traits.uncheckedHealth} ${(admin & declaredDisabled) === 0 ? 0 : 8}`
+  return (admin & maintenance) !== 0 ? "1 0 0 14" : `1 0 ${up ? 2 : 0} 6`
+}
+
 /** The backends of a worker and the commands on them. */
 export class Servers {
   readonly backends = new Map<string, Backend>()
+  private readonly traits: Traits
   private readonly now: () => number
+  private readonly addressDelay: number
   private unapplied: Array<Server> = []
 
-  constructor(firstId: number, config: Iterable<readonly [string, ReadonlyArray<ServerConfig>]>, now: () => number) {
+  /** Backends are numbered from `firstId` on, in the order given. */
+  constructor(
+    traits: Traits,
+    firstId: number,
+    config: Iterable<readonly [string, ReadonlyArray<ServerConfig>]>,
+    now: () => number,
+    addressDelay = 0
+  ) {
+    this.traits = traits
     this.now = now
+    this.addressDelay = addressDelay
     for (const [name, servers] of config) {
       this.backends.set(name, new Backend(firstId + this.backends.size, name, servers, now()))
     }
   }
 
-  /** Makes addresses set so far effective. */
+  /** Makes addresses set so far effective, at once or after the delay. */
   settle(): void {
     if (this.unapplied.length === 0) return
-    for (const server of this.unapplied) {
-      if (server.pending === undefined) continue
-      server.address = server.pending.address
-      server.port = server.pending.port
-      server.pending = undefined
-    }
+    const servers = this.unapplied
     this.unapplied = []
+    if (this.addressDelay === 0) apply(servers)
+    else setTimeout(() => apply(servers), this.addressDelay).unref()
   }
 
   /** Every server as it is now, settled. */
@@ -223,8 +248,8 @@ export class Servers {
     const address = canonical(words[4])
     let port = server.port
     if (words[5] === "port") {
-      const { found, rest, value } = leadingInteger(words[6] ?? "")
-      if (!found || rest !== "") return message(4, `problem converting port '${words[6] ?? ""}' to an int`)
+      const { found, value } = leadingInteger(words[6] ?? "")
+      if (!found) return message(4, `problem converting port '${words[6] ?? ""}' to an int`)
       port = value & 0xffff
     }
     const changes: Array<string> = []
@@ -240,8 +265,7 @@ export class Servers {
   enable(words: ReadonlyArray<string>, enabled: boolean): Answer {
     const server = this.find(words[2])
     if (!(server instanceof Server)) return server
-    if (!enabled) server.setState("maint", this.now())
-    else if (server.state === "maint") server.setState((server.admin & draining) === 0 ? "ready" : "drain", this.now())
+    server.setState(enabled ? "ready" : "maint", this.now())
     return silence
   }
 
@@ -260,7 +284,7 @@ export class Servers {
   /** `get weight`. */
   getWeight(words: ReadonlyArray<string>): Answer {
     const server = this.find(words[2])
-    return server instanceof Server ? message(6, `${server.weight} (initial ${server.initialWeight})`) : server
+    return server instanceof Server ? dump(`${server.weight} (initial ${server.initialWeight})\n`) : server
   }
 
   /** `show backend`. */
@@ -280,18 +304,27 @@ export class Servers {
     const rows: Array<string> = ["1\n", `# ${columns}\n`]
     for (const backend of shown) {
       for (const server of backend.servers.values()) {
-        const { address, admin, changed, check, id, initialWeight, name, port, up, weight } = server
+        const { address, admin, changed, id, initialWeight, name, port, up, weight } = server
         const seconds = Math.floor((now - changed) / 1000)
-        const maint = (admin & maintenance) !== 0
-        const checked = check ? (maint ? "1 0 0 14" : `1 0 ${up ? 2 : 0} 6`) : `1 0 ${up ? 1 : 0} 0`
         rows.push(
           `${backend.id} ${backend.name} ${id} ${name} ${address} ${
             up ? 2 : 0
-          } ${admin} ${weight} ${initialWeight} ${seconds} ${checked} 0 0 0 - ${port} - 0 0 - - 0\n`
+          } ${admin} ${weight} ${initialWeight} ${seconds} ${
+            checkColumns(server, this.traits)
+          } 0 0 0 - ${port} - 0 0 - - 0\n`
         )
       }
     }
     return dump(rows.join(""))
+  }
+}
+
+const apply = (servers: ReadonlyArray<Server>): void => {
+  for (const server of servers) {
+    if (server.pending === undefined) continue
+    server.address = server.pending.address
+    server.port = server.pending.port
+    server.pending = undefined
   }
 }
 

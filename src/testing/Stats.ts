@@ -59,7 +59,7 @@ const traffic = words(
   "scur smax stot bin bout rate rate_max req_tot wrew eint hrsp_1xx hrsp_2xx hrsp_3xx hrsp_4xx hrsp_5xx hrsp_other reqbin reqbout resbin resbout"
 )
 const backendTraffic = words(
-  "qcur qmax dresp econ eresp wretr wredis bck chkdown lbtot cli_abrt srv_abrt connect reuse qtime ctime rtime ttime qtime_max ctime_max rtime_max ttime_max"
+  "qcur qmax dresp econ eresp wretr wredis bck lbtot cli_abrt srv_abrt connect reuse qtime ctime rtime ttime qtime_max ctime_max rtime_max ttime_max"
 )
 const compression = words("dreq comp_in comp_out comp_byp comp_rsp cache_lookups cache_hits")
 
@@ -68,19 +68,21 @@ const zeroColumns = {
   frontend: new Set([
     ...traffic,
     ...compression,
-    ...words("ereq sid type rate_lim req_rate req_rate_max conn_rate conn_rate_max conn_tot intercepted dcon dses"),
+    ...words(
+      "dresp ereq sid type rate_lim req_rate req_rate_max conn_rate conn_rate_max conn_tot intercepted dcon dses"
+    ),
     ...words("sess_other h1sess h2sess h3sess req_other h1req h2req h3req")
   ]),
   backend: new Set([
     ...traffic,
     ...compression,
     ...backendTraffic,
-    ...words("sid act agg_server_status agg_server_check_status agg_check_status")
+    ...words("sid act chkdown agg_server_status agg_server_check_status agg_check_status")
   ]),
   server: new Set([
     ...traffic,
     ...backendTraffic,
-    ...words("chkfail srv_icur idle_conn_cur safe_conn_cur used_conn_cur need_conn_est srid priv_idle_cur")
+    ...words("srv_icur idle_conn_cur safe_conn_cur used_conn_cur need_conn_est srid priv_idle_cur")
   ])
 }
 
@@ -110,7 +112,7 @@ const row = (
 const statusOf = (server: Server): string => {
   if (server.state === "maint") return "MAINT"
   if (!server.up) return "DOWN"
-  if (server.state === "drain" || server.weight === 0) return "DRAIN"
+  if (server.state === "drain") return "DRAIN"
   return server.check ? "UP" : "no check"
 }
 
@@ -124,7 +126,7 @@ const serverValues = (backend: Backend, server: Server, now: number) => {
     weight: server.weight,
     act: 1,
     lastchg: seconds,
-    downtime: server.up ? 0 : seconds,
+    ...(server.check ? { chkfail: 0, chkdown: 0, downtime: server.up ? 0 : seconds } : {}),
     pid: 1,
     iid: backend.id,
     sid: server.id,
@@ -149,18 +151,17 @@ const serverValues = (backend: Backend, server: Server, now: number) => {
 const backendValues = (line: Line, backend: Backend, now: number) => {
   const servers = [...backend.servers.values()]
   const usable = servers.filter((server) => server.up && server.state === "ready" && server.weight > 0)
-  const up = servers.some((server) => server.up)
   const weight = usable.reduce((sum, server) => sum + server.weight, 0)
   const seconds = Math.floor((now - Math.max(backend.changed, ...servers.map(({ changed }) => changed))) / 1000)
   return {
     pxname: backend.name,
     svname: "BACKEND",
     slim: 1,
-    status: up ? "UP" : "DOWN",
+    status: weight > 0 ? "UP" : "DOWN",
     weight,
     act: usable.length,
     lastchg: seconds,
-    downtime: up ? 0 : seconds,
+    downtime: weight > 0 ? 0 : seconds,
     pid: 1,
     iid: backend.id,
     type: 1,

@@ -17,6 +17,8 @@ const fingerprint = (words: ReadonlyArray<string>): Uint8Array => {
     let from = edge
     for (const char of word.toLowerCase()) {
       const to = char >= "a" && char <= "z" ? char.charCodeAt(0) - 96 : char >= "0" && char <= "9" ? 27 : 28
+      // The character is there at all (no transition begins at 0), and how often it follows the one before.
+      counts[to] = 1
       counts[32 * from + to]!++
       from = to
     }
@@ -27,10 +29,7 @@ const fingerprint = (words: ReadonlyArray<string>): Uint8Array => {
 
 const distance = (left: Uint8Array, right: Uint8Array): number => {
   let sum = 0
-  for (let index = 0; index < left.length; index++) {
-    const difference = left[index]! - right[index]!
-    sum += difference * difference
-  }
+  for (let index = 0; index < left.length; index++) sum += Math.abs(left[index]! - right[index]!)
   return sum
 }
 
@@ -53,10 +52,10 @@ export const usage = (line: Line, words: ReadonlyArray<string>): string => {
       const tail = command.slice(known)
       const length = [...rest, ...tail].reduce((total, word) => total + word.length, 0)
       const far = distance(sought, fingerprint(tail))
-      if (far < 5 * length / 2) matches.push({ text, distance: far })
+      if (far < Math.floor(5 * length / 2)) matches.push({ text, distance: far })
     }
     matches = matches.toSorted((left, right) => left.distance - right.distance).slice(0, maxMatches)
-    matches = matches.filter((match) => match.distance <= 5 * matches[0]!.distance / 2)
+    matches = matches.filter((match) => match.distance <= Math.floor(5 * matches[0]!.distance / 2))
   }
   const texts = (matches.length > 0 ? matches : candidates).map(({ text }) => text)
   const named = texts.toSorted((left, right) => (left < right ? -1 : 1))

@@ -1,0 +1,150 @@
+/**
+ * The proof that the fake is faithful: the same bytes to a real HAProxy and to the fake give the same bytes back, and
+ * the same end of the connection, on every line at hand. Pointers, pids, times and counters are made equal first.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type { HaproxyBinary } from "../../scripts/haproxy.ts"
+import {
+  type FakeAddress,
+  FakeHaproxy,
+  type FakeHaproxyShape,
+  type Line,
+  type ServerConfig
+} from "../../src/testing.ts"
+import { realLines, startHaproxy } from "../support/RealHaproxy.ts"
+import { parityGroups } from "./parityCases.ts"
+import { hear, type Heard } from "./RawClient.ts"
+
+const domains = "example.com pool_1\nwww.example.com pool_1\n# comment\n\n  foo.org   pool_2  \nodd.org two words\n"
+
+const backends: Readonly<Record<string, ReadonlyArray<ServerConfig>>> = {
+  pool_1: [1, 2, 3].map((slot) => ({ name: `pool_1_${slot}`, disabled: true, check: false })),
+  pool_2: [
+    { name: "pool_2_1", disabled: true, check: false },
+    { name: "pool_2_2", address: "127.0.0.1", port: 9, weight: 50, check: false },
+    { name: "pool_2_3", disabled: true, check: false }
+  ]
+}
+
+const serverLine = ({ address = "192.0.2.1", disabled, name, port = 1, weight = 1 }: ServerConfig) =>
+  `  server ${name} ${address}:${port} weight ${weight}${disabled === true ? " disabled" : ""}\n`
+
+const config = (site: {
+  readonly dir: string
+  readonly runtimeSocket: string
+  readonly domainsMap: string
+  readonly wildcardsMap: string
+}) =>
+  `global
+  stats socket ${site.runtimeSocket} mode 600 level admin
+  stats timeout 30s
+defaults base
+  mode http
+  timeout connect 2s
+  timeout client 30s
+  timeout server 30s
+frontend web
+  bind unix@${site.dir}/web.sock
+  http-request set-var(txn.pool) hdr(host),map_str(${site.domainsMap})
+  http-request set-var(txn.pool) hdr(host),map_str(${site.wildcardsMap}) if !{ var(txn.pool) -m found }
+  use_backend %[var(txn.pool)]
+${Object.entries(backends).map(([name, servers]) => `backend ${name}\n${servers.map(serverLine).join("")}`).join("")}`
+
+const statFields = ["slim", "lastchg", "downtime", "chkdown", "stot", "rate_max"]
+
+/** Makes equal what differs between any two processes, and says of nothing else. */
+const normal = (text: string): string => {
+  let columns: ReadonlyArray<string> = []
+  return text
+    .replace(/0x[0-9a-f]{8,}/g, "POINTER")
+    .replace(/(used by map at file '[^']*') line \d+/g, "$1 line N")
+    .replace(/\[\d+:\d\d:\d\d:\d\d\]>/g, "[UP]>")
+    .replace(
+      /^(Pid|Uptime|Uptime_sec|Nbthread|Ulimit-n|Maxsock|Maxconn|Hard_maxconn|CumConns|CumReq|Tasks|node|Jobs|Listeners|Idle_pct|Niced_tasks|Run_queue|PoolAlloc_bytes|PoolUsed_bytes|Start_time_sec|BootTime_ms|CumStreams|CurrStreams|TotalWarnings|PatternsAdded|PatternsFreed|NbThreadGroups|MaxConnRate|MaxSessRate|ConnRate|SessRate|TotalBytesOut|BytesOutRate): .*$/gm,
+      "$1: N"
+    )
+    .replace(/ src=unix:\d+ /g, " src=unix:N ")
+    .replace(/ age=.*$/gm, " age=N")
+    // Sessions of connections that were just closed may still be there.
+    .replace(/^(POINTER: proto.*\n)+/gm, "$1")
+    // The master's own socket to its worker.
+    .replace(/^sockpair@\d+ admin all\n/gm, "")
+    .split("\n")
+    .map((line) => {
+      if (line.startsWith("# pxname,")) {
+        columns = line.slice(2).split(",")
+        return line
+      }
+      if (/^\w+,(?:FRONTEND|BACKEND|pool_\d_\d),/.test(line)) {
+        return line.split(",").map((value, at) => statFields.includes(columns[at]!) && value !== "" ? "N" : value).join(
+          ","
+        )
+      }
+      // srv_time_since_last_change
+      return /^\d+ pool_\d \d /.test(line) ? line.split(" ").with(9, "N").join(" ") : line
+    })
+    .join("\n")
+}
+
+const compared = ({ bytes, closed }: Heard) => ({ bytes: normal(bytes), closed })
+
+const startBoth = (binary: HaproxyBinary) =>
+  Effect.gen(function*() {
+    const real = yield* startHaproxy({
+      binary,
+      config,
+      domains: domains.split("\n").slice(0, -1),
+      wildcards: [".example.com pool_1"]
+    })
+    const { site } = real
+    const fake: FakeHaproxyShape = yield* FakeHaproxy.make({
+      line: binary.line as Line,
+      configPath: site.configFile,
+      maps: { [site.runtimeDomainsMap]: domains, [site.runtimeWildcardsMap]: ".example.com pool_1\n" },
+      backends,
+      // The patch release at hand may be a later one.
+      traits: { version: binary.version },
+      idleTimeout: 30_000
+    })
+    return { real, fake }
+  })
+
+for (const binary of realLines) {
+  describe(`HAProxy ${binary.line}`, () => {
+    it.live("answers as the fake does, byte for byte", () =>
+      Effect.gen(function*() {
+        const { fake, real } = yield* startBoth(binary)
+        const { site } = real
+        // A new address takes effect some time after its command, on a busy machine after the next connection.
+        const settled = Effect.promise(async () => {
+          const read = async (at: FakeAddress) => normal((await hear(at, "show servers state pool_1\n")).bytes)
+          for (const end = Date.now() + 5_000; Date.now() < end;) {
+            if (await read({ path: site.runtimeSocket }) === await read(fake.address)) return
+          }
+        })
+        const differences: Array<unknown> = []
+        for (const group of parityGroups) {
+          for (const { lines, send, ...options } of group.cases) {
+            if (lines !== undefined && !lines.includes(binary.line)) continue
+            const bytes = send.replaceAll("MAP", site.runtimeDomainsMap).replaceAll("WILD", site.runtimeWildcardsMap)
+            const socketName = (text: string, path: string) => text.replaceAll(path, "SOCKET")
+            const actual = yield* Effect.promise(() => hear(fake.address, bytes, options))
+            const expected = yield* Effect.promise(() =>
+              hear({ path: site.runtimeSocket }, bytes, { ...options, like: actual })
+            )
+            const want = compared({ ...expected, bytes: socketName(expected.bytes, site.runtimeSocket) })
+            const have = compared({
+              ...actual,
+              bytes: socketName(actual.bytes, "path" in fake.address ? fake.address.path : "")
+            })
+            if (send.includes(" addr ")) yield* settled
+            if (want.bytes !== have.bytes || want.closed !== have.closed) {
+              differences.push({ group: group.name, send: send.slice(0, 200), real: want, fake: have })
+            }
+          }
+        }
+        assert.deepStrictEqual(differences, [])
+      }), 120_000)
+  })
+}
