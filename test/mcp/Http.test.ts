@@ -334,6 +334,26 @@ describe("calls", () => {
       }
     }).pipe(Effect.scoped), 60_000)
 
+  it.live("know who calls, by a name that is no secret", () =>
+    Effect.gen(function*() {
+      const actors: Array<{ readonly via: string; readonly who: string; readonly requestId: string }> = []
+      const tools = toolsOf((_name, _args, { actor }) =>
+        Effect.as(Effect.sync(() => void actors.push(actor)), { summary: "noted" })
+      )
+      const { url } = yield* startHttp(tools, { gate: tokenGate })
+      for (const [, connect] of clients) {
+        const client = yield* connected(connect, { url, headers: authorization })
+        for (const tool of ["haproxy_list_domains", "haproxy_wait_drain"]) {
+          yield* promise(() => client.call(tool, { domain: "a.example" }))
+        }
+      }
+      yield* promise(() => post(url, [read, read], authorization))
+      assert.strictEqual(actors.length, 8)
+      for (const actor of actors) assert.deepInclude(actor, { via: "mcp", who: "token-1" })
+      assert.strictEqual(new Set(actors.map((actor) => actor.requestId)).size, 8)
+      assert.notInclude(JSON.stringify(actors), token)
+    }).pipe(Effect.scoped))
+
   it.live("of 64 clients never cross", () =>
     Effect.gen(function*() {
       // Answers come in another order than calls: each takes some turns of the event loop of its own.
@@ -416,6 +436,16 @@ describe("the listener", () => {
       assert.strictEqual(summaryOf(yield* promise(() => running)), "finished")
       assert.include((yield* promise(() => streaming)).text, "finished")
       yield* Fiber.join(stopping)
+    }).pipe(Effect.scoped), 30_000)
+
+  it.live("cuts those who send their headers slowly", () =>
+    Effect.gen(function*() {
+      const { port } = yield* startHttp(echo)
+      // 10 s for the headers, looked at every 2 s.
+      assert.strictEqual(
+        status(yield* promise(() => bytes(port, "POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-"))),
+        "408"
+      )
     }).pipe(Effect.scoped), 30_000)
 
   it.live("refuses a port that is taken, and says so", () =>
