@@ -7,22 +7,14 @@ import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { declarePools, FakeHaproxy, Fault, type Line, mapFilesOnDisk, parseBackends } from "../../src/testing.ts"
-import { hear } from "./RawClient.ts"
+import { abandon, hear } from "./RawClient.ts"
 
 const map = "/etc/haproxy/domains.map"
 const lines: ReadonlyArray<Line> = ["3.0", "3.2", "3.4"]
 
 const ask = (fake: FakeHaproxy["Service"], bytes: string) => Effect.promise(() => hear(fake.address, bytes))
 
-/** Writes bytes and closes at once, as a client that gives up. */
-const abandon = (fake: FakeHaproxy["Service"], bytes: string) =>
-  Effect.promise(() =>
-    new Promise<void>((resolve, reject) => {
-      const socket = connect(fake.address, () => socket.write(bytes, () => socket.destroy()))
-      socket.on("close", () => resolve())
-      socket.on("error", reject)
-    })
-  )
+const giveUp = (fake: FakeHaproxy["Service"], bytes: string) => Effect.promise(() => abandon(fake.address, bytes))
 
 const until = (what: string, look: () => boolean): Effect.Effect<void> =>
   Effect.gen(function*() {
@@ -174,7 +166,7 @@ for (const line of lines) {
         const fake = yield* FakeHaproxy.make({ line })
         yield* fake.pause
         const commands = Array.from({ length: 100 }, (_, i) => `add map ${map} k${i} v`)
-        yield* abandon(fake, `${commands.join(";")}\n`)
+        yield* giveUp(fake, `${commands.join(";")}\n`)
         yield* until("the connection", () => fake.connections === 1)
         assert.deepStrictEqual(fake.map(map), [])
         yield* fake.resume
@@ -288,7 +280,7 @@ describe("sessions", () => {
     Effect.gen(function*() {
       for (const line of lines) {
         const fake = yield* FakeHaproxy.make({ line })
-        yield* abandon(fake, `prompt i\nadd map ${map} <<X\nk v\nk2 `)
+        yield* giveUp(fake, `prompt i\nadd map ${map} <<X\nk v\nk2 `)
         yield* until("the connection has come and gone", () => fake.commands.length === 1 && fake.connections === 0)
         const { bytes } = yield* ask(fake, "show sess\n")
         assert.lengthOf(bytes.match(/proto=unix_stream/g)!, line === "3.0" ? 1 : 2)

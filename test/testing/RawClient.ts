@@ -65,3 +65,11 @@ export const hear = (address: FakeAddress, bytes: string, options: RawOptions = 
       send()
     })
   })
+
+/** Writes bytes and closes at once, as a client that gives up. */
+export const abandon = (address: FakeAddress, bytes: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(address, () => socket.write(bytes, "latin1", () => socket.destroy()))
+    socket.on("close", () => resolve())
+    socket.on("error", reject)
+  })

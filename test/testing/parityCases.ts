@@ -469,7 +469,7 @@ export const parityGroups: ReadonlyArray<ParityGroup> = [
       "show \"version\"\n",
       "show\\ version\n",
       "show version\\;show version\n",
-      "add mapp MAP k v\n",
+      "add mapp k v\n",
       "set sever pool_1/pool_1_1 addr 1.1.1.1\n",
       "clear\n",
       "prompt i\nset severity-output number\nbogus\n"
