@@ -22,7 +22,11 @@ const longestCursor = 340
 const decodeCursor = (cursor: string): Effect.Effect<RouteName, InvalidInput> => {
   const name = cursor.length > longestCursor ? Result.fail(null) : Result.flatMap(
     Result.mapError(Encoding.decodeString(cursor), () => null),
-    (text) => Result.mapError(parseRouteName(text), () => null)
+    (text) => {
+      const parsed = Result.mapError(parseRouteName(text), () => null)
+      // One name has one cursor: nothing is skipped while decoding.
+      return Result.isSuccess(parsed) && Encoding.encode(parsed.success) === cursor ? parsed : Result.fail(null)
+    }
   )
   return Effect.mapError(Effect.fromResult(name), () =>
     new InvalidInput({
