@@ -3,21 +3,16 @@
  * haproxy-mcp, the program: its commands, and below them all that runs, in the order in which data flows:
  * settings → logs → control plane (database, HAProxy and its files, programs) → tools → transports.
  */
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { runCommand } from "./cli/Commands.ts"
-import { printConfig } from "./cli/ConfigFiles.ts"
 import { runProcess } from "./cli/Exit.ts"
-import { status } from "./cli/Status.ts"
 import { Settings, type Sources } from "./Config.ts"
 import * as ControlPlane from "./ControlPlane.ts"
 import * as AdminSocket from "./mcp/AdminSocket.ts"
 import { ToolRunner } from "./mcp/ToolRunner.ts"
 import * as McpHttp from "./McpHttp.ts"
-import * as McpStdio from "./McpStdio.ts"
 import * as Observability from "./Observability.ts"
-import { peek } from "./Peek.ts"
+import { peek as peekWith } from "./Peek.ts"
 
 /** Settings, and logs as they say. */
 const ground = (sources: Sources) => Observability.layer.pipe(Layer.provideMerge(Settings.layer(sources)))
@@ -36,7 +31,10 @@ const untilSignal = <A, E, R>(work: Effect.Effect<A, E, R>) =>
 
 const overHttp = Layer.launch(Layer.mergeAll(McpHttp.layer, adminSocket).pipe(Layer.provide(tools)))
 
-const overStdio = McpStdio.run(adminSocket.pipe(Layer.provideMerge(tools)))
+const overStdio = Effect.flatMap(
+  Effect.promise(() => import("./McpStdio.ts")),
+  (McpStdio) => McpStdio.run(adminSocket.pipe(Layer.provideMerge(tools)))
+)
 
 const serve = (sources: Sources) =>
   Effect.flatMap(Settings, ({ mcpTransport }) => mcpTransport === "stdio" ? overStdio : overHttp).pipe(
@@ -46,17 +44,19 @@ const serve = (sources: Sources) =>
 
 const stdio = (sources: Sources) => overStdio.pipe(Effect.provide(ground(sources)), untilSignal)
 
+const peek = (sources: Sources, why: string) =>
+  Effect.flatMap(Settings, (settings) => peekWith(settings, why)).pipe(Effect.provide(ground(sources)))
+
+/** `serve` alone is how services start it; it does without the code of the command line, a quarter of the start. */
+const byArguments = (args: ReadonlyArray<string>): Effect.Effect<void, unknown> =>
+  args.length === 1 && args[0] === "serve"
+    ? serve({ env: process.env })
+    : Effect.flatMap(
+      Effect.promise(() => import("./cli/Commands.ts")),
+      ({ runCommand }) => runCommand({ serve, stdio, peek }, args)
+    )
+
 runProcess(
-  runCommand({
-    serve,
-    stdio,
-    config: (sources, files) =>
-      Effect.flatMap(Settings, (settings) => printConfig(settings, files)).pipe(
-        Effect.provide(Settings.layer(sources))
-      ),
-    status: (sources, options) =>
-      Effect.flatMap(Settings, (settings) => status(settings.mcpAdminSocket, (why) => peek(settings, why), options))
-        .pipe(Effect.provide(ground(sources)))
-  }, process.argv.slice(2)).pipe(Effect.provide(NodeServices.layer)),
+  byArguments(process.argv.slice(2)),
   (cause) => Effect.runSync(Effect.provide(Effect.logError("defect", cause), Observability.logs("ERROR")))
 )

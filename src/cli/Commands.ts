@@ -5,7 +5,9 @@
  * decoded by Config.ts with everything else. Secrets have no flag: an argument list is public on its machine.
  * Help goes to standard output when asked for; what is wrong with a command line goes to standard error, alone.
  */
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as CliConfig from "effect/cli/CliConfig"
+import * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -13,20 +15,21 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { flagName, rows, type Sources } from "../Config.ts"
+import { decodeSettings, flagName, rows, type Sources } from "../Config.ts"
 import type { SettingUser } from "../config/Setting.ts"
+import type { HealthAnswer } from "../program/HealthShapes.ts"
 import { version } from "../Version.ts"
+import { printConfig } from "./ConfigFiles.ts"
+import { Ended, exitCodes } from "./Exit.ts"
 import { helpText, wantsColours } from "./HelpText.ts"
+import { printStatus } from "./Status.ts"
 
-/** What the commands do; main.ts provides it. */
+/** What the commands need of the program behind them; main.ts provides it. */
 export interface Handlers<R> {
   readonly serve: (sources: Sources) => Effect.Effect<void, unknown, R>
   readonly stdio: (sources: Sources) => Effect.Effect<void, unknown, R>
-  readonly config: (
-    sources: Sources,
-    options: { readonly output: string | null; readonly pools: string | null }
-  ) => Effect.Effect<void, unknown, R>
-  readonly status: (sources: Sources, options: { readonly json: boolean }) => Effect.Effect<void, unknown, R>
+  /** How things are while nobody serves, and why nobody seems to. */
+  readonly peek: (sources: Sources, why: string) => Effect.Effect<HealthAnswer, unknown, R>
 }
 
 /** One flag per setting that has an effect on the command, by the variable's name. */
@@ -105,7 +108,10 @@ const make = <R>(handlers: Handlers<R>) => {
       settings: settingFlags("config")
     },
     ({ output, pools, settings }) =>
-      handlers.config(sourcesOf(settings), { output: Option.getOrNull(output), pools: Option.getOrNull(pools) })
+      Effect.flatMap(
+        decodeSettings(sourcesOf(settings)),
+        (decoded) => printConfig(decoded, { output: Option.getOrNull(output), pools: Option.getOrNull(pools) })
+      )
   ).pipe(
     Command.withDescription(
       "Prints a complete, commented haproxy.cfg for the current settings. Nothing is read from HAProxy or the database."
@@ -122,7 +128,13 @@ const make = <R>(handlers: Handlers<R>) => {
   const status = Command.make("status", {
     json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON instead of a table"), Flag.withDefault(false)),
     settings: settingFlags("status")
-  }, ({ json, settings }) => handlers.status(sourcesOf(settings), { json })).pipe(
+  }, ({ json, settings }) => {
+    const sources = sourcesOf(settings)
+    return Effect.flatMap(
+      decodeSettings(sources),
+      ({ mcpAdminSocket }) => printStatus(mcpAdminSocket, (why) => handlers.peek(sources, why), { json })
+    )
+  }).pipe(
     Command.withDescription(
       "Says how HAProxy, the desired state and the files are, as a running `serve` sees them; without one, what the "
         + "database says. Exit codes: 0 healthy, 3 degraded, 1 down or nobody serves."
@@ -172,6 +184,9 @@ const output = Layer.mergeAll(
   CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
 )
 
-/** Runs the command that the arguments name. */
-export const runCommand = <R>(handlers: Handlers<R>, args: ReadonlyArray<string>) =>
-  Command.runWith(make(handlers), { version })(args).pipe(Effect.provide(output))
+/** Runs the command that the arguments name. What is wrong with them has been said when it fails with {@link Ended}. */
+export const runCommand = <R>(handlers: Handlers<R>, args: ReadonlyArray<string>): Effect.Effect<void, unknown, R> =>
+  Command.runWith(make(handlers), { version })(args).pipe(
+    Effect.mapError((error) => CliError.isCliError(error) ? new Ended({ code: exitCodes.usage }) : error),
+    Effect.provide([output, NodeServices.layer])
+  )

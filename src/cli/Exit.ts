@@ -10,7 +10,6 @@
  * next start.
  */
 import * as Cause from "effect/Cause"
-import * as CliError from "effect/cli/CliError"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
@@ -41,7 +40,6 @@ const report = (cause: Cause.Cause<unknown>, logDefect: (cause: Cause.Cause<unkn
   }
   const error = Cause.squash(cause)
   if (error instanceof Ended) return error.code
-  if (CliError.isCliError(error)) return exitCodes.usage
   if (!isTyped(error)) {
     logDefect(cause)
     return exitCodes.defect

@@ -45,7 +45,7 @@ const ask = Effect.fnUntraced(function*(): Effect.fn.Return<HealthAnswer, Intern
 })
 
 /** Prints how things are: as the process behind the admin socket says, else as `peek` finds them. */
-export const status = Effect.fnUntraced(function*<E, R>(
+export const printStatus = Effect.fnUntraced(function*<E, R>(
   socket: string,
   peek: (reason: string) => Effect.Effect<HealthAnswer, E, R>,
   options: { readonly json: boolean }
