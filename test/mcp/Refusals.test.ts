@@ -279,7 +279,7 @@ const refusalsOf = (tool: Tool): ReadonlyArray<Refusal> => {
       const cases = parameters[`${tool.name}.${parameter}`]!
       return cases.bad.flatMap((bad) => withValue(cases.base ?? base, parameter, bad))
     }),
-    ...(relations[tool.name] ?? []).map(([args, code, field]) => ({ args, code, field }))
+    ...(relations[tool.name] ?? []).map(([args, code, field]): Refusal => ({ args, code, field }))
   ]
 }
 
