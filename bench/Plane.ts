@@ -1,6 +1,7 @@
 /**
  * The control plane in this process, over a real HAProxy, files and a database: the layers of src/ControlPlane.ts
- * with paths of the benchmark. The writing of files can be left out for a while, to see what the rest costs.
+ * with paths of the benchmark, and a clock around each of the three places where a write waits for the world. The
+ * writing of files can be left out for a while, to see what the rest costs.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -17,9 +18,17 @@ import { Store } from "../src/store/Store.ts"
 import type { Site } from "../test/support/RealHaproxy.ts"
 import { limits } from "./Population.ts"
 
+/** Milliseconds spent since they were last set to 0: deciding and committing, talking to HAProxy, writing files. */
+export interface Spent {
+  commit: number
+  runtime: number
+  files: number
+}
+
 /** The running control plane. */
 export interface Plane {
   readonly run: <A, E>(program: Effect.Effect<A, E, ProgramServices>) => Promise<A>
+  readonly spent: Spent
   /** False: `apply` leaves the files as they are. Switch it only between a write and what takes it back. */
   readonly files: { write: boolean }
 }
@@ -27,12 +36,30 @@ export interface Plane {
 /** Starts it and waits until HAProxy runs what the database holds. */
 export const startPlane = Effect.fnUntraced(function*(site: Site, database: string, poolsFile: boolean) {
   const files = { write: true }
+  const spent: Spent = { commit: 0, runtime: 0, files: 0 }
+  const clocked = <A, E, R>(part: keyof Spent, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => {
+      const began = performance.now()
+      return Effect.onExit(effect, () => Effect.sync(() => spent[part] += performance.now() - began))
+    })
+  const store = Layer.effect(
+    Store,
+    Effect.map(Store, (real) => Store.of({ ...real, commit: (body) => clocked("commit", real.commit(body)) }))
+  ).pipe(Layer.provide(Store.layer({ file: database, pools: limits })))
+  const runtime = Layer.effect(
+    RuntimeApi,
+    Effect.map(RuntimeApi, (real) =>
+      RuntimeApi.of({
+        ...real,
+        exchange: (commands, options) => clocked("runtime", real.exchange(commands, options))
+      }))
+  ).pipe(Layer.provide(RuntimeApi.layer({ transport: { path: site.runtimeSocket } })))
   const mapFiles = Layer.effect(
     MapFiles,
     Effect.map(MapFiles, (real) =>
       MapFiles.of({
         ...real,
-        apply: (edits) => Effect.suspend(() => files.write ? real.apply(edits) : Effect.void)
+        apply: (edits) => Effect.suspend(() => files.write ? clocked("files", real.apply(edits)) : Effect.void)
       }))
   ).pipe(Layer.provide(MapFiles.layer({
     domains: site.domainsMap,
@@ -41,8 +68,8 @@ export const startPlane = Effect.fnUntraced(function*(site: Site, database: stri
     limits
   })))
   const adapters = Layer.mergeAll(
-    Store.layer({ file: database, pools: limits }),
-    RuntimeApi.layer({ transport: { path: site.runtimeSocket } }),
+    store,
+    runtime,
     mapFiles,
     Layer.succeed(Limits, {
       pools: limits,
@@ -57,6 +84,6 @@ export const startPlane = Effect.fnUntraced(function*(site: Site, database: stri
   )
   const context = yield* Layer.build(layer)
   yield* Context.get(context, PoolAllocator).reconcile
-  const plane: Plane = { files, run: Effect.runPromiseWith(context) }
+  const plane: Plane = { files, spent, run: Effect.runPromiseWith(context) }
   return plane
 })

@@ -23,7 +23,7 @@ export interface Report {
 }
 
 const number = (value: number): string =>
-  value >= 1000 ? value.toFixed(0) : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
+  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
 
 const sideText = (side: Side): string =>
   `${number(side.value)} ${side.unit}${side.p99 === undefined ? "" : ` (p99 ${number(side.p99)})`}`
@@ -41,6 +41,17 @@ const ratioText = ({ ratio }: Measurement): string =>
     ? `${number(ratio.value)}×`
     : `${number(ratio.value)}× (${number(ratio.lowest)}–${number(ratio.highest)})`
 
+/** One measurement in words: name, measured, against, what that is, ratio, target, verdict. */
+export const cells = (measurement: Measurement): ReadonlyArray<string> => [
+  measurement.name,
+  sideText(measurement.subject),
+  sideText(measurement.against),
+  measurement.against.what,
+  ratioText(measurement),
+  targetText(measurement),
+  verdictText(measurement)
+]
+
 const pad = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()).join("\n")
@@ -56,15 +67,7 @@ export const rowText = (report: RowReport): string => {
   if (report.skipped !== undefined) return `${head}\n  skipped: ${report.skipped}`
   const table = pad([
     ["", "measured", "against", "", "ratio", "target", ""],
-    ...report.measurements.map((measurement) => [
-      measurement.name,
-      sideText(measurement.subject),
-      sideText(measurement.against),
-      measurement.against.what,
-      ratioText(measurement),
-      targetText(measurement),
-      verdictText(measurement)
-    ])
+    ...report.measurements.map(cells)
   ])
   const details = report.measurements.flatMap((measurement) => {
     const text = detailsText(measurement)

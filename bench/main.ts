@@ -13,15 +13,17 @@ import { parseArgs } from "node:util"
 import { ensureHaproxy, haproxyLines } from "../scripts/haproxy.ts"
 import { describeMachine } from "./Machine.ts"
 import { makeProfiler, noProfiler } from "./Profile.ts"
+import { writeReference } from "./Reference.ts"
 import { machineText, type Report, type RowReport, rowText, verdictLine } from "./Report.ts"
 import { type Bench, type Row, Skipped } from "./Row.ts"
 import { makeScratch } from "./Scratch.ts"
 
 const usage = (names: ReadonlyArray<string>) =>
-  `usage: npm run bench -- [--quick] [--only ROW]… [--json FILE] [--profile ROW]
+  `usage: npm run bench -- [--quick] [--only ROW]… [--json FILE] [--reference] [--profile ROW]
   --quick        fewer samples: under 90 s, and coarser
   --only ROW     only this row; may be repeated
   --json FILE    write the results as JSON, too
+  --reference    write the results as the reference run of docs/benchmarks.md
   --profile ROW  run only this row and record where its time goes (bench/results/*.cpuprofile)
 rows: ${names.join(", ")}`
 
@@ -38,6 +40,9 @@ const commit = (): string | null => {
   }
 }
 
+/** Aborted by the first signal: the row that runs is interrupted, and everything that it started is ended. */
+const interrupted = new AbortController()
+
 const runRow = async (row: Row, bench: Bench): Promise<RowReport> => {
   const began = performance.now()
   const report = (rest: Partial<RowReport>): RowReport => ({
@@ -49,7 +54,10 @@ const runRow = async (row: Row, bench: Bench): Promise<RowReport> => {
   })
   try {
     const program = Effect.scoped(row.run(bench)).pipe(Effect.timeout(rowLimit))
-    return report({ measurements: await Effect.runPromise(program as Effect.Effect<RowReport["measurements"]>) })
+    const { signal } = interrupted
+    return report({
+      measurements: await Effect.runPromise(program as Effect.Effect<RowReport["measurements"]>, { signal })
+    })
   } catch (cause) {
     if (cause instanceof Skipped) return report({ skipped: cause.message })
     return report({ failed: cause instanceof Error ? cause.stack ?? cause.message : String(cause) })
@@ -77,6 +85,7 @@ const main = async (): Promise<number> => {
         quick: { type: "boolean", default: false },
         only: { type: "string", multiple: true, default: [] },
         json: { type: "string" },
+        reference: { type: "boolean", default: false },
         profile: { type: "string" },
         help: { type: "boolean", default: false }
       }
@@ -108,6 +117,7 @@ const main = async (): Promise<number> => {
     }
     const reports: Array<RowReport> = []
     for (const row of rows.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+      if (interrupted.signal.aborted) break
       const report = await runRow(row, bench)
       reports.push(report)
       console.log(rowText(report))
@@ -119,15 +129,18 @@ const main = async (): Promise<number> => {
       machine,
       rows: reports
     }
+    if (interrupted.signal.aborted) return 130
     console.log(`\n${verdictLine(report)}`)
     if (options.json !== undefined) {
       mkdirSync(dirname(options.json), { recursive: true })
       writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`)
     }
+    if (options.reference) writeReference(report)
     return reports.some(({ failed }) => failed !== undefined) ? 1 : 0
   } finally {
     scratch.remove()
   }
 }
 
-process.exitCode = await main()
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort())
+process.exit(await main())

@@ -27,14 +27,20 @@ const inputOf = (kind: Kind, sample: number, port: number) =>
     ? { domain: freshName(), share_with: ownerOf(sample) }
     : { domain: freshRegistrable(), ip: "127.0.0.1", http_port: port }
 
+/** Milliseconds of the parts of one addition, in every sample so far. */
+interface Parts {
+  readonly commit: Array<number>
+  readonly runtime: Array<number>
+  readonly files: Array<number>
+}
+
+const noParts = (): Parts => ({ commit: [], runtime: [], files: [] })
+
+const partNames = ["commit", "runtime", "files"] as const
+
 interface Floor {
   readonly sample: (kind: Kind) => Promise<number>
-  /** Milliseconds of the parts in every sample so far. */
-  readonly parts: {
-    readonly commit: Array<number>
-    readonly files: Array<number>
-    readonly runtime: Array<number>
-  }
+  readonly parts: Parts
 }
 
 const makeFloor = Effect.fnUntraced(function*(
@@ -64,7 +70,7 @@ const makeFloor = Effect.fnUntraced(function*(
     own: yield* writer("own", [site.domainsMap, site.wildcardsMap, site.poolsFile])
   }
   const { runtimeDomainsMap, runtimeWildcardsMap } = twin.site
-  const parts: Floor["parts"] = { commit: [], files: [], runtime: [] }
+  const parts = noParts()
   const floor: Floor = {
     parts,
     sample: async (kind) => {
@@ -99,12 +105,14 @@ const makeFloor = Effect.fnUntraced(function*(
   return floor
 })
 
-const subject = (plane: Plane, kind: Kind, write: boolean, port: number) => {
+const subject = (plane: Plane, kind: Kind, write: boolean, port: number, parts = noParts()) => {
   let sample = 0
   return async () => {
     plane.files.write = write
+    for (const part of partNames) plane.spent[part] = 0
     const input = inputOf(kind, sample++, port)
     const took = await timed(() => plane.run(addDomain(input)))
+    for (const part of partNames) parts[part].push(plane.spent[part])
     await plane.run(removeDomain({ domain: input.domain }))
     plane.files.write = true
     return took
@@ -122,10 +130,12 @@ const prepare = Effect.fnUntraced(function*(bench: Bench, domains: number, origi
   const copy = join(site.dir, "before.db")
   copyFileSync(world.database, copy)
   const plane = yield* startPlane(site, world.database, true)
+  const parts = noParts()
   return {
     domains,
+    parts,
     floor: yield* makeFloor(bench, site, copy, originPort),
-    share: subject(plane, "share", true, originPort),
+    share: subject(plane, "share", true, originPort, parts),
     own: subject(plane, "own", true, originPort),
     /** A share whose files are not written. */
     bare: subject(plane, "share", false, originPort)
@@ -136,26 +146,30 @@ type Prepared = Effect.Success<ReturnType<typeof prepare>>
 
 /** One size against its floor. */
 const measureSize = async (bench: Bench, size: Prepared): Promise<ReadonlyArray<Measurement>> => {
-  const { domains, floor, own, share } = size
+  const { domains, floor, own, parts, share } = size
   const floorOf = (kind: Kind) => () => floor.sample(kind)
-  await interleave({ rounds: 1, samples: bench.quick ? 10 : 40 }, {
+  // Code that has run some hundred times is compiled; the first size pays for it.
+  await interleave({ rounds: 1, samples: domains === 100 ? 100 : bench.quick ? 5 : 40 }, {
     share,
     own,
     floorShare: floorOf("share"),
     floorOwn: floorOf("own")
   })
   bench.say(`add in process at ${label(domains)}: measuring`)
-  for (const part of Object.values(floor.parts)) part.length = 0
-  const shares = await interleave({ rounds: bench.quick ? 3 : 7, samples: bench.quick ? 15 : 60 }, {
+  for (const part of partNames) parts[part].length = floor.parts[part].length = 0
+  const shares = await interleave({ rounds: bench.quick ? 3 : 7, samples: bench.quick ? 12 : 60 }, {
     subject: share,
     floor: floorOf("share")
   })
   const details = {
-    "floor's commit": median(floor.parts.commit),
-    "Runtime API": median(floor.parts.runtime),
-    "file": median(floor.parts.files)
+    commit: median(parts.commit),
+    "of the floor": median(floor.parts.commit),
+    "Runtime API": median(parts.runtime),
+    "its floor": median(floor.parts.runtime),
+    file: median(parts.files),
+    "floor's file": median(floor.parts.files)
   }
-  const owns = await interleave({ rounds: bench.quick ? 3 : 5, samples: bench.quick ? 6 : 25 }, {
+  const owns = await interleave({ rounds: bench.quick ? 3 : 5, samples: bench.quick ? 5 : 25 }, {
     subject: own,
     floor: floorOf("own")
   })
@@ -175,7 +189,7 @@ const measureSize = async (bench: Bench, size: Prepared): Promise<ReadonlyArray<
 /** The largest against the smallest, side by side, while no file is written by either. */
 const measureFlat = async (bench: Bench, small: Prepared, large: Prepared): Promise<Measurement> => {
   bench.say("add in process without the file write")
-  const rounds = await interleave({ rounds: bench.quick ? 3 : 7, samples: bench.quick ? 20 : 60 }, {
+  const rounds = await interleave({ rounds: bench.quick ? 3 : 7, samples: bench.quick ? 15 : 60 }, {
     small: small.bare,
     large: large.bare
   })

@@ -85,7 +85,7 @@ export const manyCallersOverMcp: Row = {
     return yield* Effect.promise(async () => {
       bench.say("many callers over MCP: measuring")
       const connections: ReadonlyArray<RawHttp> = await Promise.all(Array.from({ length: callers }, served.connect))
-      const calls = bench.quick ? 1_000 : 4_000
+      const calls = bench.quick ? 500 : 4_000
       let names: ReadonlyArray<string> = []
       const add = withProcessorTime(served.pid, calls, () => {
         names = Array.from({ length: calls }, freshName)

@@ -59,7 +59,7 @@ export const readOverMcp: Row = {
       const sendMcp = send(served.port, mcp)
       const sendEcho = send(echoServer.port, echo)
       const sides = { mcp: () => timed(() => sendMcp(0)), echo: () => timed(() => sendEcho(0)) }
-      const calls = bench.quick ? 1_500 : 6_000
+      const calls = bench.quick ? 800 : 6_000
       const many = {
         mcp: withProcessorTime(served.pid, calls, () => rateOf(clients, calls, sendMcp)),
         echo: withProcessorTime(echoServer.pid, calls, () => rateOf(clients, calls, sendEcho))
@@ -67,7 +67,7 @@ export const readOverMcp: Row = {
       const loads = { mcp: many.mcp.run, echo: many.echo.run }
       await ratesInTurn(2, loads)
       many.mcp.costs.length = many.echo.costs.length = 0
-      const one = await interleave({ rounds: bench.quick ? 3 : 7, samples: bench.quick ? 200 : 600 }, sides)
+      const one = await interleave({ rounds: bench.quick ? 3 : 7, samples: bench.quick ? 100 : 600 }, sides)
       const all = await ratesInTurn(bench.quick ? 3 : 7, loads)
       const costs = { mcp: median(many.mcp.costs), echo: median(many.echo.costs) }
       await served.record(() => rateOf(clients, 4 * calls, sendMcp))
