@@ -227,6 +227,55 @@ describe("bodies", () => {
       assert.strictEqual(yield* code({ jsonrpc: "2.0", id: 1, method: "resources/list" }), -32601)
     }).pipe(Effect.scoped))
 
+  it.live("of the newer era answer the same on the short way as on the SDK's, and wrong headers are refused", () =>
+    Effect.gen(function*() {
+      const { url } = yield* startHttp(echo)
+      const name = "haproxy_list_servers"
+      const meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { name: "raw", version: "1" },
+        "io.modelcontextprotocol/clientCapabilities": {}
+      }
+      const message = { ...read, params: { ...read.params, _meta: meta } }
+      const right = { "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": name }
+      const ask = (headers: Record<string, string>, body: unknown = message) => promise(() => post(url, body, headers))
+      const short = yield* ask(right)
+      assert.strictEqual(short.status, 200)
+      assert.match(short.text, /"resultType":"complete"/)
+      // A name in base64 is right, but not plainly so.
+      const long = yield* ask({ ...right, "mcp-name": `=?base64?${Buffer.from(name).toString("base64")}?=` })
+      assert.deepStrictEqual(JSON.parse(long.text), JSON.parse(short.text))
+      assert.strictEqual(long.headers.get("content-type"), short.headers.get("content-type"))
+
+      const { "mcp-method": _method, ...noMethod } = right
+      const { "mcp-name": _name, ...noName } = right
+      const { "mcp-protocol-version": _version, ...noVersion } = right
+      const rows: ReadonlyArray<readonly [name: string, headers: Record<string, string>, body?: unknown]> = [
+        ["another method", { ...right, "mcp-method": "tools/list" }],
+        ["another name", { ...right, "mcp-name": "haproxy_health" }],
+        ["no method", noMethod],
+        ["no name", noName],
+        ["no version", noVersion],
+        ["an older version", { ...right, "mcp-protocol-version": "2025-06-18" }],
+        ["no envelope", right, read],
+        ["an unknown revision", { ...right, "mcp-protocol-version": "2027-01-01" }],
+        ["half an envelope", right, {
+          ...read,
+          params: { ...read.params, _meta: { ...meta, "io.modelcontextprotocol/clientCapabilities": 5 } }
+        }]
+      ]
+      for (const [row, headers, body] of rows) {
+        const answer = yield* ask(headers, body)
+        assert.strictEqual(answer.status, 400, `${row}: ${answer.text}`)
+        assert.property(JSON.parse(answer.text), "error")
+      }
+      const unknown = yield* ask({ ...right, "mcp-name": "haproxy_nothing" }, {
+        ...message,
+        params: { ...message.params, name: "haproxy_nothing" }
+      })
+      assert.deepInclude((JSON.parse(unknown.text) as { error: object }).error, { code: -32602 })
+    }).pipe(Effect.scoped))
+
   it.live("may be batches of the older era", () =>
     Effect.gen(function*() {
       const { url } = yield* startHttp(echo)
