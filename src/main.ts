@@ -44,8 +44,11 @@ const serve = (sources: Sources) =>
 
 const stdio = (sources: Sources) => overStdio.pipe(Effect.provide(ground(sources)), untilSignal)
 
+/** A short look from outside: only errors are worth a line. */
 const peek = (sources: Sources, why: string) =>
-  Effect.flatMap(Settings, (settings) => peekWith(settings, why)).pipe(Effect.provide(ground(sources)))
+  Effect.flatMap(Settings, (settings) => peekWith(settings, why)).pipe(
+    Effect.provide([Settings.layer(sources), Observability.logs("ERROR")])
+  )
 
 /** `serve` alone is how services start it; it does without the code of the command line, a quarter of the start. */
 const byArguments = (args: ReadonlyArray<string>): Effect.Effect<void, unknown> =>

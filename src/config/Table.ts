@@ -209,7 +209,7 @@ export const table = {
     description: "Least level of the JSON log lines on standard error.",
     metavar: "LEVEL",
     example: "INFO",
-    usedBy: ["serve", "stdio", "status"]
+    usedBy: ["serve", "stdio"]
   }),
   haproxyBind: withDefault("HAPROXY_BIND", list(address), "0.0.0.0", {
     group: "Generated haproxy.cfg",
