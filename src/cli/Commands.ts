@@ -88,7 +88,10 @@ const make = <R>(handlers: Handlers<R>) => {
     ),
     Command.withShortDescription("Answer MCP on standard input and output"),
     Command.withExamples([
-      { command: "claude mcp add haproxy -- haproxy-mcp stdio", description: "As a server of an MCP client" }
+      {
+        command: "{\"mcpServers\": {\"haproxy\": {\"command\": \"haproxy-mcp\", \"args\": [\"stdio\"]}}}",
+        description: "What most MCP clients want in their settings"
+      }
     ])
   )
   const config = Command.make(
