@@ -75,7 +75,8 @@ export const startPlane = Effect.fnUntraced(function*(site: Site, database: stri
       pools: limits,
       suffixes: publicSuffixes([]),
       listeners: [],
-      localAddresses: new Set<string>()
+      localAddresses: new Set<string>(),
+      haproxyIsHere: true
     })
   )
   const layer = Layer.mergeAll(PoolAllocator.layer(), Operations.layer).pipe(
