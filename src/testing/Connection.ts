@@ -6,10 +6,11 @@
  * them; the real HAProxy stops running commands instead, which no client of answers can see.
  */
 import type { Socket } from "node:net"
-import { type Answer, dump, message, render } from "./Answer.ts"
+import { type Answer, message, render } from "./Answer.ts"
 import type { Parsed } from "./CommandLine.ts"
 import type { Fault } from "./Fault.ts"
 import type { Process, Session } from "./Process.ts"
+import { Prompt } from "./Prompt.ts"
 import { Reader, type Unit } from "./Reader.ts"
 
 /** What a connection asks of the fake that it belongs to. */
@@ -34,18 +35,6 @@ export interface Entry {
   ran: boolean
 }
 
-/** `n`: one line, then close. `i`: kept open. `p`: kept open, with `> `. */
-type Mode = "n" | "i" | "p"
-
-const promptUsage = `Usage: prompt [help | n | i | p | timed]*
-Changes the default prompt and interactive mode. Available options:
-  help    display this help
-  n       set to single-command mode (no prompt, single command)
-  i       set to interactive mode only (no prompt, multi-command)
-  p       set to prompt+interactive mode (prompt + multi-command)
-  timed   toggle displaying the current date in the prompt
-Without any argument, toggles between n/i->p, p->n.`
-
 type Commands = Extract<Unit, { readonly _tag: "Commands" }>
 
 /** One connection. */
@@ -56,8 +45,7 @@ export class Connection {
   private readonly host: Host
   private readonly socket: Socket
   private readonly reader: Reader
-  private mode: Mode = "n"
-  private timed = false
+  private readonly prompt: Prompt
   /** 3.0 remembers for good that it has read a whole line without a prompt. */
   private lastLine = false
   private unit: Commands | undefined
@@ -81,6 +69,7 @@ export class Connection {
     this.process = process
     this.number = number
     this.reader = new Reader(process.traits)
+    this.prompt = new Prompt(process.traits)
     const tcp = socket.remotePort !== undefined
     this.session = {
       number,
@@ -149,25 +138,21 @@ export class Connection {
     }
     this.unit = unit
     this.index = 0
-    if (this.mode === "n" && unit.last) this.lastLine = true
-    if (!this.process.traits.quietPrompt && this.mode === "p") this.output.push("+ ".repeat(unit.echoes))
+    if (this.prompt.mode === "n" && unit.last) this.lastLine = true
+    if (!this.process.traits.quietPrompt && this.prompt.mode === "p") this.output.push("+ ".repeat(unit.echoes))
     return true
   }
 
   private endUnit(unit: Commands): void {
     this.unit = undefined
     const { quietPrompt } = this.process.traits
-    if (this.mode !== "n") {
-      if (quietPrompt && this.mode === "p") this.output.push(this.prompt())
+    if (this.prompt.mode !== "n") {
+      if (quietPrompt && this.prompt.mode === "p") this.output.push(this.promptText())
     } else if (quietPrompt ? unit.last : this.lastLine) this.close()
   }
 
-  private prompt(): string {
-    if (!this.timed) return "> "
-    const seconds = Math.floor((this.host.now() - this.process.started) / 1000)
-    const two = (value: number) => String(value).padStart(2, "0")
-    const [days, hours] = [Math.floor(seconds / 86_400), Math.floor(seconds / 3600) % 24]
-    return `[${days}:${two(hours)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}]> `
+  private promptText(): string {
+    return this.prompt.text(this.host.now() - this.process.started)
   }
 
   private run(command: Parsed): void {
@@ -230,31 +215,12 @@ export class Connection {
   private execute(command: Parsed): string {
     const [name, ...options] = command.words
     if (name === "quit") return ""
-    return this.frame(name === "prompt" ? this.setPrompt(options) : this.process.run(command, this.session))
+    return this.frame(name === "prompt" ? this.prompt.set(options) : this.process.run(command, this.session))
   }
 
   private frame(answer: Answer): string {
     const text = render(answer, this.session.severity)
-    return this.mode === "p" && !this.process.traits.quietPrompt ? `${text}\n${this.prompt()}` : `${text}\n`
-  }
-
-  private setPrompt(options: ReadonlyArray<string>): Answer {
-    if (!this.process.traits.quietPrompt) {
-      if (options[0] === "timed") {
-        this.timed = !this.timed
-        this.mode = "p"
-      } else this.mode = this.mode === "p" ? "n" : "p"
-      return dump("")
-    }
-    if (options.length === 0) this.mode = this.mode === "p" ? "n" : "p"
-    for (const option of options) {
-      if (option === "n" || option === "i" || option === "p") this.mode = option
-      else if (option === "timed") {
-        this.timed = !this.timed
-        this.mode = "p"
-      } else return message(3, promptUsage)
-    }
-    return dump("")
+    return this.prompt.mode === "p" && !this.process.traits.quietPrompt ? `${text}\n${this.promptText()}` : `${text}\n`
   }
 
   /** Sends what is answered once everything that has arrived is run. */

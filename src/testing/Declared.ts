@@ -3,7 +3,7 @@
  * asked at every start, or as files that are read at every start, as HAProxy does.
  */
 import { readFileSync } from "node:fs"
-import type { ServerConfig } from "./Servers.ts"
+import type { ServerConfig } from "./Server.ts"
 
 /** Backends by name, with their servers in order. */
 export type Backends = Readonly<Record<string, ReadonlyArray<ServerConfig>>>

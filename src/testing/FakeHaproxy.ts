@@ -24,7 +24,7 @@
  *
  * Guarantees: for the commands that it imitates (`show info|version|stat|sess|backend|servers state|map`, all of
  * `map`, `set server addr|state|weight|health`, `enable|disable server|health`, `get|set weight`, `help`, `prompt`,
- * `set severity-output`, `quit`) it answers byte for byte what 3.0.11, 3.2.26 or 3.4.7 answers, save for pids, times
+ * `set severity-output`, `show fd l`, `quit`, `show|new|set|commit|abort|del ssl cert`, `show|add|del ssl crt-list`) it answers byte for byte what 3.0.11, 3.2.26 or 3.4.7 answers, save for pids, times
  * and counters; and so do its framing, size limits, payloads, duplicates, versions of maps, the delay of new
  * addresses, and what is run for a client that has gone. `test/testing/parity.test.ts` compares it with the real ones.
  *
@@ -35,13 +35,12 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { X509Certificate } from "node:crypto"
 import type { CommandPattern, Fault, FaultOptions, InjectedFault } from "./Fault.ts"
-import { type FakeAddress, Host, type HostOptions, type ReceivedCommand } from "./Host.ts"
+import { Host } from "./Host.ts"
 import type { Line } from "./Line.ts"
-import type { ServerState } from "./Servers.ts"
-
-/** How a fake is made. */
-export interface FakeHaproxyOptions extends HostOptions {}
+import type { FakeAddress, FakeHaproxyOptions, ReceivedCommand } from "./Options.ts"
+import type { ServerState } from "./Server.ts"
 
 /** One life of the fake's worker. */
 export interface FakeEpoch {
@@ -70,6 +69,16 @@ export interface FakeHaproxyShape {
   readonly servers: ReadonlyArray<ServerState>
   /** A server by `backend/server`. Fails on one that does not exist. */
   readonly server: (name: string) => ServerState
+  /** What HAProxy knows of certificates: their paths, the transaction going on, and the entries of each crt-list. */
+  readonly certificates: {
+    readonly paths: ReadonlyArray<string>
+    /** Its own certificate, or `undefined` when it is unknown or still empty. */
+    readonly get: (path: string) => X509Certificate | undefined
+    readonly transaction: string | undefined
+    readonly crtList: (
+      path: string
+    ) => ReadonlyArray<{ readonly certificate: string; readonly filters: ReadonlyArray<string> }>
+  }
   /** Commands that HAProxy knows and the fake refused for want of imitation. */
   readonly unimitated: ReadonlyArray<string>
 
@@ -149,6 +158,15 @@ const shapeOf = (host: Host): FakeHaproxyShape => ({
     const found = host.process.servers.states().find((server) => `${server.backend}/${server.name}` === name)
     if (found === undefined) throw new Error(`FakeHaproxy has no server ${name}`)
     return found
+  },
+  get certificates() {
+    const { certificates, crtLists } = host.process
+    return {
+      paths: certificates.paths,
+      get: (path: string) => certificates.get(path)?.content?.leaf,
+      transaction: certificates.pending,
+      crtList: (path: string) => crtLists.entries(path)
+    }
   },
   unimitated: host.unimitated,
   run: (command) => Effect.sync(() => host.runAside(command)),

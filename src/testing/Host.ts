@@ -9,66 +9,11 @@ import { join } from "node:path"
 import { render } from "./Answer.ts"
 import { type Parsed, wordsOf } from "./CommandLine.ts"
 import { Connection, type Entry } from "./Connection.ts"
-import { type AtStart, atStart, type Backends, declarePools, type MapFiles } from "./Declared.ts"
+import { atStart, declarePools } from "./Declared.ts"
 import { type CommandPattern, Faults, matches } from "./Fault.ts"
 import { type Line, type Traits, traitsOf } from "./Line.ts"
+import type { FakeAddress, FakeHaproxyOptions, ListenOn, ReceivedCommand } from "./Options.ts"
 import { Process } from "./Process.ts"
-
-/** Where a fake listens. */
-export type FakeAddress = { readonly path: string } | { readonly host: string; readonly port: number }
-
-/** Where a fake is to listen. */
-export type ListenOn = "unix" | "tcp" | { readonly path: string } | { readonly host?: string; readonly port: number }
-
-/** What a fake is and starts from. */
-export interface HostOptions {
-  /** Which HAProxy it imitates. Default `3.4`. */
-  readonly line?: Line
-  /**
-   * Where it listens: `unix` makes a path of its own in the temporary folder (the default), `tcp` takes a free port of
-   * 127.0.0.1; or a path or port that you name; or several of them.
-   */
-  readonly listen?: ListenOn | ReadonlyArray<ListenOn>
-  /** Map files by HAProxy's path, with their content. Default: empty `/etc/haproxy/domains.map` and `wildcards.map`. */
-  readonly maps?: AtStart<MapFiles>
-  /** Declared backends. Default: 10 pools of 3 slots. */
-  readonly backends?: AtStart<Backends>
-  /** Names of frontends in `show stat`. Default `web`. */
-  readonly frontends?: ReadonlyArray<string>
-  /** As `show map` names it. Default `/etc/haproxy/haproxy.cfg`. */
-  readonly configPath?: string
-  /** How many connections are served at a time; more wait, as HAProxy lets them. Default 10. */
-  readonly maxConnections?: number
-  /**
-   * How long a new server address takes at least to take effect, in milliseconds. Default 0: as soon as the commands
-   * that came with it have run. On a busy machine HAProxy takes longer than the exchange that follows, too.
-   */
-  readonly addressDelay?: number
-  /** `stats timeout`: milliseconds of silence after which a connection is closed. Default 10,000. */
-  readonly idleTimeout?: number
-  /**
-   * Differences from the line as recorded, such as another `version`, or `stallsFrom: Infinity` for a 3.4 that takes
-   * large payloads however they are cut.
-   */
-  readonly traits?: Partial<Traits>
-  /** Milliseconds since 1970. Default `Date.now`. */
-  readonly now?: () => number
-}
-
-/** A command that arrived. */
-export interface ReceivedCommand {
-  /** Connections count from 1. */
-  readonly connection: number
-  /** The pid of the worker that got it. */
-  readonly pid: number
-  /** As received, without its payload. */
-  readonly text: string
-  readonly payload: string | undefined
-  /** What was sent back, framing included; `undefined` when nothing was. */
-  readonly answer: string | undefined
-  /** It took effect (if it could): false for a command that a fault kept from running. */
-  readonly ran: boolean
-}
 
 interface Watch {
   readonly pattern: CommandPattern
@@ -89,7 +34,7 @@ export class Host {
   readonly now: () => number
   paused = false
   process: Process
-  private readonly options: HostOptions
+  private readonly options: FakeHaproxyOptions
   readonly idleTimeout: number
   /** Where it listens, or did; stays the same. */
   readonly addresses: Array<FakeAddress> = []
@@ -99,7 +44,7 @@ export class Host {
   private pids = 100
   private watches: Array<Watch> = []
 
-  constructor(options: HostOptions) {
+  constructor(options: FakeHaproxyOptions) {
     this.options = options
     this.line = options.line ?? "3.4"
     this.traits = { ...traitsOf[this.line], ...options.traits }
@@ -109,7 +54,7 @@ export class Host {
   }
 
   private newProcess(): Process {
-    const { backends, configPath, frontends, maps } = this.options
+    const { backends, certificates, configPath, crtLists, frontends, maps } = this.options
     const files = maps ?? { "/etc/haproxy/domains.map": "", "/etc/haproxy/wildcards.map": "" }
     return new Process({
       line: this.line,
@@ -120,6 +65,8 @@ export class Host {
       frontends: frontends ?? ["web"],
       backends: Object.entries(atStart(backends ?? declarePools({ count: 10, slots: 3 }))),
       files: Object.entries(atStart(files)),
+      certificates: Object.entries(atStart(certificates ?? {})),
+      crtLists: Object.entries(atStart(crtLists ?? {})),
       now: this.now,
       addressDelay: this.options.addressDelay ?? 0,
       unimitated: this.unimitated

@@ -45,8 +45,17 @@ export interface Traits {
   readonly keepsClosedPayload: boolean
   /** `srv_check_health` of a server without checks that was never in maintenance. */
   readonly uncheckedHealth: number
-  /** `add backend` and its relatives. */
-  readonly dynamicBackends: boolean
+  /** How certificates differ. */
+  readonly certificates: {
+    /** `Status: Uncommitted` and `Crt filename:` in `show ssl cert` (3.2, 3.4). */
+    readonly statesUncommitted: boolean
+    /** `Option:` lines in `show ssl cert` (3.4). */
+    readonly optionsInShow: boolean
+    /** A commit without a key is begun, fails and ends the transaction (3.4), instead of being refused. */
+    readonly commitsWithoutKey: boolean
+    /** A certificate of another directory may be added to a directory (3.2, 3.4). */
+    readonly anyPathInDirectory: boolean
+  }
 }
 
 const bufferSize = 16_384
@@ -77,7 +86,12 @@ export const traitsOf: Readonly<Record<Line, Traits>> = {
     losesCommandsOnClose: true,
     keepsClosedPayload: false,
     uncheckedHealth: 2,
-    dynamicBackends: false
+    certificates: {
+      statesUncommitted: false,
+      optionsInShow: false,
+      commitsWithoutKey: false,
+      anyPathInDirectory: false
+    }
   },
   "3.2": {
     version: "3.2.26-1",
@@ -97,7 +111,12 @@ export const traitsOf: Readonly<Record<Line, Traits>> = {
     losesCommandsOnClose: false,
     keepsClosedPayload: true,
     uncheckedHealth: 2,
-    dynamicBackends: false
+    certificates: {
+      statesUncommitted: true,
+      optionsInShow: false,
+      commitsWithoutKey: false,
+      anyPathInDirectory: true
+    }
   },
   "3.4": {
     version: "3.4.7-1",
@@ -117,6 +136,11 @@ export const traitsOf: Readonly<Record<Line, Traits>> = {
     losesCommandsOnClose: false,
     keepsClosedPayload: true,
     uncheckedHealth: 0,
-    dynamicBackends: true
+    certificates: {
+      statesUncommitted: true,
+      optionsInShow: true,
+      commitsWithoutKey: true,
+      anyPathInDirectory: true
+    }
   }
 }

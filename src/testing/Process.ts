@@ -5,12 +5,16 @@
  * the old one goes on for the connections it has, stopping.
  */
 import { type Answer, dump, message, type SeverityOutput, silence } from "./Answer.ts"
+import { Certificates } from "./Certificates.ts"
 import type { Parsed } from "./CommandLine.ts"
+import { type CrtListContent, CrtLists } from "./CrtLists.ts"
+import { showListeners } from "./Descriptors.ts"
 import { commandOf, helpLines, helpTrailer } from "./HelpTable.ts"
 import { processInfo } from "./Info.ts"
 import type { Line, Traits } from "./Line.ts"
 import { Maps } from "./Maps.ts"
-import { type ServerConfig, Servers } from "./Servers.ts"
+import type { ServerConfig } from "./Server.ts"
+import { Servers } from "./Servers.ts"
 import { showStat } from "./Stats.ts"
 import { usage } from "./Usage.ts"
 
@@ -25,6 +29,8 @@ export interface ProcessConfig {
   readonly frontends: ReadonlyArray<string>
   readonly backends: Iterable<readonly [string, ReadonlyArray<ServerConfig>]>
   readonly files: Iterable<readonly [string, string]>
+  readonly certificates: Iterable<readonly [string, string]>
+  readonly crtLists: Iterable<readonly [string, CrtListContent]>
   readonly now: () => number
   readonly addressDelay: number
   /** Takes commands that HAProxy knows and this fake does not. */
@@ -49,6 +55,8 @@ export class Process {
   readonly started: number
   readonly maps: Maps
   readonly servers: Servers
+  readonly certificates: Certificates
+  readonly crtLists: CrtLists
   readonly line: Line
   readonly traits: Traits
   readonly sessions = new Set<Session>()
@@ -63,6 +71,8 @@ export class Process {
     this.traits = config.traits
     this.started = config.now()
     this.maps = new Maps(config.traits, config.configPath, config.files)
+    this.certificates = new Certificates(config.traits, config.certificates, () => this.crtLists)
+    this.crtLists = new CrtLists(config.traits, config.crtLists, this.certificates)
     this.servers = new Servers(
       config.traits,
       2 + config.frontends.length,
@@ -86,7 +96,8 @@ export class Process {
     if (maxWords !== null && words.length > maxWords) {
       return message(3, `Too many arguments. Commands must have at most ${maxWords} arguments.`)
     }
-    return this.runMap(command) ?? this.runServer(words) ?? this.runOther(words, session) ?? this.refuse(words)
+    return this.runMap(command) ?? this.runTls(command) ?? this.runServer(words) ?? this.runOther(words, session) ??
+      this.refuse(words)
   }
 
   private runMap(command: Parsed): Answer | undefined {
@@ -109,6 +120,33 @@ export class Process {
         return this.maps.prepare(words)
       case "commit":
         return this.maps.commit(words)
+      default:
+        return undefined
+    }
+  }
+
+  private runTls(command: Parsed): Answer | undefined {
+    const { words } = command
+    if (words[1] !== "ssl") return undefined
+    switch (`${words[0]} ${words[2]}`) {
+      case "show cert":
+        return this.certificates.show(words)
+      case "new cert":
+        return this.certificates.create(words)
+      case "set cert":
+        return this.certificates.set(command)
+      case "commit cert":
+        return this.certificates.commit(words)
+      case "abort cert":
+        return this.certificates.abort(words)
+      case "del cert":
+        return this.certificates.delete(words)
+      case "show crt-list":
+        return this.crtLists.show(words)
+      case "add crt-list":
+        return this.crtLists.add(command)
+      case "del crt-list":
+        return this.crtLists.delete(words)
       default:
         return undefined
     }
@@ -150,6 +188,10 @@ export class Process {
         return message(6, this.traits.version)
       case "show info":
         return words.length === 2 ? dump(this.info()) : undefined
+      case "show fd":
+        return words.length === 3 && words[2] === "l"
+          ? dump(showListeners(this.line, this.config.frontends, this.config.socketNames()))
+          : undefined
       case "show sess":
         return words.length === 2 ? dump(this.showSessions()) : undefined
       case "set severity-output":

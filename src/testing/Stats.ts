@@ -4,7 +4,8 @@
  */
 import { type Answer, dump, message } from "./Answer.ts"
 import type { Line } from "./Line.ts"
-import type { Backend, Server, Servers } from "./Servers.ts"
+import type { Backend, Server } from "./Server.ts"
+import type { Servers } from "./Servers.ts"
 
 /** The columns of 3.0.11; see {@link added} for what came later. */
 const columns30 = [

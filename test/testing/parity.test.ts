@@ -4,6 +4,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { mkdir, writeFile } from "node:fs/promises"
+import { join } from "node:path"
 import type { HaproxyBinary } from "../../scripts/haproxy.ts"
 import {
   type FakeAddress,
@@ -12,9 +14,10 @@ import {
   type Line,
   type ServerConfig
 } from "../../src/testing.ts"
-import { realLines, startHaproxy } from "../support/RealHaproxy.ts"
+import { makeSite, type RealHaproxy, realLines, startHaproxy, startIn } from "../support/RealHaproxy.ts"
+import { certificateCases, makePems } from "./certificateCases.ts"
 import { parityGroups } from "./parityCases.ts"
-import { abandon, hear, type Heard } from "./RawClient.ts"
+import { abandon, hear, type Heard, type RawOptions } from "./RawClient.ts"
 
 const domains = "example.com pool_1\nwww.example.com pool_1\n# comment\n\n  foo.org   pool_2  \nodd.org two words\n"
 
@@ -53,6 +56,20 @@ frontend web
   use_backend %[var(txn.pool)]
 ${Object.entries(backends).map(([name, servers]) => `backend ${name}\n${servers.map(serverLine).join("")}`).join("")}`
 
+const tlsConfig = (site: { readonly dir: string; readonly runtimeSocket: string }) =>
+  `global
+  stats socket ${site.runtimeSocket} mode 600 level admin
+  stats timeout 30s
+defaults base
+  mode http
+  timeout connect 2s
+  timeout client 30s
+  timeout server 30s
+frontend web
+  bind unix@${site.dir}/list.sock ssl crt-list ${site.dir}/list.txt
+  bind unix@${site.dir}/dir.sock ssl crt ${site.dir}/dir
+`
+
 const statFields = ["slim", "lastchg", "downtime", "chkdown", "stot", "rate_max"]
 
 /** Makes equal what differs between any two processes, and says of nothing else. */
@@ -67,6 +84,11 @@ const normal = (text: string): string => {
       "$1: N"
     )
     .replace(/ src=unix:\d+ /g, " src=unix:N ")
+    // Descriptors, their flags and threads; HAProxy lists them in the order in which it opened them.
+    .replace(/^ *\d+ : st=0x\w+\([^)]*\)/gm, "N : st=FLAGS")
+    .replace(/ ([tp]\w*mask|prmsk)=0x\w+/g, " $1=MASK")
+    .replace(/ lport=\d+$/gm, " lport=PORT")
+    .replace(/^(N : st=FLAGS.*\n)+/gm, (lines) => lines.split("\n").slice(0, -1).sort().join("\n") + "\n")
     .replace(/ age=.*$/gm, " age=N")
     // Sessions of connections that were just closed may still be there.
     .replace(/^(POINTER: proto.*\n)+/gm, "$1")
@@ -90,7 +112,20 @@ const normal = (text: string): string => {
     .join("\n")
 }
 
-const compared = ({ bytes, closed }: Heard) => ({ bytes: normal(bytes), closed })
+const compared = ({ bytes, closed }: Heard, socket: string) => ({
+  bytes: normal(bytes.replaceAll(socket, "SOCKET")),
+  closed
+})
+
+/** Sends the same to both; answers what each said when that is not the same. */
+const compare = (fake: FakeHaproxyShape, { site }: RealHaproxy, bytes: string, options: RawOptions = {}) =>
+  Effect.promise(async () => {
+    const actual = await hear(fake.address, bytes, options)
+    const expected = await hear({ path: site.runtimeSocket }, bytes, { ...options, like: actual })
+    const want = compared(expected, site.runtimeSocket)
+    const have = compared(actual, "path" in fake.address ? fake.address.path : "")
+    return want.bytes === have.bytes && want.closed === have.closed ? undefined : { real: want, fake: have }
+  })
 
 const startBoth = (binary: HaproxyBinary) =>
   Effect.gen(function*() {
@@ -132,19 +167,10 @@ for (const binary of realLines) {
           for (const { lines, send, ...options } of group.cases) {
             if (lines !== undefined && !lines.includes(binary.line)) continue
             const bytes = send.replaceAll("MAP", site.runtimeDomainsMap).replaceAll("WILD", site.runtimeWildcardsMap)
-            const socketName = (text: string, path: string) => text.replaceAll(path, "SOCKET")
-            const actual = yield* Effect.promise(() => hear(fake.address, bytes, options))
-            const expected = yield* Effect.promise(() =>
-              hear({ path: site.runtimeSocket }, bytes, { ...options, like: actual })
-            )
-            const want = compared({ ...expected, bytes: socketName(expected.bytes, site.runtimeSocket) })
-            const have = compared({
-              ...actual,
-              bytes: socketName(actual.bytes, "path" in fake.address ? fake.address.path : "")
-            })
+            const difference = yield* compare(fake, real, bytes, options)
             if (send.includes(" addr ")) yield* settled
-            if (want.bytes !== have.bytes || want.closed !== have.closed) {
-              differences.push({ group: group.name, send: send.slice(0, 200), real: want, fake: have })
+            if (difference !== undefined) {
+              differences.push({ group: group.name, send: send.slice(0, 200), ...difference })
             }
           }
         }
@@ -195,5 +221,37 @@ for (const binary of realLines) {
           }
         }
       }), 60_000)
+
+    it.live("answers as the fake does about certificates", () =>
+      Effect.gen(function*() {
+        const pems = makePems()
+        const site = yield* makeSite({ config: tlsConfig })
+        const [certs, dir, list] = ["certs", "dir", "list.txt"].map((name) => join(site.dir, name)) as [
+          string,
+          string,
+          string
+        ]
+        const listed = `${certs}/a.pem\n${certs}/b.pem [alpn h2] b.example.com !x.b.example.com\n`
+        const files = { [`${certs}/a.pem`]: pems["a"]!, [`${certs}/b.pem`]: pems["b"]!, [`${dir}/c.pem`]: pems["c"]! }
+        yield* Effect.promise(async () => {
+          for (const folder of [certs, dir]) await mkdir(folder)
+          for (const [path, text] of Object.entries({ ...files, [list]: listed })) await writeFile(path, text)
+        })
+        const real = yield* startIn(site, binary)
+        const fake = yield* FakeHaproxy.make({
+          line: binary.line as Line,
+          certificates: files,
+          crtLists: { [list]: listed, [dir]: [`${dir}/c.pem`] },
+          idleTimeout: 30_000
+        })
+        const differences: Array<unknown> = []
+        for (const send of certificateCases) {
+          const bytes = send.replaceAll("CERTS", certs).replaceAll("LIST", list).replaceAll("DIR", dir)
+            .replace(/\{(\w+)\}/g, (_, name: string) => pems[name]!)
+          const difference = yield* compare(fake, real, bytes)
+          if (difference !== undefined) differences.push({ send, ...difference })
+        }
+        assert.deepStrictEqual(differences, [])
+      }), 120_000)
   })
 }

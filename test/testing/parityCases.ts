@@ -410,6 +410,8 @@ export const parityGroups: ReadonlyArray<ParityGroup> = [
       "show sess\n",
       "show cli level\n",
       "show cli sockets\n",
+      "show fd l\n",
+      "prompt i\nset severity-output number\nshow fd l\n",
       "help\n",
       "prompt i\nhelp\nshow version\n",
       "set severity-output\n",
