@@ -22,11 +22,12 @@
  *
  * or as a layer: `FakeHaproxy.layer({ line: "3.2" })`, then `yield* FakeHaproxy`.
  *
- * Guarantees: for the commands that it imitates (`show info|version|stat|sess|backend|servers state|map`, all of
+ * Guarantees: for the commands that it imitates (`show info|version|stat|sess|backend|servers state|map|fd l`, all of
  * `map`, `set server addr|state|weight|health`, `enable|disable server|health`, `get|set weight`, `help`, `prompt`,
- * `set severity-output`, `show fd l`, `quit`, `show|new|set|commit|abort|del ssl cert`, `show|add|del ssl crt-list`) it answers byte for byte what 3.0.11, 3.2.26 or 3.4.7 answers, save for pids, times
- * and counters; and so do its framing, size limits, payloads, duplicates, versions of maps, the delay of new
- * addresses, and what is run for a client that has gone. `test/testing/parity.test.ts` compares it with the real ones.
+ * `set severity-output`, `quit`, `show|new|set|commit|abort|del ssl cert`, `show|add|del ssl crt-list`) it answers
+ * byte for byte what 3.0.11, 3.2.26 or 3.4.7 answers, save for pids, times and counters; and so do its framing, size
+ * limits, payloads, duplicates, versions of maps, the delay of new addresses, and what is run for a client that has
+ * gone. `test/testing/parity.test.ts` compares it with the real ones.
  *
  * It stops there: it routes no traffic, checks no health, and refuses what it does not imitate in words of its own
  * (`FakeHaproxy does not imitate …`, listed in `unimitated`), never with an invented success.

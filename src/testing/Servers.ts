@@ -158,10 +158,13 @@ export class Servers {
     return silence
   }
 
-  /** `enable health` and `disable health`: checks are not imitated, so only the server is looked up. */
+  /** `enable health` and `disable health`: checks are not imitated, so they change nothing. */
   check(words: ReadonlyArray<string>): Answer {
     const server = this.find(words[2])
-    return server instanceof Server ? silence : server
+    if (!(server instanceof Server)) return server
+    return words[0] === "enable" && !server.check
+      ? message(3, "Health check was not configured on this server, cannot enable.")
+      : silence
   }
 
   /** `set weight`. */

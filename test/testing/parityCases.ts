@@ -378,7 +378,11 @@ export const parityGroups: ReadonlyArray<ParityGroup> = [
       "disable server pool_2/pool_2_2;enable server pool_2/pool_2_2;show servers state pool_2\n",
       "set server pool_2/pool_2_2 state ready;show servers state pool_2\n",
       "disable server nope/x\n",
-      "enable health pool_1/nope\n"
+      "enable health pool_1/nope\n",
+      "enable health pool_1/pool_1_1\n",
+      "disable health pool_1/pool_1_1\n",
+      "set server pool_1/pool_1_1 health up\n",
+      "set server pool_1/pool_1_1 health x\n"
     )
   },
   {
@@ -411,7 +415,7 @@ export const parityGroups: ReadonlyArray<ParityGroup> = [
       "show cli level\n",
       "show cli sockets\n",
       "show fd l\n",
-      "prompt i\nset severity-output number\nshow fd l\n",
+      "set severity-output number;show fd l\n",
       "help\n",
       "prompt i\nhelp\nshow version\n",
       "set severity-output\n",
