@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
+import { readFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import type { Edit, Route } from "../domain/Change.ts"
 import { StorageFailed } from "../domain/Errors.ts"
@@ -53,6 +54,8 @@ export class MapFiles extends Context.Service<MapFiles, {
   /** The foreign entry under a key, if any, as last read. */
   readonly foreignEntry: (map: MapKind, key: string) => Effect.Effect<ForeignEntry | null>
   readonly foreign: Effect.Effect<ReadonlyArray<ForeignEntry>>
+  /** Foreign entries of a map's file as it is now, also before the first `reset`; none when it cannot be read. */
+  readonly foreignIn: (map: MapKind) => Effect.Effect<ReadonlyArray<ForeignEntry>>
   /** For health: can each file be written (directory writable, file regular)? */
   readonly check: Effect.Effect<ReadonlyArray<FileCheck>>
   /** For comparing with HAProxy: how many entries each file holds, foreign ones included. */
@@ -152,8 +155,8 @@ const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
       return Deferred.await(done)
     })
 
-  const foreign = (map: MapKind): ReadonlyArray<ForeignEntry> =>
-    writer.memory[map].foreign.flatMap(({ entry }) => entry === null ? [] : [{ map, ...entry }])
+  const foreign = (map: MapKind, text = writer.memory[map]): ReadonlyArray<ForeignEntry> =>
+    text.foreign.flatMap(({ entry }) => entry === null ? [] : [{ map, ...entry }])
 
   return MapFiles.of({
     paths,
@@ -165,6 +168,10 @@ const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
         return value === undefined ? null : { map, key, value }
       }),
     foreign: Effect.sync(() => [...foreign("domains"), ...foreign("wildcards")]),
+    foreignIn: (map) =>
+      Effect.promise(() => readFile(paths[map]).catch(() => Buffer.alloc(0))).pipe(
+        Effect.map((bytes) => foreign(map, MapText.withForeign(MapText.empty(map, options.limits), bytes)))
+      ),
     check: Effect.promise(() =>
       Promise.all(
         [paths.domains, paths.wildcards, paths.pools].flatMap((path) => path === null ? [] : [checkFile(path)])

@@ -3,7 +3,8 @@
  * every command names the map by that path.
  *
  * The rule, for each map: the path that the operator set, else exactly our path, else the one map with the same file
- * name whose values are our pools, or that is empty. Anything else is an error, never a guess.
+ * name that leads to our pools, or is empty, or holds nothing but entries that stand in our file too (foreign ones,
+ * where there is no domain yet). Anything else is an error, never a guess.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -42,15 +43,16 @@ export const candidates = (maps: ReadonlyArray<MapInfo>, path: string): Readonly
   maps.filter((map) => fileName(map.path) === fileName(path))
 
 /**
- * One map's path as HAProxy knows it. `entriesOf` gives the entries of a candidate (a sample does); it is asked only
- * when nothing else decides.
+ * One map's path as HAProxy knows it. `entriesOf` gives the entries of a candidate; it is asked only when nothing else
+ * decides. `foreign`: the entries of our file that do not lead to our pools.
  */
 export const findMapPath = (
   maps: ReadonlyArray<MapInfo>,
   path: string,
   configured: string | null,
   limits: PoolLimits,
-  entriesOf: (path: string) => ReadonlyArray<MapEntry>
+  entriesOf: (path: string) => ReadonlyArray<MapEntry>,
+  foreign: ReadonlyArray<MapEntry> = []
 ): Result.Result<string, ConfigInvalid> => {
   const known = (wanted: string) => maps.some((map) => map.path === wanted)
   const usable = (found: string) =>
@@ -69,10 +71,11 @@ export const findMapPath = (
   }
   if (known(path)) return usable(path)
   const named = candidates(maps, path)
+  const inFile = (entry: MapEntry) => foreign.some(({ key, value }) => key === entry.key && value === entry.value)
   const ours = named.filter((map) => {
     if (map.entries === 0) return true
     const entries = entriesOf(map.path)
-    return entries.length === 0 || entries.some((entry) => ownPool(entry.value, limits) !== null)
+    return entries.some((entry) => ownPool(entry.value, limits) !== null) || entries.every(inFile)
   })
   if (ours.length === 1) return usable(ours[0]!.path)
   return ours.length === 0
@@ -90,30 +93,38 @@ export const findMapPath = (
     )
 }
 
-/** Both maps' paths. `entriesOf` reads a map from HAProxy; it is run only for candidates that need it. */
+/**
+ * Both maps' paths. `entriesOf` reads a map from HAProxy, `foreignIn` the foreign entries of one of our files; they are
+ * run only for maps that need it.
+ */
 export const findMapPaths = <E, R>(
   maps: ReadonlyArray<MapInfo>,
   names: MapNames,
   limits: PoolLimits,
-  entriesOf: (path: string) => Effect.Effect<ReadonlyArray<MapEntry>, E, R>
+  entriesOf: (path: string) => Effect.Effect<ReadonlyArray<MapEntry>, E, R>,
+  foreignIn: (map: keyof MapPaths) => Effect.Effect<ReadonlyArray<MapEntry>> = () => Effect.succeed([])
 ): Effect.Effect<MapPaths, E | ConfigInvalid, R> =>
   Effect.gen(function*() {
     const samples = new Map<string, ReadonlyArray<MapEntry>>()
-    const find = Effect.fnUntraced(function*(path: string, configured: string | null) {
-      if (configured === null && !maps.some((map) => map.path === path)) {
-        for (const map of candidates(maps, path)) {
-          if (map.entries > 0 && isWord(map.path)) samples.set(map.path, yield* entriesOf(map.path))
-        }
-      }
+    const find = Effect.fnUntraced(function*(map: keyof MapPaths, configured: string | null) {
+      const path = names[map]
+      const unsure = configured === null && !maps.some((one) => one.path === path)
+        ? candidates(maps, path).filter((one) => one.entries > 0 && isWord(one.path))
+        : []
+      for (const candidate of unsure) samples.set(candidate.path, yield* entriesOf(candidate.path))
       return yield* Effect.fromResult(
-        findMapPath(maps, path, configured, limits, (candidate) => samples.get(candidate) ?? [])
+        findMapPath(
+          maps,
+          path,
+          configured,
+          limits,
+          (candidate) => samples.get(candidate) ?? [],
+          unsure.length === 0 ? [] : yield* foreignIn(map)
+        )
       )
     })
     const runtime = names.runtimeMapFile
-    const domains = yield* find(names.domains, runtime)
-    const wildcards = yield* find(
-      names.wildcards,
-      runtime === null ? null : folder(runtime) + fileName(names.wildcards)
-    )
+    const domains = yield* find("domains", runtime)
+    const wildcards = yield* find("wildcards", runtime === null ? null : folder(runtime) + fileName(names.wildcards))
     return { domains, wildcards }
   })

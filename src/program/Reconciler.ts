@@ -106,7 +106,8 @@ const observe = Effect.fnUntraced(function*(plane: Plane, deadline: number) {
       runtimeMapFile: plane.runtimeMapFile
     },
     plane.limits,
-    (path) => ask(plane, Maps.show(path), `show map ${path}`, deadline)
+    (path) => ask(plane, Maps.show(path), `show map ${path}`, deadline),
+    plane.files.foreignIn
   )
   const domains = yield* ask(plane, Maps.show(paths.domains), `show map ${paths.domains}`, deadline)
   const wildcards = yield* ask(plane, Maps.show(paths.wildcards), `show map ${paths.wildcards}`, deadline)

@@ -34,6 +34,19 @@ describe("the path of a map", () => {
     assert.strictEqual(found([map("/new/domains.map"), map("/other/domains.map", 2)]), "/new/domains.map")
   })
 
+  it("or the one that holds nothing but foreign entries of our file", () => {
+    const named = [map("/other/domains.map", 2)]
+    const withFile = (foreign: ReadonlyArray<MapEntry>) =>
+      Result.isSuccess(
+        findMapPath(named, "/out/domains.map", null, limits, (path) => content[path] ?? [], foreign)
+      )
+    const [a, b] = content["/other/domains.map"]!
+    assert.isTrue(withFile([{ key: "more", value: "green" }, b!, a!]))
+    assert.isFalse(withFile([a!]))
+    assert.isFalse(withFile([a!, { ...b!, value: "pool_12" }]))
+    assert.isFalse(withFile([]))
+  })
+
   it("else is an error, never a guess", () => {
     assert.match(found([map("/in/other.map", 1)]), /does not use \/out\/domains\.map: its maps are \/in\/other\.map/)
     assert.match(found([map("/other/domains.map", 2)]), /may be another program's/)
@@ -75,6 +88,17 @@ describe("the path of a map", () => {
         wildcards: "/in/wildcards.map"
       })
       assert.deepStrictEqual(read, ["/in/domains.map", "/other/domains.map"])
+      const other = [map("/other/domains.map", 2), map("/in/wildcards.map")]
+      assert.deepStrictEqual(
+        yield* findMapPaths(
+          other,
+          names,
+          limits,
+          entriesOf,
+          (kind) => Effect.succeed(kind === "domains" ? content["/other/domains.map"]! : [])
+        ),
+        { domains: "/other/domains.map", wildcards: "/in/wildcards.map" }
+      )
       const error = yield* Effect.flip(findMapPaths([], names, limits, entriesOf))
       assert.strictEqual(error.code, "CONFIG_INVALID")
     })))
