@@ -1,4 +1,4 @@
-/** A Node process of ours for one test: its output, its end, and signals to it by its own id. */
+/** A process of ours for one test: its output, its end, and signals to it by its own id. */
 import { spawn } from "node:child_process"
 
 export interface Ended {
@@ -13,6 +13,8 @@ export interface Running {
   readonly signal: (signal: NodeJS.Signals) => void
   /** Waits until the output (both streams) contains a text; fails when the process ends first. */
   readonly until: (text: string) => Promise<string>
+  /** What it has written so far, both streams. */
+  readonly output: () => string
   readonly write: (text: string) => void
   readonly closeInput: () => void
   readonly ended: Promise<Ended>
@@ -29,13 +31,20 @@ export const cleanEnv = (env: Readonly<Record<string, string>> = {}): Record<str
   ...env
 })
 
-/** Starts `node file args…`. It is killed after `limit` milliseconds, so that no test leaves one behind. */
-export const startNode = (
-  file: string,
-  args: ReadonlyArray<string>,
-  options: { readonly env?: Readonly<Record<string, string>>; readonly limit?: number; readonly cwd?: string } = {}
-): Running => {
-  const child = spawn(process.execPath, [file, ...args], {
+export interface StartOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** Milliseconds until it is killed, so that no test leaves one behind. */
+  readonly limit?: number
+  readonly cwd?: string
+}
+
+/** Starts `node file args…`. */
+export const startNode = (file: string, args: ReadonlyArray<string>, options: StartOptions = {}): Running =>
+  startCommand(process.execPath, [file, ...args], options)
+
+/** Starts `command args…`. */
+export const startCommand = (command: string, args: ReadonlyArray<string>, options: StartOptions = {}): Running => {
+  const child = spawn(command, args, {
     env: cleanEnv(options.env),
     stdio: ["pipe", "pipe", "pipe"],
     timeout: options.limit ?? 30_000,
@@ -81,6 +90,7 @@ export const startNode = (
     pid: child.pid ?? -1,
     signal: (signal) => child.kill(signal),
     until,
+    output: () => stdout + stderr,
     write: (text) => child.stdin.write(text),
     closeInput: () => child.stdin.end(),
     ended

@@ -1,0 +1,87 @@
+/** Every tool once with good arguments, in an order in which each has something to do, by any client of MCP. */
+import { assert } from "@effect/vitest"
+import { toolNames } from "../../src/mcp/Catalogue.ts"
+
+/** A tool call's end, as any client gives it. */
+export interface Called {
+  readonly structuredContent?: unknown
+  readonly isError?: boolean | undefined
+  readonly content: unknown
+}
+
+export interface EveryToolOptions {
+  readonly call: (name: string, args: Record<string, unknown>) => Promise<Called>
+  /** One label; the domains are below it. */
+  readonly name: string
+  /** Ports of two origins on 127.0.0.1. */
+  readonly first: number
+  readonly second: number
+  /** Answers the body that a host gets through HAProxy. */
+  readonly visit: (host: string) => Promise<string>
+  /** Bodies of the two origins. */
+  readonly bodies: readonly [string, string]
+}
+
+type Data = Record<string, unknown>
+
+/** Leaves nothing behind. */
+export const callEveryTool = async (options: EveryToolOptions): Promise<void> => {
+  const { bodies, first, name, second, visit } = options
+  const used = new Set<string>()
+  const good = async (tool: string, args: Data = {}): Promise<Data> => {
+    used.add(tool)
+    const { content, isError, structuredContent } = await options.call(tool, args)
+    const [block] = content as ReadonlyArray<{ readonly type: string; readonly text: string }>
+    assert.notStrictEqual(isError, true, `${tool}: ${block?.text}`)
+    assert.strictEqual(block?.type, "text", tool)
+    assert.strictEqual(block?.text, JSON.stringify(structuredContent), tool)
+    assert.strictEqual(Object.keys(structuredContent as Data)[0], "summary", tool)
+    return structuredContent as Data
+  }
+  const site = `${name}-test.com`
+  const share = `shop.${site}`
+  const ip = "127.0.0.1"
+
+  const added = await good("haproxy_add_domain", { domain: site, ip, http_port: first })
+  assert.deepInclude(added, { domain: site, wildcard: `*.${site}`, changed: true, warnings: [] })
+  assert.strictEqual(await visit(site), bodies[0])
+  assert.strictEqual(await visit(`any.${site}`), bodies[0])
+  const shared = await good("haproxy_add_domain", { domain: share, share_with: site })
+  assert.deepInclude(shared, { shares_with: site, backend: added["backend"] })
+  assert.deepInclude(await good("haproxy_add_server", { domain: site, slot: 0, ip, http_port: second }), { slot: 2 })
+  const many = [{ ip: "127.0.0.2", http_port: second }, { ip: "127.0.0.3", http_port: second, slot: 4 }]
+  assert.lengthOf((await good("haproxy_add_servers", { domain: site, servers: many }))["servers"] as Array<unknown>, 4)
+  await good("haproxy_remove_server", { domain: site, slot: 3 })
+  await good("haproxy_remove_server", { domain: site, slot: 4 })
+  await good("haproxy_set_server_weight", { domain: site, slot: 2, weight: 100 })
+  const pool = String(added["backend"])
+  await good("haproxy_set_server_state", { backend: pool, server: `${pool}_1`, state: "drain" })
+  const drained = await good("haproxy_wait_drain", { domain: site, slot: 1, timeout: 10 })
+  assert.deepInclude(drained, { drained: true, remaining: [] })
+  assert.strictEqual(await visit(site), bodies[1])
+  const listed = await good("haproxy_list_servers", { domain: share })
+  assert.deepStrictEqual(
+    (listed["servers"] as ReadonlyArray<Data>).map((server) => [server["slot"], server["weight"], server["state"]]),
+    [[1, 1, "drain"], [2, 100, "ready"]]
+  )
+  const set = await good("haproxy_set_domain_state", { domain: site, state: "ready" })
+  const followed = await good("haproxy_operation", { operation_id: set["change_id"], wait: 1 })
+  assert.deepInclude(followed, { tool: "haproxy_set_domain_state", status: "applied", failure: null })
+  assert.deepInclude(await good("haproxy_domain_health", { domain: share }), { status: "healthy", healthy_count: 2 })
+  const health = await good("haproxy_health")
+  assert.strictEqual(health["status"], "healthy", JSON.stringify(health))
+  const page = await good("haproxy_list_domains", { search: site, include_wildcards: true })
+  assert.deepStrictEqual(
+    (page["domains"] as ReadonlyArray<Data>).map(({ domain }) => domain).sort(),
+    [
+      `*.${site}`,
+      share,
+      site
+    ].sort()
+  )
+  await good("haproxy_cleanup_wildcards", { dry_run: true })
+  await good("haproxy_remove_domain", { domain: share })
+  assert.deepInclude(await good("haproxy_remove_domain", { domain: site }), { pool_freed: true, changed: true })
+  assert.strictEqual(await visit(site), "no route")
+  assert.deepStrictEqual([...used].sort(), [...toolNames].sort(), "every tool was called")
+}
