@@ -68,9 +68,10 @@ export const parseDomainName = (text: string): Result.Result<DomainName, NameRef
   if (/^\d+$/.test(last) || /^0x[0-9a-f]*$/.test(last)) {
     return refuse("ends with a number", "Addresses are not domains; use a host name.")
   }
-  // A label that claims to be punycode must decode, and encode back to itself (Node leaves a bad one as it is).
-  const unicode = name.includes("xn--") ? domainToUnicode(name) : name
-  if (unicode.includes("xn--") || domainToASCII(unicode) !== name) {
+  // A label that claims to be punycode must decode, and encode back to itself (Node leaves a bad one as it is). A name
+  // without such a label is its own ASCII form.
+  const unicode = name.includes("xn--") ? domainToUnicode(name) : null
+  if (unicode !== null && (unicode.includes("xn--") || domainToASCII(unicode) !== name)) {
     return refuse(
       "is not a valid internationalised name",
       "Each xn-- label must be the punycode form of a lower-case Unicode label."

@@ -223,13 +223,17 @@ export const applyJobs = Effect.fnUntraced(function*(
     const timeout = deadline - Date.now()
     if (timeout <= 0) return yield* new LinkLost({ reason: "the deadline passed", sent: touched })
     const commands = active.flatMap((run) => run.stages[run.stage]!.commands)
-    const all: ReadonlyArray<Command<unknown>> = [...commands, Info.show, Maps.list]
+    // Who answered is asked only where a job may end: `show info` costs more than all the rest of an exchange.
+    const ending = active.some((run) => run.stage === run.stages.length - 1)
+    const all: ReadonlyArray<Command<unknown>> = ending ? [...commands, Info.show, Maps.list] : commands
     const answers = yield* runtime.exchange(all, { timeout }).pipe(
       Effect.mapError((lost) => touched && !lost.sent ? new LinkLost({ reason: lost.reason, sent: true }) : lost)
     )
     touched = true
-    const info = answers[commands.length] as Verdict<Info.Info>
-    if (Result.isFailure(info) || info.success.stopping || info.success.pid !== node.epoch.pid) {
+    const info = answers[commands.length] as Verdict<Info.Info> | undefined
+    if (
+      info !== undefined && (Result.isFailure(info) || info.success.stopping || info.success.pid !== node.epoch.pid)
+    ) {
       yield* runtime.reset("another worker took over")
       return yield* new LinkLost({ reason: "the worker that answered is stopping", sent: true })
     }
@@ -251,10 +255,12 @@ export const applyJobs = Effect.fnUntraced(function*(
       }
     }
     active = still
-    const maps = answers[commands.length + 1] as Verdict<ReadonlyArray<Maps.MapInfo>>
+    const maps = answers[commands.length + 1] as Verdict<ReadonlyArray<Maps.MapInfo>> | undefined
     if (active.length === 0) {
       const entries = (path: string) =>
-        Result.isSuccess(maps) ? maps.success.find((map) => map.path === path)?.entries : undefined
+        maps !== undefined && Result.isSuccess(maps)
+          ? maps.success.find((map) => map.path === path)?.entries
+          : undefined
       drifted = Object.values(node.maps).some((map) => entries(map.path) !== map.entries)
     } else if (pause) yield* Effect.sleep(readBackPause)
   }

@@ -76,7 +76,7 @@ export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> 
   return {
     summary: status === "healthy"
       ? `All is well: ${numbers.domains} domains, HAProxy ${live.version} runs revision ${yield* store.revision}`
-      : `${status}: ${reasons.slice(0, 3).join("; ")}`,
+      : `${status}: ${[...new Set(reasons)].slice(0, 3).join("; ")}`,
     status,
     components: {
       mcp: { status: "ok", version, uptime_sec: Math.floor(process.uptime()) },
@@ -98,6 +98,7 @@ export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> 
         last_run_at: sync.lastRunAt === null ? null : new Date(sync.lastRunAt).toISOString(),
         last_drift: sync.lastDrift,
         foreign_entries: sync.foreign,
+        queued_writes: yield* allocator.queued,
         ...(sync.inSync && sync.problems.length === 0
           ? {}
           : { reason: sync.inSync ? sync.problems.join("; ") : sync.reason })

@@ -41,6 +41,8 @@ export interface HealthAnswer extends Answer {
       /** Differences found by the last run, before it repaired them. */
       readonly last_drift: number
       readonly foreign_entries: number
+      /** Writes that wait for their turn. */
+      readonly queued_writes: number
       readonly reason?: string
     }
   }

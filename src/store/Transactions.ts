@@ -121,8 +121,11 @@ export const make = (db: Database) => {
       revision: transaction.recorded ? transaction.revision : head.revision
     }
     try {
-      for (const [changeId, outcome] of outcomes) {
-        db.run("UPDATE changes SET outcome = ? WHERE change_id = ?", outcome, changeId)
+      if (outcomes.size > 0) {
+        db.run(
+          "UPDATE changes SET outcome = each.value FROM json_each(?) AS each WHERE change_id = each.key",
+          JSON.stringify(Object.fromEntries(outcomes))
+        )
       }
       db.run(
         "UPDATE meta SET commits = ?, revision = ?, next_seq = ? WHERE id = 1",

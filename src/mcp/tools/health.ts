@@ -60,6 +60,7 @@ export const healthTool = tool({
         last_run_at: Field.textOrNull("Last full comparison, ISO 8601 in UTC."),
         last_drift: Field.count("Differences that it found before it repaired them."),
         foreign_entries: Field.count("Map entries that are not ours and stay untouched."),
+        queued_writes: Field.count("Writes that wait for their turn."),
         reason
       })
     }).annotate({ description: "Each part." })
