@@ -123,8 +123,10 @@ export const setDomainStateTool = tool({
     + "and server it sets that one only. Answers all servers of the pool. Next: haproxy_wait_drain.",
   annotations: removes,
   input: {
-    ...Field.target,
     domain: Schema.optionalKey(Field.text("Domain whose servers are all set.")),
+    slot: Schema.optionalKey(Field.whole(1, 1000, "Only this slot of the domain's pool; without it all.")),
+    backend: Schema.optionalKey(Field.text("HAProxy's name of the pool, such as pool_3, in place of domain.")),
+    server: Schema.optionalKey(Field.text("Only this server of the backend, such as pool_3_1.")),
     state: Field.state
   },
   output: poolAnswer,
