@@ -124,6 +124,7 @@ export const peek = Effect.fnUntraced(function*(settings: SettingsShape, reason:
         last_run_at: null,
         last_drift: 0,
         foreign_entries: 0,
+        queued_writes: 0,
         reason: "nobody serves"
       }
     }

@@ -47,6 +47,7 @@ const linesOf = ({ components }: HealthAnswer, now: number): ReadonlyArray<Line>
     ["Domains", desired.status, `${desired.domains}, and ${counted(desired.wildcards, "wildcard")}`],
     ["Pools", desired.status, `${desired.pools_used} of ${desired.pools_declared} used`],
     ["Servers", desired.status, String(desired.servers)],
+    ["Queue", "ok", `${counted(reconciler.queued_writes, "write")} waiting`],
     ...Object.values(config_files.files).map((file): Line => ["File", file.status, `${file.path}${because(file)}`]),
     [
       "Process",

@@ -13,7 +13,7 @@ export interface Capabilities {
   readonly quietPrompt: boolean
   /** Bytes of one command line; `tune.bufsize` where it can be read, else 16,384, less a margin. */
   readonly maxLine: number
-  /** Bytes of one payload: 12 KB below 3.4, 100 KB from 3.4 (its limit is 128 KB). */
+  /** Bytes of one payload: 12 KB, which every line takes however the bytes arrive. */
   readonly maxPayload: number
   /** `add backend` (3.4). */
   readonly dynamicBackends: boolean

@@ -115,19 +115,19 @@ export const missingCommands = (commands: ReadonlySet<string>): ReadonlyArray<st
 
 /**
  * Payload and line limits follow `tune.bufsize` (16,384 by default), which no command tells: a whole line, payload
- * included, must fit it up to 3.3; from 3.4 a payload may have 128 KB. A longer line closes the connection (3.0.11,
- * 3.2.26, 3.4.7).
+ * included, must fit it up to 3.3. A longer line closes the connection (3.0.11, 3.2.26, 3.4.7). From 3.4 a payload may
+ * have 128 KB, but 3.4.7 was seen never to answer some of 16 KB and more, depending on how the bytes arrive: 12 KB on
+ * every line.
  */
 export const capabilities = (version: string, commands: ReadonlySet<string>, quietPrompt: boolean): Capabilities => {
   const match = /^(\d+)\.(\d+)/.exec(version)
   const line = [Number(match?.[1] ?? 0), Number(match?.[2] ?? 0)] as const
-  const largePayload = line[0] > 3 || (line[0] === 3 && line[1] >= 4)
   return {
     version,
     line,
     quietPrompt,
     maxLine: 15_000,
-    maxPayload: largePayload ? 100 * 1024 : 12 * 1024,
+    maxPayload: 12 * 1024,
     dynamicBackends: commands.has("add backend")
   }
 }

@@ -44,8 +44,8 @@ export const mapPayloads = (
   return payloads
 }
 
-/** The room for lines in a payload: below 3.4 the command line counts too, and 300 lines a payload are fast enough. */
-const room = (maxPayload: number): number => Math.min(maxPayload, 32 * 1024) - 512
+/** The room for lines in a payload: below 3.4 the command line counts too. */
+const room = (maxPayload: number): number => maxPayload - 512
 
 /**
  * Makes the map hold exactly these entries, in this order. `deadline` in milliseconds since 1970. LinkLost with `sent`

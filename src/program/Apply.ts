@@ -33,8 +33,8 @@ interface Stage {
   readonly check: (verdicts: ReadonlyArray<Verdict<unknown>>) => Check
 }
 
-/** How often a read-back is repeated before HAProxy counts as unwilling: about a second. */
-const readBackAttempts = 250
+/** How often a read-back is repeated before HAProxy counts as unwilling: some seconds. A busy one takes its time. */
+const readBackAttempts = 750
 /** Milliseconds between repeated read-backs. */
 const readBackPause = 4
 

@@ -35,6 +35,7 @@ const health: HealthAnswer = {
       last_run_at: "2030-01-01T00:00:00Z",
       last_drift: 1,
       foreign_entries: 2,
+      queued_writes: 3,
       reason: "HAProxy is away"
     }
   }
@@ -53,6 +54,7 @@ describe("the status as text", () => {
         "Domains   ok              12, and 1 wildcard",
         "Pools     ok              3 of 100 used",
         "Servers   ok              7",
+        "Queue     ok              3 writes waiting",
         "File      ok              /m/domains.map",
         "File      error           /m/wildcards.map: EACCES",
         "File      ok              /d.db",

@@ -101,7 +101,7 @@ describe("show info", () => {
     ])
     assert.isTrue(Info.capabilities("3.4.7-1", commands, true).dynamicBackends)
     assert.strictEqual(Info.capabilities("3.2.26-1", new Set(), true).maxPayload, 12 * 1024)
-    assert.strictEqual(Info.capabilities("4.0-dev1", new Set(), true).maxPayload, 100 * 1024)
+    assert.strictEqual(Info.capabilities("4.0-dev1", new Set(), true).maxPayload, 12 * 1024)
   })
 })
 

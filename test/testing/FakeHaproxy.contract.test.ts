@@ -39,10 +39,7 @@ for (const line of lines) {
         listen: ["unix", "tcp"],
         maps: { [domainsMap]: text(domains), [wildcardsMap]: text(wildcards) },
         backends: Object.fromEntries(Object.entries(declarePools({ count: pools, slots })).map(unchecked)),
-        idleTimeout: milliseconds(statsTimeout),
-        // The real one takes the contract's large payloads because they arrive at once; the fake's default is the
-        // worst case, where they stall.
-        traits: { stallsFrom: Number.POSITIVE_INFINITY }
+        idleTimeout: milliseconds(statsTimeout)
       })
       const [major, minor] = line.split(".").map(Number)
       const [unix, tcp] = fake.addresses
