@@ -1,6 +1,7 @@
 /**
  * What the programs must know of the settings: the shape of the pools, the public suffixes, and which addresses
- * lead back to the control plane or to HAProxy's Runtime API (no server may be one of them).
+ * lead back to the control plane or to HAProxy's Runtime API (no server may be one of them). Where its frontends
+ * listen, HAProxy says itself (haproxy/ListenerCommands.ts).
  *
  * A Runtime API host that is a name is looked up in the background: the start never waits for a name server, and
  * until the answer is there only its own text counts.
@@ -19,11 +20,16 @@ import { Limits } from "./program/Limits.ts"
 const addressesHere = (): ReadonlySet<string> =>
   new Set(Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address.split("%")[0]!)))
 
+/** Is it this machine? */
+const isHere = (host: string, here: ReadonlySet<string>): boolean =>
+  host === "localhost" || host.startsWith("127.") || host === "::1" || here.has(host)
+
 /** The listener of a host: one of this machine counts on all its addresses, for nobody knows how it is bound. */
-const listenerOf = (host: string, port: number, name: string, here: ReadonlySet<string>): Listener => {
-  const local = host === "localhost" || host.startsWith("127.") || host === "::1" || here.has(host)
-  return { ip: local ? "0.0.0.0" : host, port, name }
-}
+const listenerOf = (host: string, port: number, name: string, here: ReadonlySet<string>): Listener => ({
+  ip: isHere(host, here) ? "0.0.0.0" : host,
+  port,
+  name
+})
 
 export const layer: Layer.Layer<Limits, never, Settings> = Layer.effect(
   Limits,
@@ -50,7 +56,8 @@ export const layer: Layer.Layer<Limits, never, Settings> = Layer.effect(
       pools: { pools: settings.haproxyPoolCount, slots: settings.haproxyMaxSlots },
       suffixes: PublicSuffix.make(settings.haproxyCustomTlds),
       listeners,
-      localAddresses: here
+      localAddresses: here,
+      haproxyIsHere: "path" in settings.haproxyTransport || isHere(settings.haproxyTransport.host, here)
     }
   })
 )

@@ -11,7 +11,7 @@ import { dirname, join, resolve } from "node:path"
 import type { SettingsShape } from "../Config.ts"
 import { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
 import * as PoolsConfig from "../domain/PoolsConfig.ts"
-import { defaultOptions, type HaproxyConfigOptions, render } from "../haproxy/HaproxyConfig.ts"
+import { defaultOptions, type HaproxyConfigOptions, render, UnusablePath } from "../haproxy/HaproxyConfig.ts"
 
 /** Where to write; null: haproxy.cfg to standard output, pools.cfg not at all. */
 export interface ConfigTargets {
@@ -103,11 +103,10 @@ export const printConfig = Effect.fnUntraced(function*(
   const options = optionsOf(settings, settings.haproxyPoolsFile ?? pools)
   const text = yield* Effect.try({
     try: () => render(options),
-    catch: (error) =>
-      new ConfigInvalid({
-        message: error instanceof RangeError ? error.message : String(error),
-        hint: "Choose paths without quotes, backslashes and dollar signs."
-      })
+    catch: (error) => {
+      if (!(error instanceof UnusablePath)) throw error
+      return new ConfigInvalid({ message: error.message, hint: error.hint })
+    }
   })
   const { haproxyTransport: transport } = settings
   if ("host" in transport && isIP(transport.host) === 0 && transport.host !== "localhost") {

@@ -88,6 +88,8 @@ export const parseServerIp = (text: string): Result.Result<ServerIp, AddressRefu
 /** A listener of HAProxy or of the control plane itself; `ip` may be unspecified (`0.0.0.0`, `::`). */
 export interface Listener {
   readonly ip: string
+  /** With an unspecified `ip`: it takes connections of this family only; without it, of both. */
+  readonly family?: "ipv4" | "ipv6"
   readonly port: number
   readonly name: string
 }
@@ -107,7 +109,9 @@ export const ownListener = (
 ): Listener | undefined =>
   listeners.find((listener) =>
     listener.port === port
-    && (listener.ip === ip || (isUnspecified(listener.ip) && (isLoopback(ip) || local.has(ip))))
+    && (listener.ip === ip || (isUnspecified(listener.ip)
+      && (listener.family === undefined || listener.family === (ip.includes(":") ? "ipv6" : "ipv4"))
+      && (isLoopback(ip) || local.has(ip))))
   )
 
 /** `ip:port` as people write it, IPv6 in brackets. */

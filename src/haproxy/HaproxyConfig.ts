@@ -12,6 +12,7 @@
 import { formatEndpoint } from "../domain/Address.ts"
 import type { PoolLimits } from "../domain/Pool.ts"
 import * as PoolsConfig from "../domain/PoolsConfig.ts"
+import { isWord } from "./Cli.ts"
 
 /** `*.example.com` matches hosts with up to this many labels in place of the star. */
 export const wildcardLevels = 4
@@ -61,18 +62,44 @@ export const defaultOptions: Omit<HaproxyConfigOptions, "limits" | "maps" | "poo
   healthChecks: true
 }
 
+/** A path that {@link render} cannot print a working configuration for. */
+export class UnusablePath extends RangeError {
+  /** How to have another one. */
+  readonly hint: string
+  constructor(message: string, hint: string) {
+    super(message)
+    this.hint = hint
+  }
+}
+
 /** A path as one word. Quotes and control characters have no place in a path of this file. */
 const quoted = (path: string): string => {
   // oxlint-disable-next-line no-control-regex
   if (/["'\\$\u0000-\u001f\u007f]/.test(path)) {
-    throw new RangeError(`HAProxy's configuration cannot hold the path ${JSON.stringify(path)}`)
+    throw new UnusablePath(
+      `HAProxy's configuration cannot hold the path ${JSON.stringify(path)}`,
+      "Choose paths without quotes, backslashes and dollar signs."
+    )
+  }
+  return path
+}
+
+/** A map's path is a word of Runtime API commands too, where nothing can be quoted. */
+const mapPath = (path: string): string => {
+  if (!isWord(quoted(path))) {
+    throw new UnusablePath(
+      `The Runtime API cannot name the map ${
+        JSON.stringify(path)
+      }: only printable ASCII without spaces and \\ ; < # " ' $`,
+      "Choose another HAPROXY_MAP_FILE, or set HAPROXY_RUNTIME_MAP_FILE to a path of the same file without them, such as one relative to the folder that HAProxy runs in."
+    )
   }
   return path
 }
 const plain = /^[\w./@:+-]*$/
 const word = (path: string): string => plain.test(quoted(path)) ? path : `"${path}"`
 const mapLookup = (value: string, path: string): string =>
-  plain.test(quoted(path)) ? `${value},map_str(${path})` : `'${value},map_str("${path}")'`
+  plain.test(mapPath(path)) ? `${value},map_str(${path})` : `'${value},map_str("${path}")'`
 
 type Lines = ReadonlyArray<string>
 const comment = (...lines: Lines): Lines => lines.map((line) => `# ${line}`)
@@ -259,7 +286,7 @@ const inlinePools = ({ limits, poolsFile }: HaproxyConfigOptions): Lines =>
     ""
   ]
 
-/** The text of haproxy.cfg. */
+/** The text of haproxy.cfg. Throws {@link UnusablePath}. */
 export const render = (options: HaproxyConfigOptions): string =>
   [
     ...head(options),

@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { ownListener } from "../domain/Address.ts"
 import { collide, type Edit, inverse, writesOf } from "../domain/Change.ts"
 import { type ControlError, HaproxyRefused, HaproxyUnreachable, Internal, OutcomeUnknown } from "../domain/Errors.ts"
 import type { PoolNumber, SlotNumber } from "../domain/Pool.ts"
@@ -86,7 +87,9 @@ const viewOf = (plane: Plane, node: Node, writes: ReadonlySet<string>): View => 
     return live === undefined
       ? Effect.map(plane.files.foreignEntry(map, mapKey(name)), (entry) => entry?.value ?? null)
       : Effect.succeed(live)
-  }
+  },
+  // Loopback is always HAProxy's host: it is HAProxy who connects.
+  ownListener: (ip, port) => ownListener(ip, port, node.listeners, plane.hostAddresses ?? undefined)?.name ?? null
 })
 
 /** 1: decides all jobs in one commit. */
@@ -265,7 +268,7 @@ const errorOf = (fate: Fate, changeId: string, clean: boolean): ControlError => 
 }
 
 /** Runs one batch to its answers. Never fails: every trouble is somebody's verdict. */
-export const runBatch = Effect.fn("Batch.run")(function*(plane: Plane, node: Node, jobs: ReadonlyArray<Job>) {
+export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jobs: ReadonlyArray<Job>) {
   for (const job of jobs) job.begun = true
   const deadline = Math.max(...jobs.map((job) => job.deadline)) - reserve
   const decided = yield* Effect.result(decideAll(plane, node, jobs))

@@ -94,6 +94,7 @@ export const addDomain = Effect.fn("addDomain")(function*(
     : []
   const wanted: Wanted = { name, target, server, wildcard: impliedWildcard(limits, name) }
   const decide: Decide<Draft<AddDomainAnswer>> = Effect.fnUntraced(function*(view) {
+    if (server !== null) yield* Input.notOwn(view, server)
     const existing = yield* store.route(name)
     if (existing === null) return yield* addNew(store, view, wanted)
     return existing.implicit ? yield* promote(store, view, existing, wanted) : yield* confirm(store, existing, wanted)

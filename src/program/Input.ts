@@ -9,6 +9,7 @@ import { InvalidInput } from "../domain/Errors.ts"
 import { placeholder, type ServerState, serverStates, type SlotNumber, type Weight } from "../domain/Pool.ts"
 import { isWildcard, parentOf, parseRouteName, type RouteName } from "../domain/RouteName.ts"
 import type { Limits } from "./Limits.ts"
+import type { View } from "./PoolAllocator.ts"
 
 /** Longest search text: that of a name. */
 const longestSearch = 253
@@ -63,7 +64,34 @@ const parsePort = (field: string, value: number): Result.Result<Port, InvalidInp
 export const port = (field: string, value: number): Effect.Effect<Port, InvalidInput> =>
   Effect.fromResult(parsePort(field, value))
 
-/** A server's address and port: not one of our own listeners, not the placeholder of empty slots. */
+/** The refusal of an address that leads back to HAProxy or to us. */
+const circle = (field: string, ip: ServerIp, port: Port, listener: string) =>
+  refusal(
+    field,
+    formatEndpoint(ip, port),
+    `is ${listener}, so traffic would run in a circle`,
+    "Name the address and port of the server behind HAProxy."
+  )
+
+/**
+ * Refuses a server address that leads back to one of HAProxy's listeners. For decisions: HAProxy says where it listens,
+ * and may listen elsewhere after a reload.
+ */
+export const notOwn = (
+  view: View,
+  endpoint: { readonly ip: ServerIp; readonly port: Port },
+  prefix = ""
+): Effect.Effect<void, InvalidInput> => {
+  const listener = view.ownListener(endpoint.ip, endpoint.port)
+  return listener === null
+    ? Effect.void
+    : Effect.fail(circle(`${prefix}ip`, endpoint.ip, endpoint.port, listener))
+}
+
+/**
+ * A server's address and port: no listener that the settings tell, not the placeholder of empty slots. HAProxy's other
+ * listeners are for {@link notOwn}.
+ */
 export const endpoint = (
   limits: Limits["Service"],
   value: { readonly ip: string; readonly http_port?: number },
@@ -84,14 +112,7 @@ export const endpoint = (
     )
   }
   const listener = ownListener(ip, port, limits.listeners, limits.localAddresses)
-  if (listener !== undefined) {
-    return invalid(
-      `${prefix}ip`,
-      formatEndpoint(ip, port),
-      `is ${listener.name}, so traffic would run in a circle`,
-      "Name the address and port of the server behind HAProxy."
-    )
-  }
+  if (listener !== undefined) return Effect.fail(circle(`${prefix}ip`, ip, port, listener.name))
   return Effect.succeed({ ip, port })
 }
 

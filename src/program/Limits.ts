@@ -7,8 +7,10 @@ import type { PublicSuffixes } from "../domain/PublicSuffix.ts"
 export class Limits extends Context.Service<Limits, {
   readonly pools: PoolLimits
   readonly suffixes: PublicSuffixes
-  /** HAProxy's and our own listeners: a server may not point back at one of them. */
+  /** Listeners that the settings tell (our own, the Runtime API): a server may not point back at one of them. */
   readonly listeners: ReadonlyArray<Listener>
   /** Addresses of this host, for listeners that are bound to every address. */
   readonly localAddresses: ReadonlySet<string>
+  /** HAProxy runs on this host, so `localAddresses` are its own, too. */
+  readonly haproxyIsHere: boolean
 }>()("haproxy-mcp/program/Limits") {}

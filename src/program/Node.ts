@@ -1,8 +1,10 @@
 /**
  * What is known of one HAProxy since the last reconcile: which connection and epoch it speaks of, under which
- * paths HAProxy knows the maps, which pools and slots exist, and how many entries each map should hold.
+ * paths HAProxy knows the maps, which pools and slots exist, how many entries each map should hold, and where
+ * HAProxy listens.
  * Valid only as long as the link state it was made from.
  */
+import type { Listener } from "../domain/Address.ts"
 import { type Edit, type Route, writesOf } from "../domain/Change.ts"
 import { poolName, type PoolNumber, type SlotNumber } from "../domain/Pool.ts"
 import { isWildcard, mapKey, type RouteName } from "../domain/RouteName.ts"
@@ -26,6 +28,8 @@ export interface Node {
   readonly epoch: Epoch
   readonly maps: { readonly [K in MapKind]: RuntimeMap }
   readonly pools: ReadonlyMap<PoolNumber, ReadonlySet<SlotNumber>>
+  /** HAProxy's frontends and Runtime API; empty when it does not say. */
+  readonly listeners: ReadonlyArray<Listener>
 }
 
 /** The map a name belongs to. */

@@ -15,6 +15,7 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import type { Port, ServerIp } from "../domain/Address.ts"
 import type { Edit } from "../domain/Change.ts"
 import { Busy, Cancelled, type ControlError, HaproxyUnreachable, OutcomeUnknown, TimedOut } from "../domain/Errors.ts"
 import type { PoolNumber, SlotNumber } from "../domain/Pool.ts"
@@ -46,6 +47,8 @@ export interface View {
   readonly usable: (pool: PoolNumber, slot?: SlotNumber) => boolean
   /** The value of a foreign entry under a route's key, in the file or in HAProxy; null when there is none. */
   readonly foreign: (name: RouteName) => Effect.Effect<string | null>
+  /** Which of HAProxy's own listeners this address leads back to, in words; null when it is none. */
+  readonly ownListener: (ip: ServerIp, port: Port) => string | null
 }
 
 /** A write: decides on the state it finds, and is run again if its batch could not take it. Reads only the store. */
@@ -124,6 +127,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     store: yield* Store,
     files: yield* MapFiles,
     limits: limits.pools,
+    hostAddresses: limits.haproxyIsHere ? limits.localAddresses : null,
     runtimeMapFile: options.runtimeMapFile ?? null,
     closing: () => closing
   }

@@ -8,17 +8,21 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import type { Listener } from "../domain/Address.ts"
 import { type Edit, type Route, writesOf } from "../domain/Change.ts"
 import { homeless, mapDrift, type ObservedMap, type ObservedSlot, slotDrift } from "../domain/Drift.ts"
 import { ConfigInvalid, type StorageFailed } from "../domain/Errors.ts"
 import { parseSlotName, type PoolLimits, poolName, type PoolNumber, type SlotNumber } from "../domain/Pool.ts"
 import { isWildcard } from "../domain/RouteName.ts"
+import * as BoundAddresses from "../haproxy/BoundAddresses.ts"
 import type { Command, Verdict } from "../haproxy/Command.ts"
 import * as Info from "../haproxy/InfoCommands.ts"
+import * as ListenerSockets from "../haproxy/ListenerCommands.ts"
 import * as Maps from "../haproxy/MapCommands.ts"
 import type { MapFiles } from "../haproxy/MapFiles.ts"
 import { findMapPaths } from "../haproxy/MapPaths.ts"
 import { replaceMap } from "../haproxy/MapSwap.ts"
+import { ownListeners } from "../haproxy/OwnListeners.ts"
 import { LinkLost, type RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import * as Servers from "../haproxy/ServerCommands.ts"
 import type { Store } from "../store/Store.ts"
@@ -36,6 +40,8 @@ export interface Plane {
   readonly store: Store["Service"]
   readonly files: MapFiles["Service"]
   readonly limits: PoolLimits
+  /** Addresses of HAProxy's host; null when it is another one than ours. */
+  readonly hostAddresses: ReadonlySet<string> | null
   /** HAPROXY_RUNTIME_MAP_FILE: the path of domains.map as HAProxy knows it, when the operator set it. */
   readonly runtimeMapFile: string | null
   /** The process is going away: what has begun gets less time to wait for HAProxy. */
@@ -54,7 +60,7 @@ export interface Reconciled {
 }
 
 interface Observed {
-  readonly node: Node
+  readonly node: Omit<Node, "listeners">
   readonly domains: ObservedMap
   readonly wildcards: ObservedMap
   readonly slots: ReadonlyArray<ObservedSlot>
@@ -87,6 +93,20 @@ const ownSlots = (rows: ReadonlyArray<Servers.ServerStateRow>, limits: PoolLimit
   }
   return slots
 }
+
+/** Where HAProxy listens. One that refuses to say (a level or a build without `show fd`) is worked with all the same. */
+const findListeners = Effect.fnUntraced(function*(plane: Plane, pid: number, deadline: number) {
+  const [verdict] = yield* plane.runtime.exchange([ListenerSockets.show], {
+    timeout: Math.max(1, deadline - Date.now())
+  })
+  if (Result.isFailure(verdict)) {
+    yield* Effect.logDebug(`HAProxy does not say where it listens: ${verdict.failure.text}`)
+    return []
+  }
+  const sockets = verdict.success
+  const here = plane.hostAddresses !== null && sockets.length > 0
+  return ownListeners(sockets, here ? yield* BoundAddresses.read(pid, sockets.map(({ fd }) => fd)) : null)
+})
 
 /** Reads all that is ours from HAProxy, in one connection's life. */
 const observe = Effect.fnUntraced(function*(plane: Plane, deadline: number) {
@@ -128,7 +148,7 @@ const observe = Effect.fnUntraced(function*(plane: Plane, deadline: number) {
       foreign: new Map<string, string>()
     }
   }
-  const node: Node = {
+  const node: Observed["node"] = {
     connection: link.connection,
     epoch: link.epoch,
     maps: { domains: map(paths.domains), wildcards: map(paths.wildcards) },
@@ -182,8 +202,10 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
   const fresh = routes.length === 0 && (yield* plane.store.revision) === 0
   const refused = new Map<string, string>()
   let firstDrift: number | null = null
+  let listeners: ReadonlyArray<Listener> | null = null
   for (let round = 1;; round++) {
     const observed = yield* observe(plane, deadline)
+    listeners ??= yield* findListeners(plane, observed.node.epoch.pid, deadline)
     const domains = mapDrift(exact, observed.domains, plane.limits)
     const wildcards = mapDrift(wild, observed.wildcards, plane.limits)
     if (fresh && domains.repairs.length + wildcards.repairs.length > 0) {
@@ -194,7 +216,8 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
       maps: {
         domains: { ...observed.node.maps.domains, foreign: domains.foreign },
         wildcards: { ...observed.node.maps.wildcards, foreign: wildcards.foreign }
-      }
+      },
+      listeners
     }
     const slots = slotDrift(servers, observed.slots)
     const drift = domains.repairs.length + wildcards.repairs.length +

@@ -135,6 +135,7 @@ export const addServer = Effect.fn("addServer")(function*(
   const wanted = yield* Input.slot(limits, input.slot ?? 0, 0)
   const endpoint = yield* Input.endpoint(limits, input)
   const decide: Decide<Draft<AddServerAnswer>> = Effect.fnUntraced(function*(view) {
+    yield* Input.notOwn(view, endpoint)
     const route = yield* requireRoute(store, "domain", name)
     const servers = yield* store.servers(route.pool)
     const slot = yield* place(limits, view, route, servers, endpoint, wanted)
@@ -169,22 +170,23 @@ export const addServers = Effect.fn("addServers")(function*(
   }
   const wanted = yield* Effect.forEach(input.servers, (server, index) =>
     Effect.all({
-      field: Effect.succeed(`servers[${index}].slot`),
+      prefix: Effect.succeed(`servers[${index}].`),
       slot: Input.slot(limits, server.slot ?? 0, 0, `servers[${index}].slot`),
       endpoint: Input.endpoint(limits, server, `servers[${index}].`)
     }))
   const decide: Decide<Draft<ServersAnswer>> = Effect.fnUntraced(function*(view) {
+    for (const { endpoint, prefix } of wanted) yield* Input.notOwn(view, endpoint, prefix)
     const route = yield* requireRoute(store, "domain", name)
     const before = yield* store.servers(route.pool)
     const after = [...before]
     // Slots asked for by number go first, so that a "first free" never takes one of them.
     for (
-      const { endpoint, field, slot } of [
+      const { endpoint, prefix, slot } of [
         ...wanted.filter((w) => w.slot !== 0),
         ...wanted.filter((w) => w.slot === 0)
       ]
     ) {
-      const chosen = yield* place(limits, view, route, after, endpoint, slot, field).pipe(
+      const chosen = yield* place(limits, view, route, after, endpoint, slot, `${prefix}slot`).pipe(
         Effect.catchTag("PoolExhausted", ({ hint }) => {
           const free = freeSlots(limits, view, route, before).length
           return Effect.fail(

@@ -13,7 +13,6 @@ import type { PoolNumber, Server, SlotNumber, Weight } from "../../src/domain/Po
 import type { RouteName } from "../../src/domain/RouteName.ts"
 import * as HaproxyConfig from "../../src/haproxy/HaproxyConfig.ts"
 import { type FileState, MapFiles } from "../../src/haproxy/MapFiles.ts"
-import { ownListeners } from "../../src/haproxy/OwnListeners.ts"
 import { releasePort, takePort } from "../support/Ports.ts"
 import { makeSite, realLines, type Site, startIn } from "../support/RealHaproxy.ts"
 
@@ -45,18 +44,22 @@ describe("the printed configuration", () => {
     assert.strictEqual(HaproxyConfig.render(everything), golden("haproxy-everything.cfg"))
   })
 
-  it("names the listeners that it opens", () => {
-    assert.deepStrictEqual(
-      ownListeners(everything).map(({ ip, port }) => `${ip} ${port}`),
-      ["0.0.0.0 80", "0.0.0.0 443", ":: 80", ":: 443", "127.0.0.1 9999"]
-    )
-    assert.deepStrictEqual(ownListeners(options).map(({ port }) => port), [80])
-  })
-
   it("refuses a path that it could not write", () => {
     for (const path of ["/a\nb", "/a\"b", "/a$b", "/a'b"]) {
       assert.throws(() => HaproxyConfig.render({ ...options, maps: { ...options.maps, domains: path } }), RangeError)
     }
+  })
+
+  it("refuses a map that no Runtime API command can name", () => {
+    for (const path of ["/srv/my maps/domains.map", "/srv/a;b.map", "/srv/#1.map", "/srv/käse.map"]) {
+      for (const maps of [{ ...options.maps, domains: path }, { ...options.maps, wildcards: path }]) {
+        assert.throws(() => HaproxyConfig.render({ ...options, maps }), /The Runtime API cannot name the map/, path)
+      }
+    }
+    assert.include(
+      HaproxyConfig.render({ ...options, poolsFile: "/srv/my pools/pools.cfg" }),
+      "-f \"/srv/my pools/pools.cfg\""
+    )
   })
 })
 
@@ -166,7 +169,7 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
       certificateFor(certificates, "a.example.com")
       const base = optionsFor(site)
       const tls = { certificates, quic: true }
-      const odd = join(site.dir, "odd (name), with blanks.map")
+      const odd = join(site.dir, "odd-(name),no-blanks.map")
       writeFileSync(odd, "")
       const variants: ReadonlyArray<Partial<HaproxyConfig.HaproxyConfigOptions>> = [
         {},

@@ -35,7 +35,8 @@ const below = (part: unknown): Context.Context<ProgramServices> =>
       pools: { pools: 10, slots: 5 },
       suffixes: publicSuffixes([]),
       listeners: [],
-      localAddresses: new Set<string>()
+      localAddresses: new Set<string>(),
+      haproxyIsHere: true
     })
   )
 

@@ -88,7 +88,7 @@ const diskSteps: ReadonlyArray<{
 ]
 
 const own = (text: string) =>
-  !["show info", "help", "show map", "show servers state"].includes(text) && !text.startsWith("prompt") &&
+  !["show info", "help", "show map", "show servers state", "show fd l"].includes(text) && !text.startsWith("prompt") &&
   !text.startsWith("show map ")
 
 describe.each(kinds)("the write %s, killed", (kind) => {

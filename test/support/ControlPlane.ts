@@ -19,6 +19,9 @@ export interface PlaneOptions extends AllocatorOptions {
   readonly poolsFile?: string | null
   readonly pools: number
   readonly slots: number
+  /** Addresses of "this host" beside loopback, and whether HAProxy runs on it (default). */
+  readonly localAddresses?: ReadonlyArray<string>
+  readonly haproxyIsHere?: boolean
 }
 
 /** Everything a program needs, over these paths. */
@@ -37,7 +40,8 @@ export const planeLayer = (options: PlaneOptions) => {
       pools: limits,
       suffixes: publicSuffixes(["it.com"]),
       listeners: [],
-      localAddresses: new Set<string>()
+      localAddresses: new Set<string>(options.localAddresses),
+      haproxyIsHere: options.haproxyIsHere ?? true
     })
   )
   return Layer.mergeAll(PoolAllocator.layer(options), Operations.layer).pipe(Layer.provideMerge(adapters))
