@@ -100,6 +100,17 @@ describe("config", () => {
         const quoted = await config(path, [], { HAPROXY_MAP_FILE: "/maps/do\"mains.map" })
         assert.strictEqual(quoted.code, 2)
         assert.include(quoted.stderr, "cannot hold the path")
+        // HAProxy would load it, and `serve` could never name it.
+        const spaced = await config(path, [], { HAPROXY_MAP_FILE: "/my maps/domains.map" })
+        assert.strictEqual(spaced.code, 2)
+        assert.include(spaced.stderr, "The Runtime API cannot name the map \"/my maps/domains.map\"")
+        assert.include(spaced.stderr, "set HAPROXY_RUNTIME_MAP_FILE")
+        const renamed = await config(path, [], {
+          HAPROXY_MAP_FILE: "/my maps/domains.map",
+          HAPROXY_RUNTIME_MAP_FILE: "conf/domains.map"
+        })
+        assert.strictEqual(renamed.code, 0, renamed.stderr)
+        assert.include(renamed.stdout, "map_str(conf/wildcards.map)")
         await writeFile(join(path, "file"), "")
         const nowhere = await config(path, ["--output", "file/haproxy.cfg"])
         assert.strictEqual(nowhere.code, 1)
