@@ -13,7 +13,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import type * as LogLevel from "effect/LogLevel"
+import * as LogLevel from "effect/LogLevel"
 import * as Redactable from "effect/Redactable"
 import * as References from "effect/References"
 import { Settings, type SettingsShape } from "./Config.ts"
@@ -47,14 +47,26 @@ const secrets: ReadonlyArray<readonly [pattern: RegExp, replacement: string]> = 
 export const scrub = (text: string): string =>
   secrets.reduce((rest, [pattern, replacement]) => rest.replace(pattern, replacement), text)
 
+/** What a secret's line always holds, whatever JSON does to the text around it. */
+const suspicious = /bearer|MCP_TOKEN|PRIVATE KEY/i
+
 /** A value as JSON may hold it. Redacted values and those with secrets of their own show what they choose to show. */
 const plain = (value: unknown): unknown => {
   const shown = Redactable.redact(value)
-  if (typeof shown === "string") return scrub(shown)
   if (typeof shown === "bigint" || typeof shown === "symbol" || typeof shown === "function") return String(shown)
-  if (shown instanceof Error) return scrub(`${shown.name}: ${shown.message}`)
-  return shown
+  return shown instanceof Error ? `${shown.name}: ${shown.message}` : shown
 }
+
+const replacePlain = (_key: string, value: unknown): unknown => plain(value)
+
+const replaceScrubbed = (_key: string, value: unknown): unknown => {
+  const shown = plain(value)
+  return typeof shown === "string" ? scrub(shown) : shown
+}
+
+/** Is it JSON as it stands? */
+const isSimple = (value: unknown): boolean =>
+  typeof value === "string" || typeof value === "number" || typeof value === "boolean" || value === null
 
 const isFields = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Error)
@@ -63,24 +75,52 @@ const isFields = (value: unknown): value is Record<string, unknown> =>
 /** One log line without its end, for a message and what surrounds it. */
 export const formatLine = Logger.make<unknown, string>(({ cause, date, fiber, logLevel, message }) => {
   const parts: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
-  const line: Record<string, unknown> = { time: date.toISOString(), level: levelNames[logLevel], msg: "" }
-  const words: Array<string> = []
-  for (const [key, value] of Object.entries(fiber.getRef(References.CurrentLogAnnotations))) line[key] = value
+  const own = { time: date.toISOString(), level: levelNames[logLevel], msg: "" }
+  const line: Record<string, unknown> = { ...own, ...fiber.getRef(References.CurrentLogAnnotations) }
   for (const part of parts) {
     if (isFields(part)) Object.assign(line, part)
     else {
       const value = plain(part)
-      words.push(typeof value === "string" ? value : JSON.stringify(value) ?? String(value))
+      const word = typeof value === "string" ? value : JSON.stringify(value) ?? String(value)
+      own.msg = own.msg === "" ? word : `${own.msg} ${word}`
     }
   }
   // A field may not hide the three that every line has.
-  Object.assign(line, { time: date.toISOString(), level: levelNames[logLevel], msg: words.join(" ") })
+  Object.assign(line, own)
   if (cause.reasons.length > 0) line["cause"] = Cause.pretty(cause)
-  return JSON.stringify(line, (_key, value) => plain(value))
+  // A replacer costs more than all the rest, and secrets are rare: most lines need neither.
+  const text = JSON.stringify(line, Object.values(line).every(isSimple) ? undefined : replacePlain)
+  return suspicious.test(text) ? JSON.stringify(line, replaceScrubbed) : text
 })
 
-const stderrLogger = Logger.map(formatLine, (line) => {
-  process.stderr.write(`${line}\n`)
+/** Characters that may wait for the end of the turn. */
+const mostPending = 64 * 1024
+
+/**
+ * Standard error, written once per turn of the event loop: a write blocks the process until the kernel has it. What
+ * waits is written before a warning, an error and the end of the process are, so that no end takes a line along.
+ */
+const makeWriter = () => {
+  let pending = ""
+  const flush = () => {
+    if (pending === "") return
+    const text = pending
+    pending = ""
+    process.stderr.write(text)
+  }
+  process.on("exit", flush)
+  return (line: string, now: boolean) => {
+    if (pending === "" && !now) setImmediate(flush)
+    pending += `${line}\n`
+    if (now || pending.length > mostPending) flush()
+  }
+}
+
+let writer: ReturnType<typeof makeWriter> | undefined
+
+const stderrLogger = Logger.make<unknown, void>((options) => {
+  writer ??= makeWriter()
+  writer(formatLine.log(options), LogLevel.isGreaterThanOrEqualTo(options.logLevel, "Warn"))
 })
 
 /** JSON lines on standard error from a level on. */

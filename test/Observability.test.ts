@@ -5,8 +5,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
+import { spawn } from "node:child_process"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
+import { fileURLToPath } from "node:url"
 import { HaproxyUnreachable } from "../src/domain/Errors.ts"
 import { formatLine } from "../src/Observability.ts"
 
@@ -57,11 +59,44 @@ describe("a log line", () => {
       Effect.logInfo("Authorization: Bearer hunter2", { headers: ["bearer hunter2"] }),
       Effect.logInfo("file", { text: `${key} after`, cut: key.slice(0, 40) }),
       Effect.logInfo("env MCP_TOKEN=hunter2 and 'MCP_TOKEN': 'hunter2'"),
+      Effect.logInfo("spread\tbearer\nhunter2", { text: "MCP_TOKEN=\"hunter2\"" }),
       Effect.logError("failed", Cause.die(new Error("Bearer hunter2")))
     ]))
-    assert.lengthOf(lines, 5)
+    assert.lengthOf(lines, 6)
     assert.notInclude(JSON.stringify(lines), "hunter2")
     assert.include(JSON.stringify(lines), " after")
+  })
+})
+
+describe("the log", () => {
+  const observability = new URL("../src/Observability.ts", import.meta.url).href
+  /** What a process leaves on standard error that logs and then ends in some way. */
+  const stderrOf = async (ending: string) => {
+    const program = `
+      import * as Effect from "effect/Effect"
+      import { logs } from ${JSON.stringify(observability)}
+      const log = (effect) => Effect.runSync(Effect.provide(effect, logs("INFO")))
+      log(Effect.all([Effect.logInfo("one"), Effect.logInfo("two")]))
+      ${ending}`
+    const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+      cwd: fileURLToPath(new URL("..", import.meta.url)),
+      stdio: ["ignore", "ignore", "pipe"]
+    })
+    let text = ""
+    child.stderr.setEncoding("utf8").on("data", (part: string) => text += part)
+    await new Promise((resolve) => child.once("close", resolve))
+    return [...text.matchAll(/"msg":"(\w+)"/g)].map(([, word]) => word)
+  }
+
+  it("loses no line, however the process ends", async () => {
+    assert.deepStrictEqual(await stderrOf(""), ["one", "two"])
+    assert.deepStrictEqual(await stderrOf("process.exit(3)"), ["one", "two"])
+    assert.deepStrictEqual(await stderrOf("throw new Error('crash')"), ["one", "two"])
+  })
+
+  it("has every warning out before anything else happens, and in its order", async () => {
+    const ending = "log(Effect.logWarning('three')); log(Effect.logInfo('four')); process.kill(process.pid, 'SIGKILL')"
+    assert.deepStrictEqual(await stderrOf(ending), ["one", "two", "three"])
   })
 })
 

@@ -44,6 +44,8 @@ const openHere = new Set<string>()
 export type Value = SQLInputValue
 /** A row as SQLite gives it: no prototype. */
 export type Row = Readonly<Record<string, string | number | null>>
+/** A row as the array of its columns. */
+export type Columns = ReadonlyArray<string | number | null>
 
 const invalid = (file: string, what: string, hint: string) =>
   new ConfigInvalid({ message: `The database ${file} ${what}`, hint, field: "HAPROXY_DB_FILE" })
@@ -207,12 +209,12 @@ export class Database {
     return this.prepare(sql).all(...values) as Array<Row>
   }
 
-  /** All rows as arrays of their columns: for whole tables, four times as fast as {@link Database.all}. */
-  arrays(sql: string, ...values: ReadonlyArray<Value>): Array<ReadonlyArray<string | number | null>> {
+  /** All rows as arrays of their columns: two to four times as fast as {@link Database.all}. */
+  arrays(sql: string, ...values: ReadonlyArray<Value>): Array<Columns> {
     // A text of its own, as the form of the rows is a property of the prepared statement.
     const statement = this.prepare(`${sql} -- arrays`)
     statement.setReturnArrays(true)
-    return statement.all(...values) as unknown as Array<ReadonlyArray<string | number | null>>
+    return statement.all(...values) as unknown as Array<Columns>
   }
 
   /** The first row. */

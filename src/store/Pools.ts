@@ -8,10 +8,10 @@ export const owner = (db: Database, pool: PoolNumber): RouteName | null =>
 
 export const owners = (db: Database, pools: ReadonlyArray<PoolNumber>): ReadonlyMap<PoolNumber, RouteName> =>
   new Map(
-    db.all(
+    db.arrays(
       "SELECT pool, owner FROM pools WHERE pool IN (SELECT value FROM json_each(?)) AND owner IS NOT NULL",
       JSON.stringify(pools)
-    ).map((row) => [row["pool"] as PoolNumber, row["owner"] as RouteName])
+    ).map(([pool, owner]) => [pool as PoolNumber, owner as RouteName])
   )
 
 /** INDEXED BY: the planner must not walk over the used pools by their number. */

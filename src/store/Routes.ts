@@ -2,22 +2,23 @@
 import type { Route } from "../domain/Change.ts"
 import type { PoolNumber } from "../domain/Pool.ts"
 import type { RouteName } from "../domain/RouteName.ts"
-import type { Database, Row } from "./Database.ts"
+import type { Columns, Database, Row } from "./Database.ts"
 import { rank } from "./Nearest.ts"
 import type { RouteQuery } from "./Store.ts"
 
-const toRoute = (row: Row): Route => ({
-  name: row["name"] as RouteName,
-  pool: row["pool"] as PoolNumber,
-  implicit: row["implicit"] === 1,
-  seq: row["seq"] as number
+/** A row of `name, pool, implicit, seq`. */
+const toRoute = ([name, pool, implicit, seq]: Columns): Route => ({
+  name: name as RouteName,
+  pool: pool as PoolNumber,
+  implicit: implicit === 1,
+  seq: seq as number
 })
 
 /** Every wildcard (`*.…`) sorts before this, every exact name after it. */
 const afterWildcards = "*/"
 
 export const find = (db: Database, name: RouteName): Route | null => {
-  const row = db.get("SELECT name, pool, implicit, seq FROM routes WHERE name = ?", name)
+  const [row] = db.arrays("SELECT name, pool, implicit, seq FROM routes WHERE name = ?", name)
   return row === undefined ? null : toRoute(row)
 }
 
@@ -25,8 +26,12 @@ export const list = (db: Database, query: RouteQuery): ReadonlyArray<Route> => {
   const after = query.after ?? ""
   const from = query.includeWildcards || after > afterWildcards ? after : afterWildcards
   const rows = query.search === undefined || query.search === ""
-    ? db.all("SELECT name, pool, implicit, seq FROM routes WHERE name > ? ORDER BY name LIMIT ?+0", from, query.limit)
-    : db.all(
+    ? db.arrays(
+      "SELECT name, pool, implicit, seq FROM routes WHERE name > ? ORDER BY name LIMIT ?+0",
+      from,
+      query.limit
+    )
+    : db.arrays(
       "SELECT name, pool, implicit, seq FROM routes WHERE name > ? AND instr(name, ?) > 0 ORDER BY name LIMIT ?+0",
       from,
       // Names are lower case ASCII.
@@ -64,15 +69,12 @@ export const nearest = (db: Database, name: string, limit: number): ReadonlyArra
 }
 
 export const ofPool = (db: Database, pool: PoolNumber, limit: number): ReadonlyArray<Route> =>
-  db.all("SELECT name, pool, implicit, seq FROM routes WHERE pool = ? ORDER BY seq LIMIT ?+0", pool, limit).map(toRoute)
+  db.arrays("SELECT name, pool, implicit, seq FROM routes WHERE pool = ? ORDER BY seq LIMIT ?+0", pool, limit).map(
+    toRoute
+  )
 
 export const countOfPool = (db: Database, pool: PoolNumber): number =>
   Number(db.get("SELECT routes FROM pools WHERE pool = ?", pool)?.["routes"] ?? 0)
 
 export const all = (db: Database): ReadonlyArray<Route> =>
-  db.arrays("SELECT name, pool, implicit, seq FROM routes").map(([name, pool, implicit, seq]) => ({
-    name: name as RouteName,
-    pool: pool as PoolNumber,
-    implicit: implicit === 1,
-    seq: seq as number
-  }))
+  db.arrays("SELECT name, pool, implicit, seq FROM routes").map(toRoute)
