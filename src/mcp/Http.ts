@@ -3,7 +3,7 @@
  *
  * Guarantees: every route but the two probes is behind the gate, unknown ones too, so that nothing tells a stranger
  * what exists; no body beyond {@link largestBody} is read; slow senders are cut. At the end of its scope it stops
- * accepting, lets running calls finish for {@link stopWithin}, then closes what is left.
+ * accepting, asks running calls to end soon, waits for them for {@link stopWithin}, then closes what is left.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -264,7 +264,7 @@ const listen = Effect.fnUntraced(
     const end = Effect.suspend(() => {
       stopping = true
       for (const socket of fresh) socket.destroy()
-      return stop(server, exchanges, running)
+      return Effect.andThen(runner.stopping, stop(server, exchanges, running))
     })
     if ("path" in options.listen) {
       const { path } = options.listen

@@ -176,7 +176,9 @@ export const layer = (path: string): Layer.Layer<ToolRunner> =>
           callRemote(path, name, args, caller, ({ done, message, total }) =>
             runFork(caller.progress(done, total, message))),
         notReady: Effect.map(fetchStatus(path), (status) =>
-          status === null ? "the control plane does not answer on its admin socket" : status.not_ready)
+          status === null ? "the control plane does not answer on its admin socket" : status.not_ready),
+        // The other process goes on.
+        stopping: Effect.void
       })
     })
   )

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { CallerShape } from "../program/Caller.ts"
 import { notReadyReason } from "../program/Health.ts"
+import { PoolAllocator } from "../program/PoolAllocator.ts"
 import type { ProgramServices } from "../program/Services.ts"
 import { callTool } from "./CallTool.ts"
 import type { ToolResult } from "./ToolResult.ts"
@@ -13,6 +14,8 @@ export class ToolRunner extends Context.Service<ToolRunner, {
   readonly call: (name: string, args: unknown, caller: Omit<CallerShape, "tool">) => Effect.Effect<ToolResult>
   /** Null when writes would be taken now, else why not, in one sentence. */
   readonly notReady: Effect.Effect<string | null>
+  /** Tells those who run the tools that this process is going away: calls shall end soon, and are still answered. */
+  readonly stopping: Effect.Effect<void>
 }>()("haproxy-mcp/mcp/ToolRunner") {
   /** Runs the programs here. */
   static readonly local: Layer.Layer<ToolRunner, never, ProgramServices> = Layer.effect(
@@ -21,7 +24,8 @@ export class ToolRunner extends Context.Service<ToolRunner, {
       const services = yield* Effect.context<ProgramServices>()
       return ToolRunner.of({
         call: (name, args, caller) => Effect.provideContext(callTool(name, args, caller), services),
-        notReady: Effect.provideContext(notReadyReason, services)
+        notReady: Effect.provideContext(notReadyReason, services),
+        stopping: Effect.provideContext(Effect.flatMap(PoolAllocator, (allocator) => allocator.stopping), services)
       })
     })
   )

@@ -31,37 +31,6 @@ import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
 import { looksUnchanged, type Plane, reconcile as runReconcile } from "./Reconciler.ts"
 
-/** What a verb decided inside the actor's transaction, under its permit. */
-export interface Plan<A> {
-  /** The edits to make; empty: the desired state is there already. */
-  readonly edits: ReadonlyArray<Edit>
-  /** What it read beside what it writes: `route:NAME`, `pool:N`. */
-  readonly reads: ReadonlyArray<string>
-  readonly summary: string
-  readonly answer: A
-}
-
-/** What a verb may ask about HAProxy while it decides: what the last reconcile saw, no round trip. */
-export interface View {
-  /** Does the pool exist in HAProxy, with this slot, and is no neighbour of this batch writing it? */
-  readonly usable: (pool: PoolNumber, slot?: SlotNumber) => boolean
-  /** The value of a foreign entry under a route's key, in the file or in HAProxy; null when there is none. */
-  readonly foreign: (name: RouteName) => Effect.Effect<string | null>
-  /** Which of HAProxy's own listeners this address leads back to, in words; null when it is none. */
-  readonly ownListener: (ip: ServerIp, port: Port) => string | null
-}
-
-/** A write: decides on the state it finds, and is run again if its batch could not take it. Reads only the store. */
-export type Decide<A> = (view: View) => Effect.Effect<Plan<A>, ControlError>
-
-/** How a submitted write ended well. */
-export interface Written<A> {
-  readonly answer: A
-  readonly changed: boolean
-  readonly changeId: string | null
-  readonly revision: number
-}
-
 /** What the reconciler knows. */
 export interface SyncState {
   /** HAProxy is known to run the desired state, in this epoch. */
@@ -115,6 +84,11 @@ export class PoolAllocator extends Context.Service<PoolAllocator, {
   readonly reconcile: Effect.Effect<SyncState, ControlError>
   /** Writes waiting for their turn. */
   readonly queued: Effect.Effect<number>
+  /**
+   * Tells that the process is going away: no new write is taken, and nobody waits for a HAProxy that is not there,
+   * neither those whose write has begun (OUTCOME_UNKNOWN soon) nor those in the queue (CANCELLED).
+   */
+  readonly stopping: Effect.Effect<void>
 }>()("haproxy-mcp/program/PoolAllocator") {
   static readonly layer = (options: AllocatorOptions = {}) => Layer.effect(PoolAllocator, make(options))
 }
@@ -243,19 +217,24 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     )
   )
 
-  const scope = yield* Effect.scope
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      const stopped = new Cancelled({
-        message: "The server is stopping",
-        hint: "Nothing was written. Repeat the call once it is back."
-      })
-      for (const job of waiting) Deferred.doneUnsafe(job.done, Effect.fail(stopped))
-      waiting = []
+  const stopped = () =>
+    new Cancelled({
+      message: "The server is stopping",
+      hint: "Nothing was written. Repeat the call once it is back."
     })
-  )
+  const cancelWaiting = () => {
+    for (const job of waiting) Deferred.doneUnsafe(job.done, Effect.fail(stopped()))
+    waiting = []
+  }
+  // What a turn leaves waiting, waits for HAProxy.
+  const lastTurn = Effect.sync(() => {
+    if (closing) cancelWaiting()
+  })
+
+  const scope = yield* Effect.scope
+  yield* Effect.addFinalizer(() => Effect.sync(cancelWaiting))
   yield* Effect.forkScoped(Effect.forever(
-    Effect.andThen(Queue.take(wake), permit.withPermit(Effect.uninterruptible(turn)))
+    Effect.andThen(Queue.take(wake), permit.withPermit(Effect.uninterruptible(Effect.andThen(turn, lastTurn))))
   ))
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
@@ -288,12 +267,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
 
   const submit = Effect.fnUntraced(function*<A>(decide: Decide<A>): Effect.fn.Return<Written<A>, ControlError> {
     const caller = yield* Caller
-    if (closing) {
-      return yield* new Cancelled({
-        message: "The server is stopping",
-        hint: "Nothing was written. Repeat the call once it is back."
-      })
-    }
+    if (closing) return yield* stopped()
     if (waiting.length >= mailbox) {
       return yield* new Busy({
         message: `${mailbox} writes are waiting already`,
@@ -337,6 +311,10 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     submit,
     sync: Effect.sync(() => sync),
     queued: Effect.sync(() => waiting.length),
+    stopping: Effect.sync(() => {
+      closing = true
+      nudge()
+    }),
     reconcile: Effect.gen(function*() {
       const caller = yield* Caller
       const deferred = Deferred.makeUnsafe<SyncState>()

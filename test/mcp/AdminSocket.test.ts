@@ -82,7 +82,8 @@ describe("the admin socket", () => {
               ? { structuredContent: { summary: big }, text: "", isError: false, code: "OK" }
               : failure(new Busy({ message: "full", hint: "wait" }))
           ),
-        notReady: Effect.succeed("HAProxy is down")
+        notReady: Effect.succeed("HAProxy is down"),
+        stopping: Effect.void
       })
       const tools = yield* remote(path)
       const refused = yield* tools.call("haproxy_add_domain", {}, caller)
@@ -127,7 +128,8 @@ describe("the admin socket", () => {
       let began = 0
       const close = yield* open(path, {
         call: () => Effect.andThen(Effect.sync(() => void began++), Effect.never),
-        notReady: Effect.succeed(null)
+        notReady: Effect.succeed(null),
+        stopping: Effect.void
       })
       const write = yield* Effect.forkChild(tools.call("haproxy_add_domain", {}, caller))
       const read = yield* Effect.forkChild(tools.call("haproxy_list_domains", {}, caller))

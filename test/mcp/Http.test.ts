@@ -437,7 +437,8 @@ describe("calls", () => {
     Effect.gen(function*() {
       const { url } = yield* startHttp({
         call: () => Effect.die(new Error("hunter2")),
-        notReady: Effect.die("hunter2")
+        notReady: Effect.die("hunter2"),
+        stopping: Effect.void
       })
       const answer = yield* promise(() => post(url, read))
       assert.notInclude(answer.text, "hunter2")

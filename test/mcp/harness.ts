@@ -17,6 +17,7 @@ import { success } from "../../src/mcp/ToolResult.ts"
 import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
 import { formatLine } from "../../src/Observability.ts"
 import { notReadyReason } from "../../src/program/Health.ts"
+import { PoolAllocator } from "../../src/program/PoolAllocator.ts"
 import type { World } from "../support/World.ts"
 
 export const openGate: GateOptions = {
@@ -38,7 +39,8 @@ export const tokenGate: GateOptions = {
 /** The programs of a world. */
 export const worldTools = (world: World): ToolRunner["Service"] => ({
   call: (name, args, caller) => world.run(callTool(name, args, caller)),
-  notReady: world.run(notReadyReason)
+  notReady: world.run(notReadyReason),
+  stopping: world.run(Effect.flatMap(PoolAllocator, (allocator) => allocator.stopping))
 })
 
 /** Tools that answer what a function says, where a test is about the transport and not about programs. */
@@ -50,7 +52,8 @@ export const toolsOf = (
   ) => Effect.Effect<Record<string, unknown>>
 ): ToolRunner["Service"] => ({
   call: (name, args, caller) => Effect.map(call(name, (args ?? {}) as Record<string, unknown>, caller), success),
-  notReady: Effect.succeed(null)
+  notReady: Effect.succeed(null),
+  stopping: Effect.void
 })
 
 /** What was logged, as JSON lines are. */
