@@ -31,6 +31,37 @@ import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
 import { looksUnchanged, type Plane, reconcile as runReconcile } from "./Reconciler.ts"
 
+/** What a verb decided inside the actor's transaction, under its permit. */
+export interface Plan<A> {
+  /** The edits to make; empty: the desired state is there already. */
+  readonly edits: ReadonlyArray<Edit>
+  /** What it read beside what it writes: `route:NAME`, `pool:N`. */
+  readonly reads: ReadonlyArray<string>
+  readonly summary: string
+  readonly answer: A
+}
+
+/** What a verb may ask about HAProxy while it decides: what the last reconcile saw, no round trip. */
+export interface View {
+  /** Does the pool exist in HAProxy, with this slot, and is no neighbour of this batch writing it? */
+  readonly usable: (pool: PoolNumber, slot?: SlotNumber) => boolean
+  /** The value of a foreign entry under a route's key, in the file or in HAProxy; null when there is none. */
+  readonly foreign: (name: RouteName) => Effect.Effect<string | null>
+  /** Which of HAProxy's own listeners this address leads back to, in words; null when it is none. */
+  readonly ownListener: (ip: ServerIp, port: Port) => string | null
+}
+
+/** A write: decides on the state it finds, and is run again if its batch could not take it. Reads only the store. */
+export type Decide<A> = (view: View) => Effect.Effect<Plan<A>, ControlError>
+
+/** How a submitted write ended well. */
+export interface Written<A> {
+  readonly answer: A
+  readonly changed: boolean
+  readonly changeId: string | null
+  readonly revision: number
+}
+
 /** What the reconciler knows. */
 export interface SyncState {
   /** HAProxy is known to run the desired state, in this epoch. */
