@@ -108,14 +108,12 @@ export const decodeArguments = <const I extends Fields>(fields: I, jsonText: Rea
     errors: "all"
   })
   const names = Object.keys(fields)
-  const required = new Set<string>(
-    (Schema.toJsonSchemaDocument(schema).schema as { readonly required?: ReadonlyArray<string> }).required
-  )
+  const optional = names.filter((name) => fields[name]!.ast.context?.isOptional === true)
   return (args: unknown): Effect.Effect<Schema.Struct.Type<I>, InvalidInput> => {
     const given = args ?? {}
     if (!isRecord(given)) return Effect.fail(refusal([{ path: [], message: "must be an object" }], names))
     const values: Record<string, unknown> = { ...given }
-    for (const name of names) if (values[name] === null && !required.has(name)) delete values[name]
+    for (const name of optional) if (values[name] === null) delete values[name]
     for (const name of jsonText) {
       if (!Object.hasOwn(values, name)) continue
       const parsed = parseText(name, values[name])

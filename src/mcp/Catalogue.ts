@@ -41,12 +41,16 @@ export const findTool = (name: string): Tool | undefined => byName.get(name)
 /** Names of all tools. */
 export const toolNames: ReadonlyArray<string> = [...byName.keys()]
 
-/** What `tools/list` answers (MCP 2025-06-18 and later: title and outputSchema). */
-export const catalogue = allTools.map(({ annotations, description, inputSchema, name, outputSchema, title }) => ({
-  name,
-  title,
-  description,
-  inputSchema,
-  outputSchema,
-  annotations: { title, ...annotations }
+/** What `tools/list` answers (MCP 2025-06-18 and later: title and outputSchema). Its documents are made when read. */
+export const catalogue = allTools.map((tool) => ({
+  name: tool.name,
+  title: tool.title,
+  description: tool.description,
+  get inputSchema() {
+    return tool.inputSchema
+  },
+  get outputSchema() {
+    return tool.outputSchema
+  },
+  annotations: { title: tool.title, ...tool.annotations }
 }))

@@ -2,7 +2,7 @@
  * What a tool is: a name, words for a model, annotations, two schemas and the one program that it calls.
  *
  * Guarantees: input is decoded strictly before the program runs, output is encoded by its schema after it, and the
- * published documents are computed once. A tool holds no logic of its own; errors, metrics and logs are CallTool's.
+ * published documents are computed once, when somebody asks for them (that takes a millisecond or two per tool). A tool holds no logic of its own; errors, metrics and logs are CallTool's.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -82,6 +82,8 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
   ) => Effect.Effect<Schema.Struct.Type<O>, ControlError, ProgramServices>
 }): Tool => {
   const output = Schema.Struct(definition.output)
+  let inputSchema: JsonDocument | undefined
+  let outputSchema: JsonDocument | undefined
   const decode = decodeArguments(definition.input, definition.jsonText ?? [])
   const encode = Schema.encodeUnknownEffect(output) as (answer: unknown) => Effect.Effect<Encoded, Schema.SchemaError>
   return {
@@ -89,8 +91,12 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
     title: definition.title,
     description: definition.description,
     annotations: definition.annotations,
-    inputSchema: inputDocument(Schema.Struct(definition.input)),
-    outputSchema: outputDocument(output),
+    get inputSchema() {
+      return inputSchema ??= inputDocument(Schema.Struct(definition.input))
+    },
+    get outputSchema() {
+      return outputSchema ??= outputDocument(output)
+    },
     long: definition.long ?? false,
     run: (args) =>
       Effect.flatMap(
