@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Settings } from "./Config.ts"
 import { defaultTokenFile } from "./config/Table.ts"
-import { ConfigInvalid } from "./domain/Errors.ts"
+import { ConfigInvalid, type Conflict } from "./domain/Errors.ts"
 import { makeTokens } from "./mcp/Auth.ts"
 import { bindPolicy } from "./mcp/BindPolicy.ts"
 import { HttpListener } from "./mcp/Http.ts"
@@ -23,34 +23,38 @@ const announce = Layer.effectDiscard(Effect.gen(function*() {
   })
 }))
 
-export const layer: Layer.Layer<never, ConfigInvalid, Settings | ToolRunner> = Layer.unwrap(Effect.gen(function*() {
-  const settings = yield* Settings
-  const tokens = yield* orFail(makeTokens({
-    token: settings.mcpToken,
-    file: settings.mcpTokenFile ?? defaultTokenFile,
-    fileOptional: settings.mcpTokenFile === null
-  }))
-  const bind = yield* orFail(bindPolicy({
-    host: settings.mcpHost,
-    socket: settings.mcpSocket,
-    auth: settings.mcpAuth ? "on" : "off",
-    hasToken: tokens.count() > 0,
-    trustedCidrs: settings.mcpTrustedCidrs
-  }))
-  if (bind.warning !== null) yield* Effect.logWarning(bind.warning)
-  return Layer.provide(
-    announce,
-    HttpListener.layer({
-      listen: settings.mcpSocket === null ? { host: bind.host, port: settings.mcpPort } : { path: settings.mcpSocket },
-      gate: {
-        open: bind.open,
-        tokens,
-        trustedCidrs: settings.mcpTrustedCidrs,
-        trustedProxies: settings.mcpTrustedProxies,
-        allowedHosts: settings.mcpAllowedHosts,
-        allowedOrigins: settings.mcpAllowedOrigins
-      },
-      timeout: settings.mcpCallTimeout
-    })
-  )
-}))
+export const layer: Layer.Layer<never, ConfigInvalid | Conflict, Settings | ToolRunner> = Layer.unwrap(
+  Effect.gen(function*() {
+    const settings = yield* Settings
+    const tokens = yield* orFail(makeTokens({
+      token: settings.mcpToken,
+      file: settings.mcpTokenFile ?? defaultTokenFile,
+      fileOptional: settings.mcpTokenFile === null
+    }))
+    const bind = yield* orFail(bindPolicy({
+      host: settings.mcpHost,
+      socket: settings.mcpSocket,
+      auth: settings.mcpAuth ? "on" : "off",
+      hasToken: tokens.count() > 0,
+      trustedCidrs: settings.mcpTrustedCidrs
+    }))
+    if (bind.warning !== null) yield* Effect.logWarning(bind.warning)
+    return Layer.provide(
+      announce,
+      HttpListener.layer({
+        listen: settings.mcpSocket === null
+          ? { host: bind.host, port: settings.mcpPort }
+          : { path: settings.mcpSocket },
+        gate: {
+          open: bind.open,
+          tokens,
+          trustedCidrs: settings.mcpTrustedCidrs,
+          trustedProxies: settings.mcpTrustedProxies,
+          allowedHosts: settings.mcpAllowedHosts,
+          allowedOrigins: settings.mcpAllowedOrigins
+        },
+        timeout: settings.mcpCallTimeout
+      })
+    )
+  })
+)

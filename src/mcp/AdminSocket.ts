@@ -15,7 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
-import type { ConfigInvalid } from "../domain/Errors.ts"
+import type { ConfigInvalid, Conflict } from "../domain/Errors.ts"
 import { version } from "../Version.ts"
 import { readBody } from "./Body.ts"
 import { ToolRunner } from "./ToolRunner.ts"
@@ -73,7 +73,7 @@ const parse = (text: string): Result.Result<typeof CallRequest.Type, unknown> =>
 }
 
 /** Listens for as long as its scope lives. */
-export const layer = (path: string): Layer.Layer<never, ConfigInvalid, ToolRunner> =>
+export const layer = (path: string): Layer.Layer<never, ConfigInvalid | Conflict, ToolRunner> =>
   Layer.effectDiscard(Effect.gen(function*() {
     const runner = yield* ToolRunner
     const context = yield* Effect.context<never>()

@@ -14,7 +14,7 @@ import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { Socket } from "node:net"
-import { ConfigInvalid } from "../domain/Errors.ts"
+import { ConfigInvalid, Conflict } from "../domain/Errors.ts"
 import { largestBody, readBody } from "./Body.ts"
 import { type Exchanges, makeExchanges, writeJson } from "./Exchange.ts"
 import { type Decision, type GateOptions, makeGate, type Refusal } from "./Gate.ts"
@@ -172,18 +172,26 @@ const handle = async (parts: Parts, request: IncomingMessage, response: ServerRe
     : guarded(parts, route, request, response)
 }
 
-const listenTcp = (server: Server, host: string, port: number): Effect.Effect<void, ConfigInvalid> =>
+/** A port that another process has may be free again later, so that a restart helps: that is no wrong setting. */
+const listenFailure = (host: string, port: number, code: string): ConfigInvalid | Conflict => {
+  const message = `Cannot listen on ${host} port ${port} (${code})`
+  return code === "EADDRINUSE"
+    ? new Conflict({
+      message,
+      field: "MCP_PORT",
+      hint: "Another process has that port: stop it, or name another port."
+    })
+    : new ConfigInvalid({
+      message,
+      field: code === "EACCES" ? "MCP_PORT" : "MCP_HOST",
+      hint: "Use an address and port of this machine."
+    })
+}
+
+const listenTcp = (server: Server, host: string, port: number): Effect.Effect<void, ConfigInvalid | Conflict> =>
   Effect.callback((resume) => {
     const failed = (error: NodeJS.ErrnoException) =>
-      resume(Effect.fail(
-        new ConfigInvalid({
-          message: `Cannot listen on ${host} port ${port} (${error.code ?? "unknown"})`,
-          field: error.code === "EADDRINUSE" || error.code === "EACCES" ? "MCP_PORT" : "MCP_HOST",
-          hint: error.code === "EADDRINUSE"
-            ? "Another process has that port."
-            : "Use an address and port of this machine."
-        })
-      ))
+      resume(Effect.fail(listenFailure(host, port, error.code ?? "unknown")))
     server.once("error", failed)
     server.listen({ host, port, backlog: 1024 }, () => {
       server.off("error", failed)
@@ -208,12 +216,14 @@ export class HttpListener extends Context.Service<HttpListener, {
   /** Where it listens: a port that was 0 is known here. Null host and port on a unix socket. */
   readonly address: { readonly host: string | null; readonly port: number | null; readonly path: string | null }
 }>()("haproxy-mcp/mcp/HttpListener") {
-  static readonly layer = (options: HttpOptions): Layer.Layer<HttpListener, ConfigInvalid, ToolRunner> =>
+  static readonly layer = (options: HttpOptions): Layer.Layer<HttpListener, ConfigInvalid | Conflict, ToolRunner> =>
     Layer.effect(HttpListener, listen(options))
 }
 
 const listen = Effect.fnUntraced(
-  function*(options: HttpOptions): Effect.fn.Return<HttpListener["Service"], ConfigInvalid, ToolRunner | Scope.Scope> {
+  function*(
+    options: HttpOptions
+  ): Effect.fn.Return<HttpListener["Service"], ConfigInvalid | Conflict, ToolRunner | Scope.Scope> {
     const runner = yield* ToolRunner
     const context = yield* Effect.context<never>()
     const runPromise = Effect.runPromiseWith(context)

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import { chmodSync, linkSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs"
 import { connect, type Server } from "node:net"
 import { dirname } from "node:path"
-import { ConfigInvalid } from "../domain/Errors.ts"
+import { ConfigInvalid, Conflict } from "../domain/Errors.ts"
 
 /** Longest path of a unix socket on Linux: sun_path has 108 bytes with its end (unix(7)). */
 const longestPath = 107
@@ -60,7 +60,10 @@ const prepareFolder = (path: string): ConfigInvalid | null => {
 }
 
 /** Gives the bound file its real name, unless somebody listens there. */
-const takeName = Effect.fnUntraced(function*(bound: string, path: string): Effect.fn.Return<void, ConfigInvalid> {
+const takeName = Effect.fnUntraced(function*(
+  bound: string,
+  path: string
+): Effect.fn.Return<void, ConfigInvalid | Conflict> {
   for (let attempt = 0; attempt < 3; attempt++) {
     try {
       linkSync(bound, path)
@@ -72,7 +75,10 @@ const takeName = Effect.fnUntraced(function*(bound: string, path: string): Effec
     }
     const before = inode(path)
     if ((yield* probe(path)) === "live") {
-      return yield* invalid(path, "is in use by a running process", "Stop that process, or name another socket.")
+      return yield* new Conflict({
+        message: `Unix socket ${path} is in use by a running process`,
+        hint: "Stop that process, or name another socket."
+      })
     }
     // Moved aside first: if another process put a live one there meanwhile, it goes back.
     const aside = `${bound}.old`
@@ -89,7 +95,7 @@ const takeName = Effect.fnUntraced(function*(bound: string, path: string): Effec
 
 /** Listens on a path with a mode. The server's own close removes nothing of others. */
 export const listenUnix = Effect.fnUntraced(
-  function*(server: Server, path: string, mode: number): Effect.fn.Return<void, ConfigInvalid> {
+  function*(server: Server, path: string, mode: number): Effect.fn.Return<void, ConfigInvalid | Conflict> {
     const bound = `${path}.${process.pid}`
     if (Buffer.byteLength(`${bound}.old`) > longestPath) {
       return yield* invalid(path, "has too long a path", `Use at most ${longestPath - 12} characters.`)

@@ -502,7 +502,8 @@ describe("the listener", () => {
     Effect.gen(function*() {
       const { port } = yield* startHttp(echo)
       const error = yield* Effect.flip(startHttp(echo, { listen: { host: "127.0.0.1", port } }))
-      assert.deepInclude(error, { code: "CONFIG_INVALID", field: "MCP_PORT" })
+      // No wrong setting: it may be free after a while, so a restart helps.
+      assert.deepInclude(error, { code: "CONFLICT", field: "MCP_PORT" })
       assert.match(error.message, /EADDRINUSE/)
     }).pipe(Effect.scoped))
 
