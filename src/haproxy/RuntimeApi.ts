@@ -8,6 +8,7 @@
  * after a reload, and publishes each state. It never retries a command.
  */
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -66,7 +67,7 @@ export class RuntimeApi extends Context.Service<RuntimeApi, {
   /** Drops the connection, as if it had been lost; the supervisor opens a new one. */
   readonly reset: (reason: string) => Effect.Effect<void>
 }>()("haproxy-mcp/haproxy/RuntimeApi") {
-  /** The layer; it is there after the first attempt to connect, whatever came of it. */
+  /** The layer; it is there after the first attempt to connect, whatever came of it, or after `firstWait`. */
   static readonly layer = (options: RuntimeOptions): Layer.Layer<RuntimeApi> => Layer.effect(RuntimeApi, make(options))
 }
 
@@ -75,6 +76,8 @@ export interface RuntimeOptions {
   readonly transport: Transport
   /** For connecting and the first answers together; default 2,000. */
   readonly connectTimeout?: number
+  /** How long the layer waits for the first attempt, so that most find the link up; default 100. It goes on after. */
+  readonly firstWait?: number
   /** Between two looks at an idle link; default 200. One costs HAProxy and us about 0.1 ms. */
   readonly heartbeat?: number
   /** Without an answer to a look for so long, the link is lost; default 2,000. */
@@ -90,7 +93,14 @@ const quiescePause = 5
 
 const make = Effect.fnUntraced(
   function*(options: RuntimeOptions): Effect.fn.Return<RuntimeApi["Service"], never, Scope.Scope> {
-    const { connectTimeout = 2_000, heartbeat = 200, heartbeatTimeout = 2_000, retry = 50, stall = 5_000 } = options
+    const {
+      connectTimeout = 2_000,
+      firstWait = 100,
+      heartbeat = 200,
+      heartbeatTimeout = 2_000,
+      retry = 50,
+      stall = 5_000
+    } = options
     const state = yield* SubscriptionRef.make<LinkState>({ _tag: "Down", since: Date.now(), reason: "connecting" })
     let active: Connection | null = null
     let activeSince = 0
@@ -165,17 +175,14 @@ const make = Effect.fnUntraced(
         watch(opened),
         (reason) => Effect.andThen(down(reason), performance.now() - activeSince < retry ? pause : Effect.void)
       )
+    const tried = Deferred.makeUnsafe<void>()
     const attempt = Effect.matchEffect(open, {
-      onFailure: (reason) => Effect.andThen(down(reason), pause),
-      onSuccess: (opened) => Effect.andThen(up(opened), keep(opened))
+      onFailure: (reason) => Effect.andThen(down(reason), Effect.andThen(Deferred.succeed(tried, undefined), pause)),
+      onSuccess: (opened) =>
+        Effect.andThen(up(opened), Effect.andThen(Deferred.succeed(tried, undefined), keep(opened)))
     })
-
-    const first = yield* Effect.result(open)
-    yield* Result.isSuccess(first) ? up(first.success) : down(first.failure)
-    yield* (Result.isSuccess(first) ? keep(first.success) : pause).pipe(
-      Effect.andThen(Effect.forever(attempt)),
-      Effect.forkScoped
-    )
+    yield* Effect.forkScoped(Effect.forever(attempt))
+    yield* Effect.timeoutOption(Deferred.await(tried), firstWait)
 
     const exchange = <const C extends ReadonlyArray<Command<unknown>>>(
       commands: C,

@@ -152,6 +152,20 @@ describe("a rogue", () => {
       { stall: 100 }
     ))
 
+  it.live("that never answers does not hold up the start, and is tried on", () =>
+    Effect.gen(function*() {
+      let answers = false
+      const began = performance.now()
+      yield* upTo((...words) => answers ? well(...words) : null, (api) =>
+        Effect.gen(function*() {
+          assert.isBelow(performance.now() - began, 1_500)
+          assert.deepInclude(yield* api.link, { _tag: "Down", reason: "connecting" })
+          assert.deepInclude(yield* Effect.flip(api.exchange([get])), { sent: false })
+          answers = true
+          yield* linkState(api, isUp)
+        }), { firstWait: 10 })
+    }))
+
   it.live("that never answers, or is no HAProxy, leaves the link down with the reason", () =>
     Effect.gen(function*() {
       const reasonOf = (answer: Rogue) =>

@@ -23,7 +23,10 @@ export const withApi = <A, E, R>(
   Effect.gen(function*() {
     return yield* body(yield* RuntimeApi)
   }).pipe(
-    Effect.provide(Layer.provide(RuntimeApi.layer({ heartbeat: 50, ...options, transport }), quiet), { local: true })
+    Effect.provide(
+      Layer.provide(RuntimeApi.layer({ heartbeat: 50, firstWait: 2_000, ...options, transport }), quiet),
+      { local: true }
+    )
   )
 
 /** One command that HAProxy must accept. */
