@@ -4,7 +4,8 @@
  * Each job is a list of stages, each stage some commands and a check of their answers; all jobs of a batch go
  * through their stages side by side, one exchange at a time, and each gets its own verdict. The order inside a
  * job is what keeps a pool from ever serving somebody else's server:
- *   1  routes that leave are removed and read back; servers that come get address and weight
+ *   1  routes that leave are removed and read back; keys that come are seen to be free; servers that come get address
+ *      and weight
  *   2  addresses are read back (HAProxy applies them after the exchange that set them); slots that leave go to
  *      maintenance and the placeholder
  *   3  new servers of pools in use become ready; cleared slots are read back
@@ -15,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Edit, Route } from "../domain/Change.ts"
 import { defaultWeight, placeholder, poolName, type PoolNumber, type Server, slotName } from "../domain/Pool.ts"
+import type { RouteName } from "../domain/RouteName.ts"
 import type { Command, Verdict } from "../haproxy/Command.ts"
 import * as Info from "../haproxy/InfoCommands.ts"
 import * as Maps from "../haproxy/MapCommands.ts"
@@ -41,6 +43,23 @@ const readBackPause = 4
 const refusalOf = (verdicts: ReadonlyArray<Verdict<unknown>>): { readonly refused: string } | null => {
   const first = verdicts.find(Result.isFailure)
   return first === undefined ? null : { refused: first.failure.text }
+}
+
+/**
+ * A key that is to come must not be there: `add map` never looks (3.0.11, 3.2.26, 3.4.7), and behind somebody else's
+ * entry ours would stay unseen, out of the reconciler's reach.
+ */
+const beFree = (node: Node, route: Route): Stage => {
+  const { key, map } = entryOf(route)
+  return {
+    commands: [Maps.get(node.maps[map].path, key)],
+    check: ([found]) => {
+      const refused = refusalOf([found!])
+      if (refused !== null) return refused
+      const there = (found as Result.Success<string | null, never>).success
+      return there === null ? "ok" : { refused: `the map leads ${key} to ${there} already` }
+    }
+  }
 }
 
 /** Commands that must all succeed. */
@@ -147,18 +166,24 @@ const together = (stages: ReadonlyArray<Stage>): ReadonlyArray<Stage> =>
 /** The stages that make edits live, in the order of the module head. */
 export const stagesOf = (node: Node, edits: ReadonlyArray<Edit>): ReadonlyArray<Stage> => {
   const leave: Array<Stage> = []
+  const free: Array<Stage> = []
   const come: Array<Stage> = []
   const placed: Array<Server> = []
   const tuned: Array<Server> = []
   const left: Array<Server> = []
   const fresh = new Set<PoolNumber>()
+  const leaving = new Set<RouteName>()
   for (const edit of edits) {
     if (edit.kind === "owner") {
       if (edit.before === null && edit.after !== null) fresh.add(edit.pool)
     } else if (edit.kind === "route") {
-      if (edit.after === null) leave.push(removeRoute(node, edit.before!))
-      else if (edit.before === null || edit.before.pool !== edit.after.pool) {
+      if (edit.after === null) {
+        leaving.add(edit.name)
+        leave.push(removeRoute(node, edit.before!))
+      } else if (edit.before === null || edit.before.pool !== edit.after.pool) {
         come.push(addRoute(node, edit.before, edit.after))
+        // A duplicate that the reconciler repairs leaves first, in the same job.
+        if (edit.before === null && !leaving.has(edit.name)) free.push(beFree(node, edit.after))
       }
     } else if (edit.after === null) left.push(edit.before!)
     else if (edit.before === null || edit.before.ip !== edit.after.ip || edit.before.port !== edit.after.port) {
@@ -174,7 +199,7 @@ export const stagesOf = (node: Node, edits: ReadonlyArray<Edit>): ReadonlyArray<
     ...tuned.flatMap((server) => [setWeight(server), setState(server)])
   ]
   return [
-    ...together([...leave, ...(set.length === 0 ? [] : [allOf(set)])]),
+    ...together([...leave, ...free, ...(set.length === 0 ? [] : [allOf(set)])]),
     ...together([
       ...(left.length === 0 ? [] : [allOf(left.flatMap(clear))]),
       ...expectations([...early, ...tuned], true),

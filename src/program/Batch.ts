@@ -14,32 +14,14 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import { ownListener } from "../domain/Address.ts"
-import { collide, type Edit, inverse, writesOf } from "../domain/Change.ts"
-import { type ControlError, HaproxyRefused, HaproxyUnreachable, Internal, OutcomeUnknown } from "../domain/Errors.ts"
-import type { PoolNumber, SlotNumber } from "../domain/Pool.ts"
-import { mapKey, type RouteName } from "../domain/RouteName.ts"
+import { type Edit, inverse, writesOf } from "../domain/Change.ts"
+import { type ControlError, HaproxyRefused, HaproxyUnreachable, OutcomeUnknown } from "../domain/Errors.ts"
 import { applyJobs } from "./Apply.ts"
-import type { CallerShape } from "./Caller.ts"
 import { newChangeId } from "./ChangeId.ts"
-import { exists, mapOf, type Node } from "./Node.ts"
-import type { Decide, Plan, View, Written } from "./PoolAllocator.ts"
+import { decideAll, type Job, type Planned } from "./Deciding.ts"
+import type { Written } from "./Decision.ts"
+import type { Node } from "./Node.ts"
 import { type Plane, reconcile, type Reconciled } from "./Reconciler.ts"
-
-/** A write waiting for its turn. */
-export interface Job {
-  readonly changeId: string
-  readonly caller: CallerShape
-  readonly decide: Decide<unknown>
-  /** Milliseconds since 1970. */
-  readonly deadline: number
-  readonly done: Deferred.Deferred<Written<unknown>, ControlError>
-  /** Its batch has begun: it runs to its end, whatever the caller does. */
-  begun: boolean
-  /** The caller went away before that. */
-  gone: boolean
-}
 
 /** What a batch leaves behind. */
 export interface BatchResult {
@@ -62,13 +44,6 @@ const closingTime = 1_000
 /** How long a lost connection's buffered commands may still run, milliseconds (see RuntimeApi.quiesced). */
 const quiesceTime = 1_000
 
-class Collision extends Schema.TaggedError<Collision>()("Collision", {}) {}
-
-interface Planned {
-  readonly job: Job
-  readonly plan: Plan<unknown>
-}
-
 type Fate =
   | { readonly _tag: "live" }
   | { readonly _tag: "refused"; readonly text: string }
@@ -78,71 +53,6 @@ type Fate =
 const answer = (job: Job, exit: Exit.Exit<Written<unknown>, ControlError>) => {
   Deferred.doneUnsafe(job.done, exit)
 }
-
-const viewOf = (plane: Plane, node: Node, writes: ReadonlySet<string>): View => ({
-  usable: (pool: PoolNumber, slot?: SlotNumber) => exists(node, pool, slot) && !writes.has(`pool:${pool}`),
-  foreign: (name: RouteName) => {
-    const map = mapOf(name)
-    const live = node.maps[map].foreign.get(mapKey(name))
-    return live === undefined
-      ? Effect.map(plane.files.foreignEntry(map, mapKey(name)), (entry) => entry?.value ?? null)
-      : Effect.succeed(live)
-  },
-  // Loopback is always HAProxy's host: it is HAProxy who connects.
-  ownListener: (ip, port) => ownListener(ip, port, node.listeners, plane.hostAddresses ?? undefined)?.name ?? null
-})
-
-/** 1: decides all jobs in one commit. */
-const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>) => {
-  const { store } = plane
-  return store.commit(Effect.gen(function*() {
-    const revision = yield* store.nextRevision
-    const batch = { reads: new Set<string>(), writes: new Set<string>() }
-    const planned: Array<Planned> = []
-    const settled: Array<readonly [Job, Exit.Exit<Plan<unknown>, ControlError>]> = []
-    const putOff: Array<Job> = []
-    for (const job of jobs) {
-      const exit = yield* Effect.exit(store.savepoint(Effect.gen(function*() {
-        const plan = yield* job.decide(viewOf(plane, node, batch.writes))
-        const footprint = { reads: new Set(plan.reads), writes: writesOf(plan.edits) }
-        if (collide(footprint, batch)) return yield* new Collision()
-        if (plan.edits.length > 0) {
-          yield* store.apply(plan.edits)
-          yield* store.record({
-            changeId: job.changeId,
-            actor: job.caller.actor,
-            tool: job.caller.tool,
-            summary: plan.summary,
-            edits: plan.edits,
-            outcome: "pending"
-          })
-        }
-        for (const key of footprint.reads) batch.reads.add(key)
-        for (const key of footprint.writes) batch.writes.add(key)
-        return plan
-      })))
-      if (Exit.isSuccess(exit)) {
-        if (exit.value.edits.length > 0) planned.push({ job, plan: exit.value })
-        else settled.push([job, Exit.succeed(exit.value)])
-      } else {
-        const error = Exit.findErrorOption(exit)
-        if (error._tag === "Some" && error.value._tag === "Collision") putOff.push(job)
-        else if (error._tag === "Some") settled.push([job, Exit.fail(error.value as ControlError)])
-        else {
-          yield* Effect.logError("a decision died", exit.cause)
-          settled.push([job, Exit.fail(internal())])
-        }
-      }
-    }
-    return { revision, planned, settled, putOff }
-  }))
-}
-
-const internal = () =>
-  new Internal({
-    message: "An internal error stopped this call; nothing was written",
-    hint: "The server's log has the details under the same request id."
-  })
 
 /** 2, the long way round: wait for HAProxy, let old commands drain, bring everything to the desired state. */
 const recover = Effect.fnUntraced(function*(plane: Plane, latest: number, sent: boolean) {

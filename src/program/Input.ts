@@ -8,8 +8,8 @@ import { formatEndpoint, ownListener, parseServerIp, type Port, type ServerIp } 
 import { InvalidInput } from "../domain/Errors.ts"
 import { placeholder, type ServerState, serverStates, type SlotNumber, type Weight } from "../domain/Pool.ts"
 import { isWildcard, parentOf, parseRouteName, type RouteName } from "../domain/RouteName.ts"
+import type { View } from "./Decision.ts"
 import type { Limits } from "./Limits.ts"
-import type { View } from "./PoolAllocator.ts"
 
 /** Longest search text: that of a name. */
 const longestSearch = 253

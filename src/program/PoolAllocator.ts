@@ -15,67 +15,20 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import type { Port, ServerIp } from "../domain/Address.ts"
-import type { Edit } from "../domain/Change.ts"
 import { Busy, Cancelled, type ControlError, HaproxyUnreachable, OutcomeUnknown, TimedOut } from "../domain/Errors.ts"
-import type { PoolNumber, SlotNumber } from "../domain/Pool.ts"
-import type { RouteName } from "../domain/RouteName.ts"
 import { MapFiles } from "../haproxy/MapFiles.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import { Store } from "../store/Store.ts"
-import { type Job, runBatch } from "./Batch.ts"
+import { runBatch } from "./Batch.ts"
 import { Caller } from "./Caller.ts"
 import { newChangeId } from "./ChangeId.ts"
+import type { Job } from "./Deciding.ts"
+import type { Decide, Written } from "./Decision.ts"
 import { Limits } from "./Limits.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
 import { looksUnchanged, type Plane, reconcile as runReconcile } from "./Reconciler.ts"
-
-/** What a verb decided inside the actor's transaction, under its permit. */
-export interface Plan<A> {
-  /** The edits to make; empty: the desired state is there already. */
-  readonly edits: ReadonlyArray<Edit>
-  /** What it read beside what it writes: `route:NAME`, `pool:N`. */
-  readonly reads: ReadonlyArray<string>
-  readonly summary: string
-  readonly answer: A
-}
-
-/** What a verb may ask about HAProxy while it decides: what the last reconcile saw, no round trip. */
-export interface View {
-  /** Does the pool exist in HAProxy, with this slot, and is no neighbour of this batch writing it? */
-  readonly usable: (pool: PoolNumber, slot?: SlotNumber) => boolean
-  /** The value of a foreign entry under a route's key, in the file or in HAProxy; null when there is none. */
-  readonly foreign: (name: RouteName) => Effect.Effect<string | null>
-  /** Which of HAProxy's own listeners this address leads back to, in words; null when it is none. */
-  readonly ownListener: (ip: ServerIp, port: Port) => string | null
-}
-
-/** A write: decides on the state it finds, and is run again if its batch could not take it. Reads only the store. */
-export type Decide<A> = (view: View) => Effect.Effect<Plan<A>, ControlError>
-
-/** How a submitted write ended well. */
-export interface Written<A> {
-  readonly answer: A
-  readonly changed: boolean
-  readonly changeId: string | null
-  readonly revision: number
-}
-
-/** What the reconciler knows. */
-export interface SyncState {
-  /** HAProxy is known to run the desired state, in this epoch. */
-  readonly inSync: boolean
-  /** Why not, or an empty text. */
-  readonly reason: string
-  /** Milliseconds since 1970 of the last full comparison. */
-  readonly lastRunAt: number | null
-  readonly lastDrift: number
-  /** Entries in HAProxy's maps that are not ours. */
-  readonly foreign: number
-  /** What is not as it should be and cannot be repaired from here. */
-  readonly problems: ReadonlyArray<string>
-}
+import { notSynced, type SyncState } from "./SyncState.ts"
 
 /** Writes that may wait; the next one is BUSY. Room for a thousand shares in one batch. */
 const mailbox = 2_048
@@ -88,15 +41,6 @@ const cheapInARow = 9
 /** Pause before a failed reconcile is tried again, milliseconds: the first, and the longest while it keeps failing. */
 const retryPause = 100
 const longestPause = 2_000
-
-const notSynced = (reason: string): SyncState => ({
-  inSync: false,
-  reason,
-  lastRunAt: null,
-  lastDrift: 0,
-  foreign: 0,
-  problems: []
-})
 
 export interface AllocatorOptions {
   /** HAPROXY_RUNTIME_MAP_FILE, when set. */

@@ -5,10 +5,11 @@ import type { Edit, Route } from "../domain/Change.ts"
 import { Conflict, type ControlError, InvalidInput, PoolExhausted } from "../domain/Errors.ts"
 import { defaultWeight, poolName, type Server, slotName, type SlotNumber } from "../domain/Pool.ts"
 import { Store } from "../store/Store.ts"
+import type { Decide, Draft, Plan, View } from "./Decision.ts"
 import * as Input from "./Input.ts"
 import { Limits } from "./Limits.ts"
 import { requireRoute, serverItem } from "./Lookup.ts"
-import { type Decide, type Plan, type View, write } from "./PoolAllocator.ts"
+import { write } from "./PoolAllocator.ts"
 import type {
   AddServerAnswer,
   AddServerInput,
@@ -23,7 +24,6 @@ import type {
 import type { ProgramServices } from "./Services.ts"
 import { findTarget } from "./Target.ts"
 
-type Draft<A> = Omit<A, "changed" | "change_id" | "revision">
 type Endpoint = { readonly ip: Server["ip"]; readonly port: Server["port"] }
 
 const same = (server: Server, endpoint: Endpoint) => server.ip === endpoint.ip && server.port === endpoint.port

@@ -106,13 +106,15 @@ describe("entries that are not ours", () => {
       const { runtimeDomainsMap } = world.haproxy.site
       yield* world.good("haproxy_add_domain", { domain: "a.example", ip: "10.0.0.1" })
       yield* world.haproxy.command(`add map ${runtimeDomainsMap} new.example web_backend`)
-      // Not seen yet when it is decided: the read-back finds it.
+      // Not seen yet when it is decided: HAProxy is asked before the entry is added.
       const refused = yield* world.bad(
         "haproxy_add_domain",
         { domain: "new.example", ip: "10.0.0.2" },
         "HAPROXY_REFUSED"
       )
-      assert.match(refused.message, /the map answers web_backend for new\.example/)
+      assert.match(refused.message, /the map leads new\.example to web_backend already/)
+      const entries = (yield* world.haproxy.command(`show map ${runtimeDomainsMap}`)).match(/new\.example.*/g)
+      assert.deepStrictEqual(entries, ["new.example web_backend"])
       assert.strictEqual((yield* world.haproxy.get("new.example")).body, "foreign")
       // From then on it is known.
       yield* world.bad("haproxy_add_domain", { domain: "new.example", ip: "10.0.0.2" }, "CONFLICT")

@@ -1,0 +1,103 @@
+/**
+ * The first step of a batch: every waiting job decides in a savepoint of its own, all in one durable commit. One bad
+ * request never fails its neighbours; one that writes what a neighbour reads or writes waits for the next batch.
+ */
+import type * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
+import { ownListener } from "../domain/Address.ts"
+import { collide, writesOf } from "../domain/Change.ts"
+import { type ControlError, Internal } from "../domain/Errors.ts"
+import type { PoolNumber, SlotNumber } from "../domain/Pool.ts"
+import { mapKey, type RouteName } from "../domain/RouteName.ts"
+import type { CallerShape } from "./Caller.ts"
+import type { Decide, Plan, View, Written } from "./Decision.ts"
+import { exists, mapOf, type Node } from "./Node.ts"
+import type { Plane } from "./Reconciler.ts"
+/** A write waiting for its turn. */
+export interface Job {
+  readonly changeId: string
+  readonly caller: CallerShape
+  readonly decide: Decide<unknown>
+  /** Milliseconds since 1970. */
+  readonly deadline: number
+  readonly done: Deferred.Deferred<Written<unknown>, ControlError>
+  /** Its batch has begun: it runs to its end, whatever the caller does. */
+  begun: boolean
+  /** The caller went away before that. */
+  gone: boolean
+}
+
+class Collision extends Schema.TaggedError<Collision>()("Collision", {}) {}
+
+/** A job whose edits are committed. */
+export interface Planned {
+  readonly job: Job
+  readonly plan: Plan<unknown>
+}
+
+const viewOf = (plane: Plane, node: Node, writes: ReadonlySet<string>): View => ({
+  usable: (pool: PoolNumber, slot?: SlotNumber) => exists(node, pool, slot) && !writes.has(`pool:${pool}`),
+  foreign: (name: RouteName) => {
+    const map = mapOf(name)
+    const live = node.maps[map].foreign.get(mapKey(name))
+    return live === undefined
+      ? Effect.map(plane.files.foreignEntry(map, mapKey(name)), (entry) => entry?.value ?? null)
+      : Effect.succeed(live)
+  },
+  // Loopback is always HAProxy's host: it is HAProxy who connects.
+  ownListener: (ip, port) => ownListener(ip, port, node.listeners, plane.hostAddresses ?? undefined)?.name ?? null
+})
+
+/** Decides all jobs in one durable commit. A job that collides with a neighbour is put off. */
+export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>) => {
+  const { store } = plane
+  return store.commit(Effect.gen(function*() {
+    const revision = yield* store.nextRevision
+    const batch = { reads: new Set<string>(), writes: new Set<string>() }
+    const planned: Array<Planned> = []
+    const settled: Array<readonly [Job, Exit.Exit<Plan<unknown>, ControlError>]> = []
+    const putOff: Array<Job> = []
+    for (const job of jobs) {
+      const exit = yield* Effect.exit(store.savepoint(Effect.gen(function*() {
+        const plan = yield* job.decide(viewOf(plane, node, batch.writes))
+        const footprint = { reads: new Set(plan.reads), writes: writesOf(plan.edits) }
+        if (collide(footprint, batch)) return yield* new Collision()
+        if (plan.edits.length > 0) {
+          yield* store.apply(plan.edits)
+          yield* store.record({
+            changeId: job.changeId,
+            actor: job.caller.actor,
+            tool: job.caller.tool,
+            summary: plan.summary,
+            edits: plan.edits,
+            outcome: "pending"
+          })
+        }
+        for (const key of footprint.reads) batch.reads.add(key)
+        for (const key of footprint.writes) batch.writes.add(key)
+        return plan
+      })))
+      if (Exit.isSuccess(exit)) {
+        if (exit.value.edits.length > 0) planned.push({ job, plan: exit.value })
+        else settled.push([job, Exit.succeed(exit.value)])
+      } else {
+        const error = Exit.findErrorOption(exit)
+        if (error._tag === "Some" && error.value._tag === "Collision") putOff.push(job)
+        else if (error._tag === "Some") settled.push([job, Exit.fail(error.value as ControlError)])
+        else {
+          yield* Effect.logError("a decision died", exit.cause)
+          settled.push([job, Exit.fail(internal())])
+        }
+      }
+    }
+    return { revision, planned, settled, putOff }
+  }))
+}
+
+const internal = () =>
+  new Internal({
+    message: "An internal error stopped this call; nothing was written",
+    hint: "The server's log has the details under the same request id."
+  })
