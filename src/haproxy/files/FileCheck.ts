@@ -27,8 +27,8 @@ const mountPoints = async (): Promise<ReadonlySet<string>> => {
 export const checkFile = async (path: string): Promise<FileCheck> => {
   const bad = (reason: string): FileCheck => ({ path, ok: false, reason })
   try {
-    const real = await DurableFile.realTarget(path)
-    await DurableFile.identify(real)
+    const real = DurableFile.realTarget(path)
+    DurableFile.identify(real)
     const folder = dirname(real)
     try {
       await access(folder, constants.W_OK | constants.X_OK)

@@ -6,7 +6,7 @@
  * content back, and where even that fails the books say "unknown", so that the next write writes the file again.
  * A crash between two renames leaves one new and one old file: each is whole, and `reset` repairs at start.
  */
-import { unlink } from "node:fs/promises"
+import { unlinkSync } from "node:fs"
 import { dirname } from "node:path"
 import * as DurableFile from "../DurableFile.ts"
 import * as TrackedFile from "./TrackedFile.ts"
@@ -30,14 +30,6 @@ export type WriteAnswer = { readonly _tag: "Written" } | {
   readonly files: ReadonlyArray<TrackedFile.TrackedFile>
 }
 
-/** All promises settled; throws the first failure. */
-const all = async <A>(promises: ReadonlyArray<Promise<A>>): Promise<Array<A>> => {
-  const settled = await Promise.allSettled(promises)
-  const failed = settled.find((one) => one.status === "rejected")
-  if (failed !== undefined) throw failed.reason
-  return settled.map((one) => (one as PromiseFulfilledResult<A>).value)
-}
-
 interface Prepared extends Replacement {
   readonly staged: DurableFile.StagedFile
   readonly former: Former
@@ -48,6 +40,7 @@ const formerOf = ({ before, file: { disk, identity } }: Replacement): Former => 
   parts: identity === null ? null : Buffer.isBuffer(disk) ? [disk] : before
 })
 
+/** All of them side by side, or none: no temp file is left when one fails. */
 const stageAll = async (replacements: ReadonlyArray<Replacement>): Promise<ReadonlyArray<Prepared>> => {
   const settled = await Promise.allSettled(
     replacements.map(async (replacement): Promise<Prepared> => ({
@@ -56,87 +49,86 @@ const stageAll = async (replacements: ReadonlyArray<Replacement>): Promise<Reado
       staged: await DurableFile.stage(replacement.file.real, replacement.parts, replacement.file.identity)
     }))
   )
-  const failed = settled.find((one) => one.status === "rejected")
   const prepared = settled.flatMap((one) => one.status === "fulfilled" ? [one.value] : [])
-  if (failed === undefined) return prepared
-  await discardAll(prepared)
-  throw failed.reason
+  for (const one of settled) {
+    if (one.status === "fulfilled") continue
+    discardAll(prepared)
+    throw one.reason
+  }
+  return prepared
 }
 
-const discardAll = (prepared: ReadonlyArray<Prepared>) =>
-  Promise.all(prepared.map(({ staged }) => DurableFile.discard(staged)))
+const discardAll = (prepared: ReadonlyArray<Prepared>): void => {
+  for (const { staged } of prepared) DurableFile.discard(staged)
+}
 
-const rename = async ({ file, staged }: Prepared): Promise<void> => {
-  await DurableFile.publish(staged)
+const publish = (file: TrackedFile.TrackedFile, staged: DurableFile.StagedFile): void => {
+  DurableFile.publish(staged)
   file.identity = staged.identity
   file.disk = "unknown"
 }
 
-const openFolders = async (replacements: ReadonlyArray<Replacement>) => {
-  const opened: Array<DurableFile.OpenFolder> = []
-  try {
-    await all(
-      [...new Set(replacements.map(({ file }) => dirname(file.real)))]
-        .map(async (path) => opened.push(await DurableFile.openFolder(path)))
-    )
-    return opened
-  } catch (cause) {
-    for (const folder of opened) folder.close()
-    throw cause
-  }
+/** Makes the names in a folder durable. */
+const syncFolder = async (path: string): Promise<void> => {
+  const folder = DurableFile.openFolder(path)
+  await folder.sync().finally(folder.close)
 }
 
-/** Brings former contents back after a failure half-way. What it cannot bring back stays "unknown". */
-const restore = async (prepared: ReadonlyArray<Prepared>): Promise<void> => {
-  await Promise.allSettled(prepared.map(async ({ file, former }) => {
-    let identity: DurableFile.FileIdentity | null = null
-    if (former.parts === null) await unlink(file.real)
-    else {
-      const staged = await DurableFile.stage(file.real, former.parts, file.identity)
-      await DurableFile.publish(staged)
-      identity = staged.identity
+/** Brings a former content back after a failure half-way. */
+const restore = async ({ file, former }: Prepared): Promise<void> => {
+  if (former.parts === null) {
+    unlinkSync(file.real)
+    file.identity = null
+  } else {
+    const staged = await DurableFile.stage(file.real, former.parts, file.identity)
+    try {
+      publish(file, staged)
+    } finally {
+      DurableFile.discard(staged)
     }
-    file.identity = identity
-    await DurableFile.syncFolder(dirname(file.real))
-    file.disk = former.disk
-  }))
+  }
+  await syncFolder(dirname(file.real))
+  file.disk = former.disk
 }
 
 /** Writes all of them; see above. Throws StorageFailed. */
 export const write = async (replacements: ReadonlyArray<Replacement>): Promise<WriteAnswer> => {
-  // Others' changes are looked for while the temp files are written: as late as costs nothing.
-  const [staged, looked, opened] = await Promise.allSettled([
-    stageAll(replacements),
-    all(replacements.map(({ file }) => TrackedFile.isChanged(file))),
-    openFolders(replacements)
-  ])
-  const folders = opened.status === "fulfilled" ? opened.value : []
+  const prepared = await stageAll(replacements)
+  const held: Array<DurableFile.Held> = []
+  const renamed: Array<Prepared> = []
   try {
-    if (staged.status === "rejected") throw staged.reason
-    const failed = [looked, opened].find((one) => one.status === "rejected")
-    const changed = replacements.filter((_, index) => looked.status === "fulfilled" && looked.value[index])
-    if (failed !== undefined || changed.length > 0) await discardAll(staged.value)
-    if (failed !== undefined) throw failed.reason
-    if (changed.length > 0) return { _tag: "Changed", files: changed.map(({ file }) => file) }
-    await publishAll(staged.value, folders)
-    return { _tag: "Written" }
-  } finally {
-    for (const folder of folders) folder.close()
-  }
-}
-
-const publishAll = async (
-  prepared: ReadonlyArray<Prepared>,
-  folders: ReadonlyArray<DurableFile.OpenFolder>
-): Promise<void> => {
-  const renamed = await Promise.allSettled(prepared.map(rename))
-  const failed = renamed.find((one) => one.status === "rejected")
-  try {
-    if (failed !== undefined) throw failed.reason
-    await all(folders.map((folder) => folder.sync()))
+    const folders = [...new Set(replacements.map(({ file }) => dirname(file.real)))].map((path) => {
+      const folder = DurableFile.openFolder(path)
+      held.push(folder)
+      return folder
+    })
+    // Others' changes are looked for as late as can be: nothing waits between here and the last rename.
+    const changed = replacements.map(({ file }) => file).filter(TrackedFile.isChanged)
+    if (changed.length > 0) {
+      discardAll(prepared)
+      return { _tag: "Changed", files: changed }
+    }
+    for (const one of prepared) {
+      if (one.file.identity !== null) held.push(DurableFile.holdOld(one.file.real))
+      publish(one.file, one.staged)
+      renamed.push(one)
+    }
+    await allSynced(folders)
   } catch (cause) {
-    await restore(prepared.filter((_, index) => renamed[index]?.status === "fulfilled"))
+    discardAll(prepared)
+    // What cannot be brought back stays "unknown".
+    await Promise.allSettled(renamed.map(restore))
     throw cause
+  } finally {
+    for (const one of held) one.close()
   }
   for (const { file } of prepared) file.disk = "same"
+  return { _tag: "Written" }
+}
+
+const allSynced = async (folders: ReadonlyArray<DurableFile.OpenFolder>): Promise<void> => {
+  // All are waited for, also when one fails: a folder must not be closed under a running call.
+  for (const one of await Promise.allSettled(folders.map((folder) => folder.sync()))) {
+    if (one.status === "rejected") throw one.reason
+  }
 }

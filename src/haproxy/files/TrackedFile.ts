@@ -28,10 +28,10 @@ export const make = (path: string): TrackedFile => ({ path, real: path, identity
  */
 export const reread = async (file: TrackedFile): Promise<Buffer | null> => {
   for (let attempt = 0;; attempt++) {
-    const real = await DurableFile.realTarget(file.path)
-    const identity = await DurableFile.identify(real)
+    const real = DurableFile.realTarget(file.path)
+    const identity = DurableFile.identify(real)
     const bytes = identity === null ? null : await read(real)
-    const unchanged = DurableFile.sameIdentity(identity, await DurableFile.identify(real))
+    const unchanged = DurableFile.sameIdentity(identity, DurableFile.identify(real))
     if (!unchanged && attempt < 10) continue
     file.real = real
     file.identity = identity
@@ -50,8 +50,8 @@ const read = async (path: string): Promise<Buffer | null> => {
 }
 
 /** Did someone else change, replace or remove the file, or make its link lead elsewhere? */
-export const isChanged = async (file: TrackedFile): Promise<boolean> =>
-  !DurableFile.sameIdentity(file.identity, await DurableFile.identify(file.path))
+export const isChanged = (file: TrackedFile): boolean =>
+  !DurableFile.sameIdentity(file.identity, DurableFile.identify(file.path))
 
 /** Do two lists of pieces hold the same bytes? */
 export const sameBytes = (a: ReadonlyArray<Buffer>, b: ReadonlyArray<Buffer>): boolean => {

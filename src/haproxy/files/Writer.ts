@@ -86,15 +86,13 @@ export class Writer {
 
   /** Removes temp files of a crashed run; never fails. */
   async sweep(): Promise<void> {
-    for (const { path } of this.files.values()) {
-      await DurableFile.realTarget(path).then(DurableFile.sweep).catch(() => [])
-    }
+    for (const { path } of this.files.values()) DurableFile.sweep(path)
   }
 
   /** See MapFiles. */
   async reset(state: FileState): Promise<FileReport> {
     for (const [kind, file] of this.files) {
-      if (!this.known || await TrackedFile.isChanged(file)) await this.reload(kind, file)
+      if (!this.known || TrackedFile.isChanged(file)) await this.reload(kind, file)
     }
     this.known = true
     const written = await this.write(() => filled(this.memory, this.limits, state))
