@@ -5,11 +5,13 @@
  * answer is written once. Tools that report progress answer as a stream of events that begins at once, with a
  * comment every 15 s so that proxies keep it open; all else answers as one JSON document, in one write.
  *
- * Most requests take the short way of SingleExchange.ts; streams, batches, notifications and refusals the SDK's.
+ * Most requests take a short way (DirectCall.ts, SingleExchange.ts); streams, batches, notifications and refusals the
+ * SDK's.
  */
 import * as sdk from "@modelcontextprotocol/server"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { findTool } from "./Catalogue.ts"
+import type { DirectCall } from "./DirectCall.ts"
 import type { Client, ServerFactory } from "./Server.ts"
 import { plainEra, serveSingle } from "./SingleExchange.ts"
 
@@ -102,7 +104,11 @@ const writeResponse = async (from: Response, to: ServerResponse): Promise<void> 
 }
 
 /** Makes the exchanges of a server. `report` hears of faults that no client is told of. */
-export const makeExchanges = (makeServer: ServerFactory, report: (error: Error) => void): Exchanges => {
+export const makeExchanges = (
+  makeServer: ServerFactory,
+  directCall: DirectCall,
+  report: (error: Error) => void
+): Exchanges => {
   const clients = new WeakMap<object, Client>()
   const factory: sdk.McpServerFactory = ({ authInfo }) =>
     makeServer((authInfo === undefined ? undefined : clients.get(authInfo)) ?? { via: "mcp", who: "unknown" })
@@ -116,6 +122,10 @@ export const makeExchanges = (makeServer: ServerFactory, report: (error: Error) 
     serve: async (body, request, response, client) => {
       const streaming = streams(body)
       const era = streaming ? null : plainEra(request, body)
+      if (era === "older") {
+        const json = directCall(body as sdk.JSONRPCRequest, response, client)
+        if (json !== null) return writeJson(response, 200, await json)
+      }
       if (era !== null) {
         const json = await serveSingle(makeServer, era, body as sdk.JSONRPCRequest, response, client)
         if (json === null) return

@@ -16,6 +16,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net"
 import { ConfigInvalid, Conflict } from "../domain/Errors.ts"
 import { largestBody, readBody } from "./Body.ts"
+import { makeDirectCall } from "./DirectCall.ts"
 import { type Exchanges, makeExchanges, writeJson } from "./Exchange.ts"
 import { type Decision, type GateOptions, makeGate, type Refusal } from "./Gate.ts"
 import { countRefusal } from "./Metrics.ts"
@@ -231,6 +232,7 @@ const listen = Effect.fnUntraced(
     const refusalLog = makeRefusalLog()
     const exchanges = makeExchanges(
       yield* makeServerFactory(options.timeout),
+      yield* makeDirectCall(options.timeout),
       (error) => runFork(Effect.logDebug("mcp", { error: error.message }))
     )
     const parts: Parts = {

@@ -53,7 +53,10 @@ const options: sdk.ServerOptions = {
 
 const listed = { tools: catalogue } as unknown as sdk.ListToolsResult
 
-const cancelled = failure(new Cancelled({ message: "The call was cancelled", hint: "Repeat it if you still need it." }))
+/** The result of a call that was interrupted. */
+export const cancelled = failure(
+  new Cancelled({ message: "The call was cancelled", hint: "Repeat it if you still need it." })
+)
 
 const toWire = (result: ToolResult): sdk.CallToolResult => ({
   content: [{ type: "text", text: result.text }],

@@ -11,6 +11,8 @@ import { request as httpRequest } from "node:http"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { NotFound } from "../../src/domain/Errors.ts"
+import { failure, success } from "../../src/mcp/ToolResult.ts"
 import {
   callMessage,
   clients,
@@ -274,6 +276,47 @@ describe("bodies", () => {
         params: { ...message.params, name: "haproxy_nothing" }
       })
       assert.deepInclude((JSON.parse(unknown.text) as { error: object }).error, { code: -32602 })
+    }).pipe(Effect.scoped))
+
+  it.live("of the older eras answer the same directly as through the SDK, results and refusals", () =>
+    Effect.gen(function*() {
+      const odd = success({ summary: "\"quoted\" \\ ünï 🌍 </script>", domains: [], next_cursor: null })
+      const refused = failure(new NotFound({ message: "no", hint: "look", validValues: ["a.example"] }))
+      const dead = Effect.die(new Error("hunter2"))
+      const { url } = yield* startHttp({
+        ...echo,
+        call: (name) =>
+          name === "haproxy_list_domains"
+            ? Effect.succeed(odd)
+            : name === "haproxy_remove_domain"
+            ? Effect.succeed(refused)
+            : name === "haproxy_list_servers"
+            ? dead
+            : Effect.interrupt
+      })
+      const results = ["haproxy_list_domains", "haproxy_remove_domain", "haproxy_list_servers", "haproxy_add_domain"]
+      const requests = [
+        ...results.map((name) => callMessage(name, { domain: "a.example" })),
+        callMessage("haproxy_list_domains", {}, "a \"text\" as id"),
+        { jsonrpc: "2.0", id: 0, method: "tools/call", params: { name: "haproxy_list_domains" } },
+        ...["t", 5, 1.5, {}, null].map((progressToken) => ({
+          ...read,
+          params: { name: "haproxy_list_domains", arguments: {}, _meta: { progressToken } }
+        })),
+        callMessage("haproxy_list_domains", null),
+        callMessage("haproxy_list_domains", []),
+        callMessage("haproxy_nothing", {})
+      ]
+      for (const request of requests) {
+        const direct = yield* promise(() => post(url, request))
+        // The SDK passes over a parameter that it does not know; the direct way leaves such a request to it.
+        const through = yield* promise(() => post(url, { ...request, params: { ...request.params, unknown: 1 } }))
+        const what = JSON.stringify(request)
+        assert.strictEqual(direct.status, through.status, what)
+        assert.deepStrictEqual(JSON.parse(direct.text), JSON.parse(through.text), what)
+        assert.strictEqual(direct.headers.get("content-type"), through.headers.get("content-type"), what)
+        assert.notInclude(direct.text, "hunter2")
+      }
     }).pipe(Effect.scoped))
 
   it.live("may be batches of the older era", () =>
