@@ -28,14 +28,14 @@ const caller: Omit<CallerShape, "tool"> = {
   progress: () => Effect.void
 }
 
-/** Opens the socket over some tools; answers how to close it. */
+/** Opens the socket over some tools; answers the scope that closes it. */
 const open = Effect.fnUntraced(function*(path: string, tools: ToolRunner["Service"]) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   yield* Layer.buildWithScope(
     AdminSocket.layer(path).pipe(Layer.provide(Layer.succeed(ToolRunner, tools)), Layer.provide(captureLogs().layer)),
     scope
   )
-  return Scope.close(scope, Exit.void)
+  return scope
 })
 
 const remote = (path: string) =>
@@ -126,7 +126,7 @@ describe("the admin socket", () => {
       assert.isNull(yield* RemoteTools.fetchStatus(path))
 
       let began = 0
-      const close = yield* open(path, {
+      const opened = yield* open(path, {
         call: () => Effect.andThen(Effect.sync(() => void began++), Effect.never),
         notReady: Effect.succeed(null),
         stopping: Effect.void
@@ -134,7 +134,7 @@ describe("the admin socket", () => {
       const write = yield* Effect.forkChild(tools.call("haproxy_add_domain", {}, caller))
       const read = yield* Effect.forkChild(tools.call("haproxy_list_domains", {}, caller))
       yield* promise(() => until(() => began === 2))
-      yield* close
+      yield* Scope.close(opened, Exit.void)
       assert.strictEqual(errorOf((yield* Fiber.join(write)).structuredContent)["code"], "OUTCOME_UNKNOWN")
       assert.strictEqual(errorOf((yield* Fiber.join(read)).structuredContent)["code"], "BUSY")
     }).pipe(Effect.scoped))
@@ -143,11 +143,11 @@ describe("the admin socket", () => {
     Effect.gen(function*() {
       const outer = folder()
       const path = join(outer, "new", "admin.sock")
-      const close = yield* open(path, toolsOf(() => Effect.succeed({})))
+      const opened = yield* open(path, toolsOf(() => Effect.succeed({})))
       assert.strictEqual(statSync(path).mode & 0o777, 0o600)
       assert.strictEqual(statSync(join(outer, "new")).mode & 0o777, 0o700)
       assert.deepStrictEqual(readdirSync(join(outer, "new")), ["admin.sock"])
-      yield* close
+      yield* Scope.close(opened, Exit.void)
       assert.deepStrictEqual(readdirSync(join(outer, "new")), [])
     }).pipe(Effect.scoped))
 
@@ -174,7 +174,7 @@ describe("the admin socket", () => {
   it.live("removes at its end only what is its own", () =>
     Effect.gen(function*() {
       const path = join(folder(), "admin.sock")
-      const close = yield* open(path, toolsOf(() => Effect.succeed({})))
+      const opened = yield* open(path, toolsOf(() => Effect.succeed({})))
       const { rmSync } = yield* promise(() => import("node:fs"))
       rmSync(path)
       const other = createServer()
@@ -182,7 +182,7 @@ describe("the admin socket", () => {
         promise(() => new Promise<void>((resolve) => other.listen(path, resolve))),
         () => promise(() => new Promise<void>((resolve) => other.close(() => resolve())))
       )
-      yield* close
+      yield* Scope.close(opened, Exit.void)
       assert.isTrue(existsSync(path))
     }).pipe(Effect.scoped))
 
