@@ -1,6 +1,8 @@
 /** The program layers over a database, files and a HAProxy (real or fake) that a test made. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as LogLevel from "effect/LogLevel"
+import * as References from "effect/References"
 import { make as publicSuffixes } from "../../src/domain/PublicSuffix.ts"
 import { MapFiles } from "../../src/haproxy/MapFiles.ts"
 import { RuntimeApi } from "../../src/haproxy/RuntimeApi.ts"
@@ -24,6 +26,9 @@ export interface PlaneOptions extends AllocatorOptions {
   readonly haproxyIsHere?: boolean
 }
 
+/** Tests provoke trouble by the thousand: its log is shown on demand, with TEST_LOG=Info or Debug. */
+const quiet = Layer.succeed(References.MinimumLogLevel, (process.env["TEST_LOG"] ?? "Fatal") as LogLevel.LogLevel)
+
 /** Everything a program needs, over these paths. */
 export const planeLayer = (options: PlaneOptions) => {
   const limits = { pools: options.pools, slots: options.slots }
@@ -44,7 +49,10 @@ export const planeLayer = (options: PlaneOptions) => {
       haproxyIsHere: options.haproxyIsHere ?? true
     })
   )
-  return Layer.mergeAll(PoolAllocator.layer(options), Operations.layer).pipe(Layer.provideMerge(adapters))
+  return Layer.mergeAll(PoolAllocator.layer(options), Operations.layer).pipe(
+    Layer.provideMerge(adapters),
+    Layer.provide(quiet)
+  )
 }
 
 /** Runs a program as a caller with this timeout. */
