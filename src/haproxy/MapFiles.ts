@@ -51,6 +51,8 @@ export class MapFiles extends Context.Service<MapFiles, {
   readonly reset: (state: FileState) => Effect.Effect<FileReport, StorageFailed>
   /** Applies edits to the state that the last `reset` or `apply` left; touches only the files they change. */
   readonly apply: (edits: ReadonlyArray<Edit>) => Effect.Effect<void, StorageFailed>
+  /** No failed write has left a file in doubt: each holds what the last one that succeeded wrote. */
+  readonly intact: Effect.Effect<boolean>
   /** The foreign entry under a key, if any, as last read. */
   readonly foreignEntry: (map: MapKind, key: string) => Effect.Effect<ForeignEntry | null>
   readonly foreign: Effect.Effect<ReadonlyArray<ForeignEntry>>
@@ -162,6 +164,7 @@ const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
     paths,
     reset: Effect.fn("MapFiles.reset")((state) => submit<FileReport>((done) => ({ _tag: "reset", state, done }))),
     apply: Effect.fn("MapFiles.apply")((edits) => submit<void>((done) => ({ _tag: "apply", edits, done }))),
+    intact: Effect.sync(() => writer.intact()),
     foreignEntry: (map, key) =>
       Effect.sync(() => {
         const value = writer.memory[map].foreignKeys.get(key)

@@ -129,7 +129,10 @@ const goLive = Effect.fnUntraced(
   }
 )
 
-/** 3: commits the inverses of what is not to stay, and brings HAProxy to them. Null: HAProxy could not be brought there yet. */
+/**
+ * 3: commits the inverses of what is not to stay, and brings HAProxy to them, and the files where they can be written.
+ * Null: HAProxy could not be brought there yet.
+ */
 const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray<Planned>, deadline: number) {
   const { store } = plane
   for (const { job } of losers) yield* store.settle(job.changeId, "reverted")
@@ -147,11 +150,11 @@ const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray
     ), { discard: true }))
   const until = Math.max(deadline, Date.now() + takeBackTime)
   const link = yield* plane.runtime.link
-  const result = link._tag === "Down" ? null : yield* Effect.result(reconcile(plane, until))
-  return result !== null && Result.isSuccess(result) ? result.success.node : null
+  const result = link._tag === "Down" ? null : yield* Effect.result(reconcile(plane, until, "tried"))
+  return result !== null && Result.isSuccess(result) ? result.success : null
 })
 
-/** The error of a job that did not stay. `clean`: HAProxy was read back without it. */
+/** The error of a job that did not stay. `clean`: HAProxy was read back without it, and no file holds it. */
 const errorOf = (fate: Fate, changeId: string, clean: boolean): ControlError => {
   if (fate._tag === "refused" && clean) {
     return new HaproxyRefused({
@@ -237,8 +240,12 @@ const carryOut = Effect.fnUntraced(function*(
 
   /** Takes back the jobs whose fate is not `live`, and answers them. True: the files are current afterwards. */
   const reject = Effect.fnUntraced(function*(losers: ReadonlyArray<number>) {
+    // Where a file may hold the change, it counts as taken back only with the files.
+    const doubt = live.filesCurrent || !(yield* plane.files.intact)
     const taken = yield* Effect.result(takeBack(plane, losers.map((index) => planned[index]!), deadline))
-    node = Result.isSuccess(taken) ? taken.success : null
+    const back = Result.isSuccess(taken) ? taken.success : null
+    node = back?.filesCurrent === true ? back.node : null
+    const clean = back !== null && (back.filesCurrent || !doubt)
     for (const index of losers) {
       const { job } = planned[index]!
       const fate = fates[index]!
@@ -254,7 +261,7 @@ const carryOut = Effect.fnUntraced(function*(
             })
           )
         )
-      } else answer(job, Exit.fail(errorOf(fate, job.changeId, node !== null)))
+      } else answer(job, Exit.fail(errorOf(fate, job.changeId, clean)))
     }
     return node !== null
   })

@@ -57,6 +57,8 @@ export interface Reconciled {
   readonly refused: ReadonlyMap<string, string>
   /** Sentences for an operator: what is not as it should be and cannot be repaired from here. */
   readonly problems: ReadonlyArray<string>
+  /** The files hold the desired state too. */
+  readonly filesCurrent: boolean
 }
 
 interface Observed {
@@ -189,10 +191,14 @@ export const looksUnchanged = Effect.fn("Reconciler.looksUnchanged")(
   }
 )
 
-/** Brings HAProxy and the files to the desired state by `deadline` (milliseconds since 1970). */
+/**
+ * Brings HAProxy and the files to the desired state by `deadline` (milliseconds since 1970). Files that are `tried` may
+ * be behind afterwards (`filesCurrent`); those that are `needed` and cannot be written fail the whole.
+ */
 export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
   plane: Plane,
-  deadline: number
+  deadline: number,
+  files: "needed" | "tried" = "needed"
 ): Effect.fn.Return<Reconciled, LinkLost | StorageFailed | ConfigInvalid> {
   const routes = yield* plane.store.allRoutes
   const servers = yield* plane.store.allServers
@@ -239,8 +245,9 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
         ...[...refused].slice(0, 10).map(([key, text]) => `HAProxy refuses ${key}: ${text}`),
         ...(drift > 0 && refused.size === 0 ? [`${drift} differences come back as often as they are repaired`] : [])
       ]
-      yield* plane.files.reset({ routes, servers })
-      return { node, drift: firstDrift, refused, problems }
+      const written = yield* Effect.result(plane.files.reset({ routes, servers }))
+      if (Result.isFailure(written) && files === "needed") return yield* written.failure
+      return { node, drift: firstDrift, refused, problems, filesCurrent: Result.isSuccess(written) }
     }
     refused.clear()
     const swaps =

@@ -90,6 +90,11 @@ export class Writer {
   }
 
   /** See MapFiles. */
+  intact(): boolean {
+    return [...this.files.values()].every((file) => file.disk !== "unknown")
+  }
+
+  /** See MapFiles. */
   async reset(state: FileState): Promise<FileReport> {
     for (const [kind, file] of this.files) {
       if (!this.known || TrackedFile.isChanged(file)) await this.reload(kind, file)
