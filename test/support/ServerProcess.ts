@@ -48,6 +48,8 @@ export interface ServerProcess {
   readonly url: string
   /** Lines of the log so far; other output fails. */
   readonly logs: () => ReadonlyArray<LogLine>
+  /** All that it has written. */
+  readonly output: () => string
   /** Status of a route that needs no token. */
   readonly probe: (path: "/healthz" | "/readyz") => Promise<number>
   /** Waits until `/readyz` answers 200. */
@@ -134,6 +136,7 @@ export const startServer = (options: ServerOptions) =>
         pid,
         url,
         logs: () => logsOf(running.output()),
+        output: running.output,
         probe,
         ready: () =>
           becomes("ready", async () => await probe("/readyz") === 200, 30_000).catch((error: Error) => {
