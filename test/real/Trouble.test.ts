@@ -5,7 +5,7 @@ import { agreement, live } from "../support/Agreement.ts"
 import type { PlainAnswer } from "../support/PlainMcp.ts"
 import { becomes } from "../support/Poll.ts"
 import { runNode } from "../support/Process.ts"
-import { makeSite, startHaproxy, startIn } from "../support/RealHaproxy.ts"
+import { makeSite, realLines, startHaproxy, startIn } from "../support/RealHaproxy.ts"
 import { haproxyMcp, settingsOf, startServer } from "../support/ServerProcess.ts"
 
 const shape = { pools: 10, slots: 3 }
@@ -52,10 +52,10 @@ describe("HAProxy is down at the start", () => {
     }).pipe(Effect.scoped), limit)
 })
 
-describe("HAProxy is paused at a write", () => {
+describe.each(realLines)("HAProxy $line is paused at a write", (binary) => {
   it.live("the answer is in time and true, and all agree when it goes on", () =>
     Effect.gen(function*() {
-      const haproxy = yield* startHaproxy(shape)
+      const haproxy = yield* startHaproxy({ binary, ...shape })
       const { site } = haproxy
       const server = yield* startServer({ env: settingsOf(site, { ...shape, env }) })
       const client = server.client()

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { request } from "node:http"
 import { createConnection } from "node:net"
 import { tmpdir } from "node:os"
@@ -76,7 +76,7 @@ export interface RealHaproxy {
   readonly command: (line: string) => Effect.Effect<string>
   /** One HTTP request through the frontend. */
   readonly get: (host: string, path?: string) => Effect.Effect<Answer>
-  /** SIGSTOP and SIGCONT to the worker. */
+  /** SIGSTOP to the worker, until all its threads stand still; SIGCONT. */
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
   /** SIGKILL to worker and master; waits until both are gone. */
@@ -176,7 +176,7 @@ export const startIn = (
       stderr: Effect.sync(() => control.stderr),
       command: (line) => Effect.promise(() => ask(site.runtimeSocket, line)),
       get: (host, path = "/") => Effect.promise(() => httpGet(site.httpPort, host, path)),
-      pause: Effect.promise(async () => void process.kill(await control.workerPid(), "SIGSTOP")),
+      pause: Effect.promise(() => control.pause()),
       resume: Effect.promise(async () => void process.kill(await control.workerPid(), "SIGCONT")),
       kill: Effect.promise(() => control.kill()),
       stop: Effect.promise(() => control.stop()),
@@ -311,6 +311,17 @@ class Control {
       await until(() => `HAProxy process ${process} does not end`, () => gone(process))
     }
     this.child = undefined
+  }
+
+  /** The signal stops one thread, and only when that one runs next, the others: on a busy machine they go on so long. */
+  async pause(): Promise<void> {
+    const pid = await this.workerPid()
+    process.kill(pid, "SIGSTOP")
+    await until(() => `HAProxy process ${pid} does not stop`, async () => {
+      const tasks = await readdir(`/proc/${pid}/task`)
+      const stats = await Promise.all(tasks.map((task) => readFile(`/proc/${pid}/task/${task}/stat`, "utf8")))
+      return stats.every((stat) => /\) [Tt] /.test(stat)) ? true : undefined
+    })
   }
 
   kill(): Promise<void> {
