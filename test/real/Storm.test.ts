@@ -18,6 +18,7 @@ describe.each(realLines)("64 writers on HAProxy $line, killed five times meanwhi
       const world = yield* makeWorld({ binary, poolsFile: true, pools: 100, slots: 2 })
       /** What each client knows of its names: true routed, false not routed, absent: unknown. */
       const known = new Map<string, boolean>()
+      const unknown = new Set<string>()
       let stop = false
       const endings = new Map<string, number>()
       const client = (id: number) =>
@@ -34,6 +35,7 @@ describe.each(realLines)("64 writers on HAProxy $line, killed five times meanwhi
             const exit = yield* Effect.exit(world.run(program))
             if (Exit.isSuccess(exit)) {
               known.set(domain, known.get(domain) !== true)
+              unknown.delete(domain)
               endings.set("done", (endings.get("done") ?? 0) + 1)
             } else {
               const error = Exit.findErrorOption(exit)
@@ -41,8 +43,11 @@ describe.each(realLines)("64 writers on HAProxy $line, killed five times meanwhi
               const { code } = error.value
               endings.set(code, (endings.get(code) ?? 0) + 1)
               assert.notStrictEqual(code, "INTERNAL")
-              if (code === "OUTCOME_UNKNOWN") known.delete(domain)
-              else if (!known.has(domain)) known.set(domain, false)
+              // Nothing is known of the name until a later call succeeds.
+              if (code === "OUTCOME_UNKNOWN") {
+                known.delete(domain)
+                unknown.add(domain)
+              } else if (!known.has(domain) && !unknown.has(domain)) known.set(domain, false)
             }
           }
         })
