@@ -2,6 +2,7 @@
  * The variables of the environment that are named like ours: which are settings, which belong to others (and are
  * left alone), and which are mistakes. Only names are ever shown, since a misspelt name may hold a secret.
  */
+import { distance } from "../domain/EditDistance.ts"
 import { notUsedYet, rows } from "./Table.ts"
 
 /** What the variables named MCP_*, HAPROXY_* and ACME_* turned out to be. */
@@ -36,19 +37,6 @@ const others = new Set(
   MCP_PROXY_AUTH_TOKEN MCP_PROXY_FULL_ADDRESS MCP_SERVER_REQUEST_TIMEOUT MCP_REQUEST_MAX_TOTAL_TIMEOUT
   MCP_REQUEST_TIMEOUT_RESET_ON_PROGRESS MCP_AUTO_OPEN_ENABLED`.split(/\s+/)
 )
-
-/** Edits (insert, delete, replace) that turn one text into the other. */
-const distance = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
-    }
-    row = next
-  }
-  return row[b.length]!
-}
 
 /** The settings that a wrong name was probably meant for: at most three, best first. */
 const nearest = (name: string): ReadonlyArray<string> => {

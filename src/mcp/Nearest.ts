@@ -1,17 +1,5 @@
 /** The names that a wrong one was probably meant for. */
-
-/** Edits (insert, delete, replace) that turn one text into the other; texts are short here. */
-const distance = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
-    }
-    row = next
-  }
-  return row[b.length]!
-}
+import { distance } from "../domain/EditDistance.ts"
 
 /** At most `count` of `names` that are close to `wrong` or contain it, best first. */
 export const nearest = (wrong: string, names: ReadonlyArray<string>, count: number): ReadonlyArray<string> => {
