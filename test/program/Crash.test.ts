@@ -13,6 +13,7 @@ import { Fault } from "../../src/testing.ts"
 import { dumpDesired } from "../support/Dump.ts"
 import { type FakeWorld, makeFakeWorld } from "../support/FakeWorld.ts"
 import { brokenInvariant } from "./invariants.ts"
+import { stepHere, stepsIn } from "./Steps.ts"
 
 const kinds = ["add", "share", "server", "clear", "remove"]
 const script = new URL("./support/write.ts", import.meta.url).pathname
@@ -87,10 +88,6 @@ const diskSteps: ReadonlyArray<{
   { what: "rename", calls: "rename,renameat,renameat2", from: 2 }
 ]
 
-const own = (text: string) =>
-  !["show info", "help", "show map", "show servers state", "show fd l"].includes(text) && !text.startsWith("prompt") &&
-  !text.startsWith("show map ")
-
 describe.each(kinds)("the write %s, killed", (kind) => {
   /** The write undisturbed: its commands and what it leads to. */
   const clean = Effect.gen(function*() {
@@ -99,8 +96,7 @@ describe.each(kinds)("the write %s, killed", (kind) => {
     const from = world.fake.commands.length
     const ran = yield* runChild(world, kind, [])
     assert.isTrue(ran.acknowledged, ran.output)
-    const steps = [...new Set(world.fake.commands.slice(from).map((command) => command.text).filter(own))]
-      .map((step) => step.replaceAll(dirname(world.plane.domainsMap), "DIR"))
+    const steps = stepsIn(world.fake.commands.slice(from).map(({ text }) => text), dirname(world.plane.domainsMap))
     yield* world.startPlane
     yield* world.consistent()
     return { steps, after: yield* world.run(Effect.orDie(dumpDesired)) }
@@ -115,16 +111,19 @@ describe.each(kinds)("the write %s, killed", (kind) => {
         Effect.gen(function*() {
           const world = yield* makeFakeWorld()
           const before = yield* begin(world)
-          const text = step.replaceAll("DIR", dirname(world.plane.domainsMap))
+          const { nth, text } = stepHere(step, dirname(world.plane.domainsMap))
           const from = world.fake.commands.length
-          yield* world.fake.inject(text, Fault.hang({ run }))
+          yield* world.fake.inject(text, Fault.hang({ run }), { nth })
           const ran = yield* runChild(world, kind, [], (child) => {
             Effect.runFork(
-              Effect.andThen(world.fake.awaitCommand(text, { after: from }), Effect.sync(() => child.kill("SIGKILL")))
+              Effect.andThen(
+                world.fake.awaitCommand(text, { after: from, nth }),
+                Effect.sync(() => child.kill("SIGKILL"))
+              )
             )
           })
           assert.strictEqual(ran.signal, "SIGKILL", ran.output)
-          yield* settle(world, ran, before, after, `${kind} killed ${run ? "after" : "before"} ${step}`)
+          yield* settle(world, ran, before, after, `${kind} killed ${run ? "after" : "before"} ${text} (${nth})`)
         }).pipe(Effect.scoped), { concurrency: 2, discard: true })
       console.log(`crash: ${kind}: ${cases.length} kills at commands`)
     }), 180_000)

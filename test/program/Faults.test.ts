@@ -15,6 +15,7 @@ import { Fault } from "../../src/testing.ts"
 import { within } from "../support/ControlPlane.ts"
 import { dumpDesired } from "../support/Dump.ts"
 import { type FakeWorld, makeFakeWorld } from "../support/FakeWorld.ts"
+import { type Step, stepHere, stepsIn } from "./Steps.ts"
 
 /** Milliseconds a caller waits; long enough for a reconnect, short enough for a test. */
 const patience = 1_200
@@ -49,81 +50,92 @@ const stepsOf = (write: Write) =>
     yield* begin(world)
     const from = world.fake.commands.length
     yield* world.run(write).pipe(Effect.orDie)
-    const steps = world.fake.commands.slice(from).map((command) => command.text)
-      .map((step) => step.replaceAll(dirname(world.plane.domainsMap), "DIR"))
-      .filter((step) => !["show info", "help", "show map"].includes(step) && !step.startsWith("prompt"))
+    const steps = stepsIn(world.fake.commands.slice(from).map(({ text }) => text), dirname(world.plane.domainsMap))
     const database = yield* world.run(Effect.orDie(dumpDesired))
     return { steps, after: database }
   }).pipe(Effect.scoped)
 
-type Happening = (world: FakeWorld, step: string) => Effect.Effect<void>
+type Happening = (world: FakeWorld, step: Step) => Effect.Effect<void>
 
 /** Injected before the write; some need a hand at the moment the command arrives. */
 const happenings: Readonly<
   Record<string, { readonly prepare: Happening; readonly meanwhile?: Happening; readonly afterwards?: Happening }>
 > = {
-  "is refused": { prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step, Fault.refuse("Out of memory error."))) },
+  "is refused": {
+    prepare: ({ fake }, step) =>
+      Effect.asVoid(fake.inject(step.text, Fault.refuse("Out of memory error."), { nth: step.nth }))
+  },
   "hangs": {
-    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step, Fault.hang())),
+    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step.text, Fault.hang(), { nth: step.nth })),
     afterwards: ({ fake }) => fake.dropConnections
   },
-  "is not run, connection lost": { prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step, Fault.dropBefore)) },
-  "is done, answer lost": { prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step, Fault.loseAnswer)) },
-  "is done and answered, then connection lost": {
-    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step, Fault.answerThenDrop))
+  "is not run, connection lost": {
+    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step.text, Fault.dropBefore, { nth: step.nth }))
   },
-  "is answered by half": { prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step, Fault.partial(1))) },
+  "is done, answer lost": {
+    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step.text, Fault.loseAnswer, { nth: step.nth }))
+  },
+  "is done and answered, then connection lost": {
+    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step.text, Fault.answerThenDrop, { nth: step.nth }))
+  },
+  "is answered by half": {
+    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step.text, Fault.partial(1), { nth: step.nth }))
+  },
   "is answered with nonsense": {
-    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step, Fault.nonsense("What?\n\n")))
+    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step.text, Fault.nonsense("What?\n\n"), { nth: step.nth }))
   },
   "finds HAProxy crashing before it": {
-    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step, Fault.hang())),
+    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step.text, Fault.hang(), { nth: step.nth })),
     meanwhile: ({ fake }, step) =>
-      Effect.andThen(fake.awaitCommand(step, { after: fake.commands.length }), fake.restart)
+      Effect.andThen(fake.awaitCommand(step.text, { after: fake.commands.length, nth: step.nth }), fake.restart)
   },
   "finds HAProxy crashing after it": {
-    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step, Fault.hang({ run: true }))),
+    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step.text, Fault.hang({ run: true }), { nth: step.nth })),
     meanwhile: ({ fake }, step) =>
-      Effect.andThen(fake.awaitCommand(step, { after: fake.commands.length }), fake.restart)
+      Effect.andThen(fake.awaitCommand(step.text, { after: fake.commands.length, nth: step.nth }), fake.restart)
   },
   "finds HAProxy reloading": {
-    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step, Fault.slow(2))),
-    meanwhile: ({ fake }, step) => Effect.andThen(fake.awaitCommand(step, { after: fake.commands.length }), fake.reload)
+    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step.text, Fault.slow(2), { nth: step.nth })),
+    meanwhile: ({ fake }, step) =>
+      Effect.andThen(fake.awaitCommand(step.text, { after: fake.commands.length, nth: step.nth }), fake.reload)
   },
   "finds HAProxy paused for good, its buffer run later": {
     prepare: () => Effect.void,
-    meanwhile: ({ fake }, step) => Effect.andThen(fake.awaitCommand(step, { after: fake.commands.length }), fake.pause),
+    meanwhile: ({ fake }, step) =>
+      Effect.andThen(fake.awaitCommand(step.text, { after: fake.commands.length, nth: step.nth }), fake.pause),
     afterwards: ({ fake }) => fake.resume
   },
   "finds HAProxy gone for good": {
-    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step, Fault.hang())),
-    meanwhile: ({ fake }, step) => Effect.andThen(fake.awaitCommand(step, { after: fake.commands.length }), fake.kill),
+    prepare: ({ fake }, step) => Effect.asVoid(fake.inject(step.text, Fault.hang(), { nth: step.nth })),
+    meanwhile: ({ fake }, step) =>
+      Effect.andThen(fake.awaitCommand(step.text, { after: fake.commands.length, nth: step.nth }), fake.kill),
     afterwards: ({ fake }) => fake.start
   }
 }
 
-/** A recorded step, in the folder of this world. */
-const here = (world: FakeWorld, step: string) => step.replaceAll("DIR", dirname(world.plane.domainsMap))
-
 /** One case: the write, with this happening at this step. Answers how it ended. */
-const runCase = (write: Write, step: string, name: string, after: string) =>
+const runCase = (write: Write, recorded: Step, name: string, after: string) =>
   Effect.gen(function*() {
     const happening = happenings[name]!
     const world = yield* makeFakeWorld()
     yield* begin(world)
     const before = yield* world.run(Effect.orDie(dumpDesired))
-    yield* happening.prepare(world, here(world, step))
-    const meanwhile = yield* Effect.forkChild(happening.meanwhile?.(world, here(world, step)) ?? Effect.void)
+    const step = stepHere(recorded, dirname(world.plane.domainsMap))
+    const from = world.fake.commands.length
+    yield* happening.prepare(world, step)
+    const meanwhile = yield* Effect.forkChild(happening.meanwhile?.(world, step) ?? Effect.void)
     // The watcher must be listening before the write begins.
     yield* Effect.yieldNow
     const began = performance.now()
     const exit = yield* Effect.exit(world.run(within(patience)(write)))
     const took = performance.now() - began
-    const note = `${step} ${name}`
+    const note = `${step.text} (${step.nth}) ${name}`
     assert.isBelow(took, patience + 1_000, `${note}: the call did not end by its deadline`)
     yield* Fiber.interrupt(meanwhile)
+    const arrived = world.fake.commands.slice(from).filter(({ text }) => text === step.text).length
+    assert.isAtLeast(arrived, step.nth, `${note}: the step was never reached, so nothing was tested`)
     yield* world.fake.clearFaults
-    yield* happening.afterwards?.(world, here(world, step)) ?? Effect.void
+    yield* happening.afterwards?.(world, step) ?? Effect.void
     yield* world.consistent(note)
     const now = yield* world.run(Effect.orDie(dumpDesired))
     if (Exit.isSuccess(exit)) {
@@ -149,8 +161,7 @@ describe.each(Object.keys(writes))("%s", (kind) => {
       const write = writes[kind]!
       const { after, steps } = yield* stepsOf(write)
       assert.isAbove(steps.length, 0)
-      const unique = [...new Set(steps)]
-      const cases = unique.flatMap((step) => Object.keys(happenings).map((name) => ({ step, name })))
+      const cases = steps.flatMap((step) => Object.keys(happenings).map((name) => ({ step, name })))
       const endings = new Map<string, number>()
       yield* Effect.forEach(cases, ({ name, step }) =>
         Effect.map(runCase(write, step, name, after), (ending) => {
