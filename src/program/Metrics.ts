@@ -32,3 +32,21 @@ export const reconciled = (differences: number, others: number): Effect.Effect<v
   Effect.all([Metric.update(reconciles, 1), Metric.update(drift, differences), Metric.update(foreign, others)], {
     discard: true
   })
+
+/** Why HAProxy was reloaded from here: `requested` by haproxy_reload. Routine verbs never do. */
+export const reloadReasons = ["requested"] as const
+export type ReloadReason = (typeof reloadReasons)[number]
+
+const reloads = new Map(
+  reloadReasons.map((reason) => [
+    reason,
+    Metric.counter("haproxy_mcp_reloads_total", {
+      description: "Reloads of HAProxy that were asked for from here",
+      attributes: { reason },
+      incremental: true
+    })
+  ])
+)
+
+/** HAProxy was reloaded. */
+export const reloaded = (reason: ReloadReason): Effect.Effect<void> => Metric.update(reloads.get(reason)!, 1)
