@@ -50,13 +50,20 @@ const peek = (sources: Sources, why: string) =>
     Effect.provide([Settings.layer(sources), Observability.logs("ERROR")])
   )
 
+/** A control plane for one command: only warnings are worth a line beside its output. */
+const alone = <A, E>(sources: Sources, work: Effect.Effect<A, E, ToolRunner>) =>
+  work.pipe(
+    Effect.provide(tools),
+    Effect.provide(Layer.merge(Settings.layer(sources), Observability.logs("WARNING")))
+  )
+
 /** `serve` alone is how services start it; it does without the code of the command line, a quarter of the start. */
 const byArguments = (args: ReadonlyArray<string>): Effect.Effect<void, unknown> =>
   args.length === 1 && args[0] === "serve"
     ? serve({ env: process.env })
     : Effect.flatMap(
       Effect.promise(() => import("./cli/Commands.ts")),
-      ({ runCommand }) => runCommand({ serve, stdio, peek }, args)
+      ({ runCommand }) => runCommand({ serve, stdio, peek, alone }, args)
     )
 
 runProcess(

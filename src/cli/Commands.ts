@@ -15,13 +15,14 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { decodeSettings, flagName, rows, type Sources } from "../Config.ts"
-import type { SettingUser } from "../config/Setting.ts"
+import { decodeSettings, type Sources } from "../Config.ts"
+import type { ToolRunner } from "../mcp/ToolRunner.ts"
 import type { HealthAnswer } from "../program/HealthShapes.ts"
 import { version } from "../Version.ts"
 import { printConfig } from "./ConfigFiles.ts"
 import { Ended, exitCodes } from "./Exit.ts"
 import { helpText, wantsColours } from "./HelpText.ts"
+import { settingFlags, sourcesOf } from "./SettingFlags.ts"
 import { printStatus } from "./Status.ts"
 
 /** What the commands need of the program behind them; main.ts provides it. */
@@ -30,29 +31,12 @@ export interface Handlers<R> {
   readonly stdio: (sources: Sources) => Effect.Effect<void, unknown, R>
   /** How things are while nobody serves, and why nobody seems to. */
   readonly peek: (sources: Sources, why: string) => Effect.Effect<HealthAnswer, unknown, R>
+  /** Runs `work` on a control plane of this process, without a transport, for as long as it takes (see Verb.ts). */
+  readonly alone: <A, E>(
+    sources: Sources,
+    work: Effect.Effect<A, E, ToolRunner>
+  ) => Effect.Effect<A, unknown, R>
 }
-
-/** One flag per setting that has an effect on the command, by the variable's name. */
-const settingFlags = (user: SettingUser) =>
-  Object.fromEntries(
-    rows.filter((row) => row.usedBy.includes(user) && !row.secret).map((row) => [
-      row.name,
-      Flag.String(flagName(row.name)).pipe(
-        Flag.withDescription(
-          `${row.description} (${row.name}, default: ${row.initialText === "" ? "empty" : row.initialText})`
-        ),
-        Flag.withMetavar(row.metavar),
-        Flag.optional
-      )
-    ])
-  )
-
-const sourcesOf = (settings: Readonly<Record<string, Option.Option<string>>>): Sources => ({
-  env: process.env,
-  flags: Object.fromEntries(
-    Object.entries(settings).flatMap(([name, value]) => Option.isSome(value) ? [[name, value.value]] : [])
-  )
-})
 
 const make = <R>(handlers: Handlers<R>) => {
   const serve = Command.make(

@@ -5,6 +5,7 @@
  *
  * - `POST /call/<tool>` with `{args, actor: {via, who, requestId}, timeout}` answers lines of JSON: any number of
  *   `{progress: {done, total, message}}`, then one `{result: {structuredContent, isError}}`;
+ * - `POST /admin/<verb>` is the same for what only the command line may ask (AdminCatalogue.ts), with larger bodies;
  * - `GET /status` answers {@link Status}.
  *
  * A caller that goes away interrupts its call. A stale file of a dead process is replaced, a live one never.
@@ -17,7 +18,7 @@ import * as Schema from "effect/Schema"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { ConfigInvalid, Conflict } from "../domain/Errors.ts"
 import { version } from "../Version.ts"
-import { readBody } from "./Body.ts"
+import { largestBody, readBody } from "./Body.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 import { listenUnix } from "./UnixListener.ts"
 
@@ -55,6 +56,9 @@ export const CallLine = Schema.Union([
   })
 ])
 
+/** The largest body of a verb in bytes: an import of 200,000 rows has some 40 MB. */
+const largestImport = 128 * 1024 * 1024
+
 const decodeCall = Schema.decodeUnknownResult(CallRequest)
 
 const answerJson = (response: ServerResponse, status: number, value: unknown) => {
@@ -81,8 +85,14 @@ export const layer = (path: string): Layer.Layer<never, ConfigInvalid | Conflict
     const runPromise = Effect.runPromiseWith(context)
     const startedAt = new Date().toISOString()
 
-    const call = async (tool: string, request: IncomingMessage, response: ServerResponse) => {
-      const text = await readBody(request)
+    const call = async (
+      run: ToolRunner["Service"]["call"],
+      tool: string,
+      request: IncomingMessage,
+      response: ServerResponse,
+      largest = largestBody
+    ) => {
+      const text = await readBody(request, largest)
       const decoded = typeof text === "string" ? parse(text) : Result.fail(text)
       if (Result.isFailure(decoded)) return answerJson(response, 400, { error: "not a call" })
       const { actor, args, timeout } = decoded.success
@@ -90,7 +100,7 @@ export const layer = (path: string): Layer.Layer<never, ConfigInvalid | Conflict
         if (!response.headersSent) response.writeHead(200, { "content-type": "application/x-ndjson" })
         response.write(`${JSON.stringify(value)}\n`)
       }
-      const fiber = runFork(runner.call(tool, args, {
+      const fiber = runFork(run(tool, args, {
         actor,
         timeout,
         progress: (done, total, message) => Effect.sync(() => line({ progress: { done, total, message } }))
@@ -117,8 +127,12 @@ export const layer = (path: string): Layer.Layer<never, ConfigInvalid | Conflict
         }
         return answerJson(response, 200, status)
       }
-      const tool = /^\/call\/([a-z_]{1,64})$/.exec(url)?.[1]
-      if (request.method === "POST" && tool !== undefined) return call(tool, request, response)
+      const [, kind, name] = /^\/(call|admin)\/([a-z_]{1,64})$/.exec(url) ?? []
+      if (request.method === "POST" && name !== undefined) {
+        return kind === "call"
+          ? call(runner.call, name, request, response)
+          : call(runner.admin, name, request, response, largestImport)
+      }
       answerJson(response, 404, { error: "not found" })
     }
 

@@ -102,23 +102,32 @@ const run = (tool: Tool, args: unknown, caller: CallerShape): Effect.Effect<Tool
   )
 }
 
+/** Tools by their names. */
+export interface Catalogue {
+  readonly find: (name: string) => Tool | undefined
+  readonly names: ReadonlyArray<string>
+}
+
+const tools: Catalogue = { find: findTool, names: toolNames }
+
 /** The result for a name that is no tool. Transports with an error of their own for it use that one. */
-const noSuchTool = (name: string): ToolResult =>
+const noSuchTool = (name: string, among: Catalogue): ToolResult =>
   failure(
     new NotFound({
       message: `There is no tool ${name.replace(/[^\u0020-\u007e]/g, "?").slice(0, 80)}`,
       hint: "Use one of the valid values.",
-      validValues: nearest(name, toolNames, 5)
+      validValues: nearest(name, among.names, 5)
     })
   )
 
-/** Calls a tool by its name. */
+/** Calls a tool by its name; out of those of MCP unless another catalogue is given. */
 export const callTool = (
   name: string,
   args: unknown,
-  caller: Omit<CallerShape, "tool">
+  caller: Omit<CallerShape, "tool">,
+  among: Catalogue = tools
 ): Effect.Effect<ToolResult, never, ProgramServices> =>
   Effect.suspend(() => {
-    const tool = findTool(name)
-    return tool === undefined ? Effect.succeed(noSuchTool(name)) : run(tool, args, { ...caller, tool: name })
+    const tool = among.find(name)
+    return tool === undefined ? Effect.succeed(noSuchTool(name, among)) : run(tool, args, { ...caller, tool: name })
   })

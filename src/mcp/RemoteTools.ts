@@ -24,6 +24,9 @@ const decodeStatus = Schema.decodeUnknownResult(Status)
 /** How long a connection may take; the socket is on this machine. */
 const connectWithin = 2_000
 
+/** A tool of MCP, or a verb that only the admin socket has. */
+type Kind = "call" | "admin"
+
 const unreachable = (path: string, code: string) =>
   failure(
     new Busy({
@@ -32,8 +35,9 @@ const unreachable = (path: string, code: string) =>
     })
   )
 
-const lost = (tool: string): ToolResult =>
-  findTool(tool)?.annotations.readOnlyHint === true
+/** Verbs of the admin socket count as writing: what they did is found out by asking again. */
+const lost = (kind: Kind, tool: string): ToolResult =>
+  kind === "call" && findTool(tool)?.annotations.readOnlyHint === true
     ? failure(
       new Busy({ message: "The control plane went away during the call", hint: "Repeat the call when it is back." })
     )
@@ -76,6 +80,7 @@ const parseLine = (text: string): Line | null => {
 
 const callRemote = (
   path: string,
+  kind: Kind,
   tool: string,
   args: unknown,
   caller: Omit<CallerShape, "tool">,
@@ -87,7 +92,7 @@ const callRemote = (
     let rest = ""
     const request = httpRequest({
       socketPath: path,
-      path: `/call/${encodeURIComponent(tool)}`,
+      path: `/${kind}/${encodeURIComponent(tool)}`,
       method: "POST",
       agent: false,
       headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body) }
@@ -102,14 +107,19 @@ const callRemote = (
     }, connectWithin)
     request.once("socket", (socket) => socket.once("connect", () => (connected = true)))
     request.once("error", (error: NodeJS.ErrnoException) =>
-      end(connected ? lost(tool) : unreachable(path, error.code ?? "unknown")))
+      end(connected ? lost(kind, tool) : unreachable(path, error.code ?? "unknown")))
     request.once("response", (response) => {
       if (response.statusCode !== 200) {
         return end(misunderstood())
       }
       response.setEncoding("utf8")
       response.on("data", (chunk: string) => {
-        const lines = (rest + chunk).split("\n")
+        // A long line comes in many chunks: they are joined once, at its end.
+        rest += chunk
+        if (!chunk.includes("\n")) {
+          return
+        }
+        const lines = rest.split("\n")
         rest = lines.pop()!
         for (const text of lines) {
           const line = parseLine(text)
@@ -123,7 +133,7 @@ const callRemote = (
         }
       })
       response.once("close", () =>
-        end(lost(tool)))
+        end(lost(kind, tool)))
     })
     request.end(body)
     return Effect.sync(() => {
@@ -171,10 +181,12 @@ export const layer = (path: string): Layer.Layer<ToolRunner> =>
     ToolRunner,
     Effect.gen(function*() {
       const runFork = Effect.runForkWith(yield* Effect.context<never>())
+      const through = (kind: Kind): ToolRunner["Service"]["call"] => (name, args, caller) =>
+        callRemote(path, kind, name, args, caller, ({ done, message, total }) =>
+          runFork(caller.progress(done, total, message)))
       return ToolRunner.of({
-        call: (name, args, caller) =>
-          callRemote(path, name, args, caller, ({ done, message, total }) =>
-            runFork(caller.progress(done, total, message))),
+        call: through("call"),
+        admin: through("admin"),
         notReady: Effect.map(fetchStatus(path), (status) =>
           status === null ? "the control plane does not answer on its admin socket" : status.not_ready),
         // The other process goes on.

@@ -12,6 +12,8 @@ import type { ToolResult } from "./ToolResult.ts"
 export class ToolRunner extends Context.Service<ToolRunner, {
   /** Calls a tool. Never fails: every end is a result or an interruption. */
   readonly call: (name: string, args: unknown, caller: Omit<CallerShape, "tool">) => Effect.Effect<ToolResult>
+  /** The same for a verb of the admin socket (AdminCatalogue.ts). */
+  readonly admin: (verb: string, args: unknown, caller: Omit<CallerShape, "tool">) => Effect.Effect<ToolResult>
   /** Null when writes would be taken now, else why not, in one sentence. */
   readonly notReady: Effect.Effect<string | null>
   /** Tells those who run the tools that this process is going away: calls shall end soon, and are still answered. */
@@ -24,6 +26,12 @@ export class ToolRunner extends Context.Service<ToolRunner, {
       const services = yield* Effect.context<ProgramServices>()
       return ToolRunner.of({
         call: (name, args, caller) => Effect.provideContext(callTool(name, args, caller), services),
+        // Loaded when it is first asked for: a server's start does without it.
+        admin: (verb, args, caller) =>
+          Effect.flatMap(
+            Effect.promise(() => import("./AdminCatalogue.ts")),
+            ({ adminCatalogue }) => Effect.provideContext(callTool(verb, args, caller, adminCatalogue), services)
+          ),
         notReady: Effect.provideContext(notReadyReason, services),
         stopping: Effect.provideContext(Effect.flatMap(PoolAllocator, (allocator) => allocator.stopping), services)
       })

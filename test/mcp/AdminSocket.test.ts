@@ -82,6 +82,7 @@ describe("the admin socket", () => {
               ? { structuredContent: { summary: big }, text: "", isError: false, code: "OK" }
               : failure(new Busy({ message: "full", hint: "wait" }))
           ),
+        admin: () => Effect.die("not asked for here"),
         notReady: Effect.succeed("HAProxy is down"),
         stopping: Effect.void
       })
@@ -128,6 +129,7 @@ describe("the admin socket", () => {
       let began = 0
       const opened = yield* open(path, {
         call: () => Effect.andThen(Effect.sync(() => void began++), Effect.never),
+        admin: () => Effect.die("not asked for here"),
         notReady: Effect.succeed(null),
         stopping: Effect.void
       })

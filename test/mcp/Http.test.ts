@@ -480,6 +480,7 @@ describe("calls", () => {
     Effect.gen(function*() {
       const { url } = yield* startHttp({
         call: () => Effect.die(new Error("hunter2")),
+        admin: () => Effect.die("not asked for here"),
         notReady: Effect.die("hunter2"),
         stopping: Effect.void
       })

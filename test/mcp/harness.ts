@@ -39,6 +39,7 @@ export const tokenGate: GateOptions = {
 /** The programs of a world. */
 export const worldTools = (world: World): ToolRunner["Service"] => ({
   call: (name, args, caller) => world.run(callTool(name, args, caller)),
+  admin: () => Effect.die("not asked for here"),
   notReady: world.run(notReadyReason),
   stopping: world.run(Effect.flatMap(PoolAllocator, (allocator) => allocator.stopping))
 })
@@ -52,6 +53,7 @@ export const toolsOf = (
   ) => Effect.Effect<Record<string, unknown>>
 ): ToolRunner["Service"] => ({
   call: (name, args, caller) => Effect.map(call(name, (args ?? {}) as Record<string, unknown>, caller), success),
+  admin: () => Effect.die("not asked for here"),
   notReady: Effect.succeed(null),
   stopping: Effect.void
 })

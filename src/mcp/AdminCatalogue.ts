@@ -1,0 +1,15 @@
+/**
+ * What only the owner of this machine may ask, through the admin socket: the verbs of the command line that are no
+ * tools of MCP (whole imports and exports, the change log, foreign entries). The same shape as a tool, so they are
+ * decoded, timed, logged and counted like one; no MCP client can list or call them.
+ */
+import type { Catalogue } from "./CallTool.ts"
+import type { Tool } from "./Tool.ts"
+
+/** See the module's head. */
+export const adminVerbs: ReadonlyArray<Tool> = []
+
+const byName: ReadonlyMap<string, Tool> = new Map(adminVerbs.map((verb) => [verb.name, verb]))
+
+/** The verbs by name. */
+export const adminCatalogue: Catalogue = { find: (name) => byName.get(name), names: [...byName.keys()] }
