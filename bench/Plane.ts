@@ -29,7 +29,7 @@ export interface Spent {
 export interface Plane {
   readonly run: <A, E>(program: Effect.Effect<A, E, ProgramServices>) => Promise<A>
   readonly spent: Spent
-  /** False: `apply` leaves the files as they are. Switch it only between a write and what takes it back. */
+  /** False: `stage` and `apply` leave the files as they are. Switch it only between a write and what takes it back. */
   readonly files: { write: boolean }
 }
 
@@ -59,6 +59,7 @@ export const startPlane = Effect.fnUntraced(function*(site: Site, database: stri
     Effect.map(MapFiles, (real) =>
       MapFiles.of({
         ...real,
+        stage: (edits) => files.write ? real.stage(edits) : Effect.void,
         apply: (edits) => Effect.suspend(() => files.write ? clocked("files", real.apply(edits)) : Effect.void)
       }))
   ).pipe(Layer.provide(MapFiles.layer({

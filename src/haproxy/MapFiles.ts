@@ -20,6 +20,7 @@ import * as MapText from "../domain/MapText.ts"
 import type { PoolLimits, Server } from "../domain/Pool.ts"
 import { checkFile, type FileCheck } from "./files/FileCheck.ts"
 import { type FilePaths, Writer } from "./files/Writer.ts"
+import * as Metrics from "./Metrics.ts"
 
 /** A map. */
 export type MapKind = "domains" | "wildcards"
@@ -51,6 +52,13 @@ export class MapFiles extends Context.Service<MapFiles, {
   readonly reset: (state: FileState) => Effect.Effect<FileReport, StorageFailed>
   /** Applies edits to the state that the last `reset` or `apply` left; touches only the files they change. */
   readonly apply: (edits: ReadonlyArray<Edit>) => Effect.Effect<void, StorageFailed>
+  /**
+   * Begins to write what `apply` of the same edits will put in place, so that the disk works while HAProxy does. Nothing
+   * is in place before that `apply`; a failure, or other edits, cost only this head start.
+   */
+  readonly stage: (edits: ReadonlyArray<Edit>) => Effect.Effect<void>
+  /** Forgets what was staged: the edits are not wanted. */
+  readonly unstage: Effect.Effect<void>
   /** No failed write has left a file in doubt: each holds what the last one that succeeded wrote. */
   readonly intact: Effect.Effect<boolean>
   /** The foreign entry under a key, if any, as last read. */
@@ -98,8 +106,8 @@ const toExit = <A>(promise: Promise<A>): Promise<Exit.Exit<A, StorageFailed>> =>
     (cause: unknown) => cause instanceof StorageFailed ? Exit.fail(cause) : Exit.die(cause)
   )
 
-/** Runs jobs in order; neighbours that only apply edits share one write and its verdict. */
-const runAll = async (writer: Writer, jobs: ReadonlyArray<Job>): Promise<void> => {
+/** Runs jobs in order; neighbours that only apply edits share one write and its verdict, and `wrote` hears its time. */
+const runAll = async (writer: Writer, jobs: ReadonlyArray<Job>, wrote: (ms: number) => void): Promise<void> => {
   for (let at = 0; at < jobs.length;) {
     const job = jobs[at]!
     if (job._tag === "reset") {
@@ -113,7 +121,9 @@ const runAll = async (writer: Writer, jobs: ReadonlyArray<Job>): Promise<void> =
       for (const edit of next.edits) edits.push(edit)
       waiting.push(next.done)
     }
+    const began = performance.now()
     const exit = await toExit(writer.apply(edits))
+    wrote(performance.now() - began)
     for (const done of waiting) Deferred.doneUnsafe(done, exit)
   }
 }
@@ -125,6 +135,7 @@ const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
     pools: options.pools ?? null
   }
   const writer = new Writer(paths, options.limits)
+  const wrote = yield* Metrics.fileWrites
   yield* Effect.promise(() => writer.sweep())
 
   const jobs = yield* Queue.unbounded<Job>()
@@ -132,6 +143,7 @@ const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       open = false
+      writer.unstage()
       return Effect.map(Queue.clear(jobs), (left) => {
         for (
           const job of left
@@ -145,7 +157,7 @@ const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
   yield* Effect.forkScoped(
     Effect.uninterruptibleMask((restore) =>
       Effect.forever(
-        Effect.flatMap(restore(Queue.takeAll(jobs)), (taken) => Effect.promise(() => runAll(writer, taken)))
+        Effect.flatMap(restore(Queue.takeAll(jobs)), (taken) => Effect.promise(() => runAll(writer, taken, wrote)))
       )
     )
   )
@@ -164,6 +176,8 @@ const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
     paths,
     reset: Effect.fn("MapFiles.reset")((state) => submit<FileReport>((done) => ({ _tag: "reset", state, done }))),
     apply: Effect.fn("MapFiles.apply")((edits) => submit<void>((done) => ({ _tag: "apply", edits, done }))),
+    stage: (edits) => Effect.sync(() => open && writer.stage(edits)),
+    unstage: Effect.sync(() => writer.unstage()),
     intact: Effect.sync(() => writer.intact()),
     foreignEntry: (map, key) =>
       Effect.sync(() => {

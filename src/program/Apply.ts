@@ -13,6 +13,7 @@
  * The last exchange of every job also asks who answered: a worker that is stopping after a reload does not count.
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import type { Edit, Route } from "../domain/Change.ts"
 import { defaultWeight, placeholder, poolName, type PoolNumber, type Server, slotName } from "../domain/Pool.ts"
@@ -31,6 +32,8 @@ type Check = "ok" | "again" | { readonly refused: string }
 
 interface Stage {
   readonly commands: ReadonlyArray<Command<unknown>>
+  /** They change nothing: they may be asked before it is sure that the write comes. */
+  readonly reads?: true
   /** Gets the verdicts of exactly these commands. */
   readonly check: (verdicts: ReadonlyArray<Verdict<unknown>>) => Check
 }
@@ -53,6 +56,7 @@ const beFree = (node: Node, route: Route): Stage => {
   const { key, map } = entryOf(route)
   return {
     commands: [Maps.get(node.maps[map].path, key)],
+    reads: true,
     check: ([found]) => {
       const refused = refusalOf([found!])
       if (refused !== null) return refused
@@ -151,6 +155,7 @@ const expectations = (servers: ReadonlyArray<Server>, withState: boolean): Reado
 const together = (stages: ReadonlyArray<Stage>): ReadonlyArray<Stage> =>
   stages.length < 2 ? stages : [{
     commands: stages.flatMap((stage) => stage.commands),
+    ...(stages.every((stage) => stage.reads) ? { reads: true } : {}),
     check: (verdicts) => {
       let from = 0
       let result: Check = "ok"
@@ -229,15 +234,40 @@ export interface Applied {
   readonly drifted: boolean
 }
 
+/** An exchange that only reads, under way since before the commit. */
+export type Ahead = Effect.Effect<ReadonlyArray<Verdict<unknown>>, LinkLost>
+
+/**
+ * Sends the first questions of {@link applyJobs} at once and answers where to get the answers, so that HAProxy looks
+ * while the disk takes the commit. Null when the first stage of a job is more than a question.
+ */
+export const askAhead = Effect.fnUntraced(function*(
+  runtime: RuntimeApi["Service"],
+  node: Node,
+  jobs: ReadonlyArray<ReadonlyArray<Edit>>,
+  deadline: number
+) {
+  const plans = jobs.map((edits) => stagesOf(node, edits)).filter((stages) => stages.length > 0)
+  const timeout = deadline - Date.now()
+  if (timeout <= 0 || plans.length === 0) return null
+  if (!plans.every((stages) => stages.length > 1 && stages[0]!.reads === true)) return null
+  const asked = runtime.exchange(plans.flatMap((stages) => stages[0]!.commands), { timeout })
+  const fiber = yield* Effect.forkChild(asked, { startImmediately: true })
+  const ahead: Ahead = Fiber.join(fiber)
+  return ahead
+})
+
 /**
  * Runs all jobs to their verdicts by `deadline` (milliseconds since 1970). LinkLost when an answer is missing or
- * another worker than the node's gave it: then no verdict of this call counts.
+ * another worker than the node's gave it: then no verdict of this call counts. `ahead`: what {@link askAhead} answered
+ * for the same jobs.
  */
 export const applyJobs = Effect.fnUntraced(function*(
   runtime: RuntimeApi["Service"],
   node: Node,
   jobs: ReadonlyArray<ReadonlyArray<Edit>>,
-  deadline: number
+  deadline: number,
+  ahead: Ahead | null = null
 ): Effect.fn.Return<Applied, LinkLost> {
   const verdicts: Array<JobVerdict> = jobs.map(() => ({ _tag: "live" }))
   let active = jobs.map((edits, job) => ({ job, stages: stagesOf(node, edits), stage: 0, attempts: 0 }))
@@ -251,7 +281,8 @@ export const applyJobs = Effect.fnUntraced(function*(
     // Who answered is asked only where a job may end: `show info` costs more than all the rest of an exchange.
     const ending = active.some((run) => run.stage === run.stages.length - 1)
     const all: ReadonlyArray<Command<unknown>> = ending ? [...commands, Info.show, Maps.list] : commands
-    const answers = yield* runtime.exchange(all, { timeout }).pipe(
+    const exchange: Ahead = !touched && ahead !== null ? ahead : runtime.exchange(all, { timeout })
+    const answers = yield* exchange.pipe(
       Effect.mapError((lost) => touched && !lost.sent ? new LinkLost({ reason: lost.reason, sent: true }) : lost)
     )
     touched = true

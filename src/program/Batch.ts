@@ -2,12 +2,13 @@
  * One batch of writes, from the mailbox to the answers: the write path, top to bottom.
  *
  *   1 decide    every job in its own savepoint, all in one durable commit; a job that collides with a neighbour
- *               is put off to the next batch
+ *               is put off to the next batch; meanwhile HAProxy is asked whether the keys are free, and the files are
+ *               staged under temp names
  *   2 live      the edits are applied to HAProxy and read back (Apply.ts); a lost link is followed by a full
  *               reconcile, until the deadline
  *   3 take back what HAProxy refused, or what is not known at the deadline, is undone: its inverse is committed
  *               and HAProxy is brought to it
- *   4 files     one write of the files HAProxy starts from
+ *   4 files     the files HAProxy starts from are put in place, in one go
  *   5 answer    every job gets its own verdict
  */
 import * as Deferred from "effect/Deferred"
@@ -16,10 +17,11 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import { type Edit, inverse, writesOf } from "../domain/Change.ts"
 import { type ControlError, HaproxyRefused, HaproxyUnreachable, OutcomeUnknown } from "../domain/Errors.ts"
-import { applyJobs } from "./Apply.ts"
+import { type Ahead, applyJobs } from "./Apply.ts"
 import { newChangeId } from "./ChangeId.ts"
 import { decideAll, type Job, type Planned } from "./Deciding.ts"
 import type { Written } from "./Decision.ts"
+import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
 import { type Plane, reconcile, type Reconciled } from "./Reconciler.ts"
 
@@ -92,9 +94,9 @@ const fateAfter = (reconciled: Reconciled, edits: ReadonlyArray<Edit>): Fate => 
 
 /** 2: makes the batch live. */
 const goLive = Effect.fnUntraced(
-  function*(plane: Plane, node: Node, planned: ReadonlyArray<Planned>, deadline: number) {
+  function*(plane: Plane, node: Node, planned: ReadonlyArray<Planned>, ahead: Ahead | null, deadline: number) {
     const applied = yield* Effect.result(
-      applyJobs(plane.runtime, node, planned.map(({ plan }) => plan.edits), deadline)
+      applyJobs(plane.runtime, node, planned.map(({ plan }) => plan.edits), deadline, ahead)
     )
     if (Result.isSuccess(applied)) {
       const live: Live = {
@@ -184,8 +186,9 @@ const errorOf = (fate: Fate, changeId: string, clean: boolean): ControlError => 
 export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jobs: ReadonlyArray<Job>) {
   for (const job of jobs) job.begun = true
   const deadline = Math.max(...jobs.map((job) => job.deadline)) - reserve
-  const decided = yield* Effect.result(decideAll(plane, node, jobs))
+  const decided = yield* Effect.result(decideAll(plane, node, jobs, deadline))
   if (Result.isFailure(decided)) {
+    yield* plane.files.unstage
     const failure = decided.failure
     const uncertain = failure._tag === "CommitUncertain"
     for (const job of jobs) {
@@ -211,7 +214,7 @@ export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jo
     }
     return result
   }
-  const { planned, putOff, revision, settled } = decided.success
+  const { ahead, planned, putOff, revision, settled } = decided.success
   const now = planned.length === 0 ? yield* plane.store.revision : revision
   for (const job of putOff) job.begun = false
   for (const [job, exit] of settled) {
@@ -221,7 +224,7 @@ export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jo
     const result: BatchResult = { putOff, node, drifted: false, unsettled: [] }
     return result
   }
-  return yield* carryOut(plane, node, planned, revision, deadline, putOff)
+  return yield* carryOut(plane, node, planned, ahead, revision, deadline, putOff)
 })
 
 /** 2 to 5, for what was committed. */
@@ -229,17 +232,21 @@ const carryOut = Effect.fnUntraced(function*(
   plane: Plane,
   before: Node,
   planned: ReadonlyArray<Planned>,
+  ahead: Ahead | null,
   revision: number,
   deadline: number,
   putOff: ReadonlyArray<Job>
 ) {
-  const live = yield* goLive(plane, before, planned, deadline)
+  const began = performance.now()
+  const live = yield* goLive(plane, before, planned, ahead, deadline)
+  yield* Metrics.applied(performance.now() - began)
   let node = live.node
   const fates = [...live.fates]
   const unsettled: Array<string> = []
 
   /** Takes back the jobs whose fate is not `live`, and answers them. True: the files are current afterwards. */
   const reject = Effect.fnUntraced(function*(losers: ReadonlyArray<number>) {
+    yield* plane.files.unstage
     // Where a file may hold the change, it counts as taken back only with the files.
     const doubt = live.filesCurrent || !(yield* plane.files.intact)
     const taken = yield* Effect.result(takeBack(plane, losers.map((index) => planned[index]!), deadline))

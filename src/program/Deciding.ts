@@ -13,6 +13,7 @@ import type { PoolNumber, SlotNumber } from "../domain/Pool.ts"
 import { mapKey, type RouteName } from "../domain/RouteName.ts"
 import type { CallerShape } from "./Caller.ts"
 import type { Decide, Plan, View, Written } from "./Decision.ts"
+import { askAhead } from "./Apply.ts"
 import { exists, mapOf, type Node } from "./Node.ts"
 import type { Plane } from "./Reconciler.ts"
 /** A write waiting for its turn. */
@@ -50,8 +51,15 @@ const viewOf = (plane: Plane, node: Node, writes: ReadonlySet<string>): View => 
   ownListener: (ip, port) => ownListener(ip, port, node.listeners, plane.hostAddresses ?? undefined)?.name ?? null
 })
 
-/** Decides all jobs in one durable commit. A job that collides with a neighbour is put off. */
-export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>) => {
+/** Edits above which nothing is begun ahead of the commit: much work for little gain. */
+const mostAhead = 4_096
+
+/**
+ * Decides all jobs in one durable commit, by `deadline`. A job that collides with a neighbour is put off. What may be
+ * done before it is sure that the commit stands is begun here: HAProxy is asked and the files are staged while the disk
+ * takes the commit. Neither changes anything that anyone sees.
+ */
+export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, deadline: number) => {
   const { store } = plane
   return store.commit(Effect.gen(function*() {
     const revision = yield* store.nextRevision
@@ -92,7 +100,11 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>) =>
         }
       }
     }
-    return { revision, planned, settled, putOff }
+    const edits = planned.map(({ plan }) => plan.edits)
+    const small = edits.reduce((sum, some) => sum + some.length, 0) <= mostAhead
+    if (small) yield* plane.files.stage(edits.flat())
+    const ahead = small ? yield* askAhead(plane.runtime, node, edits, deadline) : null
+    return { revision, planned, settled, putOff, ahead }
   }))
 }
 

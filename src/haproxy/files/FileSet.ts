@@ -30,7 +30,8 @@ export type WriteAnswer = { readonly _tag: "Written" } | {
   readonly files: ReadonlyArray<TrackedFile.TrackedFile>
 }
 
-interface Prepared extends Replacement {
+/** A replacement whose bytes are durable under a temp name. */
+export interface Prepared extends Replacement {
   readonly staged: DurableFile.StagedFile
   readonly former: Former
 }
@@ -40,8 +41,8 @@ const formerOf = ({ before, file: { disk, identity } }: Replacement): Former => 
   parts: identity === null ? null : Buffer.isBuffer(disk) ? [disk] : before
 })
 
-/** All of them side by side, or none: no temp file is left when one fails. */
-const stageAll = async (replacements: ReadonlyArray<Replacement>): Promise<ReadonlyArray<Prepared>> => {
+/** Stages all of them side by side, or none: no temp file is left when one fails. Throws StorageFailed. */
+export const stageAll = async (replacements: ReadonlyArray<Replacement>): Promise<ReadonlyArray<Prepared>> => {
   const settled = await Promise.allSettled(
     replacements.map(async (replacement): Promise<Prepared> => ({
       ...replacement,
@@ -58,7 +59,8 @@ const stageAll = async (replacements: ReadonlyArray<Replacement>): Promise<Reado
   return prepared
 }
 
-const discardAll = (prepared: ReadonlyArray<Prepared>): void => {
+/** Removes what was staged and is not wanted. */
+export const discardAll = (prepared: ReadonlyArray<Prepared>): void => {
   for (const { staged } of prepared) DurableFile.discard(staged)
 }
 
@@ -92,18 +94,21 @@ const restore = async ({ file, former }: Prepared): Promise<void> => {
 }
 
 /** Writes all of them; see above. Throws StorageFailed. */
-export const write = async (replacements: ReadonlyArray<Replacement>): Promise<WriteAnswer> => {
-  const prepared = await stageAll(replacements)
+export const write = async (replacements: ReadonlyArray<Replacement>): Promise<WriteAnswer> =>
+  publishAll(await stageAll(replacements))
+
+/** The second half of {@link write}: puts what is staged in place. */
+export const publishAll = async (prepared: ReadonlyArray<Prepared>): Promise<WriteAnswer> => {
   const held: Array<DurableFile.Held> = []
   const renamed: Array<Prepared> = []
   try {
-    const folders = [...new Set(replacements.map(({ file }) => dirname(file.real)))].map((path) => {
+    const folders = [...new Set(prepared.map(({ file }) => dirname(file.real)))].map((path) => {
       const folder = DurableFile.openFolder(path)
       held.push(folder)
       return folder
     })
     // Others' changes are looked for as late as can be: nothing waits between here and the last rename.
-    const changed = replacements.map(({ file }) => file).filter(TrackedFile.isChanged)
+    const changed = prepared.map(({ file }) => file).filter(TrackedFile.isChanged)
     if (changed.length > 0) {
       discardAll(prepared)
       return { _tag: "Changed", files: changed }

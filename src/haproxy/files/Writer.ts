@@ -62,6 +62,16 @@ const filled = (memory: Memory, limits: PoolLimits, state: FileState): Memory =>
   }
 }
 
+/** Files that are written before it is known whether they are wanted. */
+interface Ahead {
+  readonly edits: ReadonlyArray<Edit>
+  /** The memory that they follow; another one, and they are worthless. */
+  readonly base: Memory
+  readonly next: Memory
+  /** Null: they could not be staged. */
+  readonly prepared: Promise<ReadonlyArray<FileSet.Prepared> | null>
+}
+
 /** Someone who keeps writing to a file cannot hold us up for ever. */
 const attempts = 5
 
@@ -69,6 +79,8 @@ export class Writer {
   /** What the files hold, as far as we know. */
   memory: Memory
   private known = false
+  private busy = false
+  private ahead: Ahead | null = null
   private readonly limits: PoolLimits
   private readonly files: ReadonlyMap<FileKind, TrackedFile.TrackedFile>
 
@@ -94,26 +106,108 @@ export class Writer {
     return [...this.files.values()].every((file) => file.disk !== "unknown")
   }
 
+  /** Each file is known to hold what memory renders. */
+  private isCurrent(): boolean {
+    return this.known && [...this.files.values()].every((file) => file.disk === "same")
+  }
+
   /** See MapFiles. */
-  async reset(state: FileState): Promise<FileReport> {
+  stage(edits: ReadonlyArray<Edit>): void {
+    this.unstage()
+    if (this.busy || !this.isCurrent()) return
+    const base = this.memory
+    const next = edited(base, edits)
+    const replacements = this.replacements(next)
+    if (replacements.length === 0) return
+    // A failure shows again, and is told, when the files are written in earnest.
+    const prepared = FileSet.stageAll(replacements).catch(() => null)
+    this.ahead = { edits, base, next, prepared }
+  }
+
+  /** See MapFiles. */
+  unstage(): void {
+    const { ahead } = this
+    this.ahead = null
+    if (ahead !== null) void ahead.prepared.then((prepared) => prepared !== null && FileSet.discardAll(prepared))
+  }
+
+  /** See MapFiles. */
+  reset(state: FileState): Promise<FileReport> {
+    return this.alone(() => this.resetNow(state))
+  }
+
+  /** See MapFiles. */
+  apply(edits: ReadonlyArray<Edit>): Promise<void> {
+    return this.alone(() => this.applyNow(edits))
+  }
+
+  /** While one of these runs, nothing is staged. */
+  private async alone<A>(run: () => Promise<A>): Promise<A> {
+    this.busy = true
+    try {
+      return await run()
+    } finally {
+      this.busy = false
+    }
+  }
+
+  private async resetNow(state: FileState): Promise<FileReport> {
     for (const [kind, file] of this.files) {
       if (!this.known || TrackedFile.isChanged(file)) await this.reload(kind, file)
     }
     this.known = true
+    this.unstage()
     const written = await this.write(() => filled(this.memory, this.limits, state))
     const foreign = this.memory.domains.foreign.concat(this.memory.wildcards.foreign)
     return { written, foreign: foreign.filter((line) => line.entry !== null).length }
   }
 
-  /** See MapFiles. */
-  async apply(edits: ReadonlyArray<Edit>): Promise<void> {
+  private async applyNow(edits: ReadonlyArray<Edit>): Promise<void> {
     if (!this.known) {
       throw new StorageFailed({
         message: "The map files have not been read yet.",
         hint: "Repeat the call once the files can be read; haproxy_health names the file that cannot."
       })
     }
-    await this.write(() => edited(this.memory, edits))
+    if (!(await this.publish(edits))) await this.write(() => edited(this.memory, edits))
+  }
+
+  /** Puts in place what {@link stage} prepared; false where that is not what is wanted now. */
+  private async publish(edits: ReadonlyArray<Edit>): Promise<boolean> {
+    const { ahead } = this
+    const fits = ahead !== null && ahead.base === this.memory && this.isCurrent()
+      && ahead.edits.length === edits.length && ahead.edits.every((edit, index) => edit === edits[index])
+    if (!fits) {
+      this.unstage()
+      return false
+    }
+    this.ahead = null
+    const prepared = await ahead.prepared
+    if (prepared === null) return false
+    const answer = await FileSet.publishAll(prepared)
+    if (answer._tag === "Written") {
+      this.memory = ahead.next
+      return true
+    }
+    await this.reloadAll(answer.files)
+    return false
+  }
+
+  private async reloadAll(changed: ReadonlyArray<TrackedFile.TrackedFile>): Promise<void> {
+    for (const [kind, file] of this.files) if (changed.includes(file)) await this.reload(kind, file)
+  }
+
+  /** What differs between the disk and `next`. */
+  private replacements(next: Memory): ReadonlyArray<FileSet.Replacement> {
+    const replacements: Array<FileSet.Replacement> = []
+    for (const [kind, file] of this.files) {
+      if (file.disk === "same" && next[kind] === this.memory[kind]) continue
+      const before = render(this.memory, kind)
+      const parts = render(next, kind)
+      const disk = file.disk === "same" ? before : file.disk === "unknown" ? null : [file.disk]
+      if (disk === null || !TrackedFile.sameBytes(disk, parts)) replacements.push({ file, parts, before })
+    }
+    return replacements
   }
 
   private async reload(kind: FileKind, file: TrackedFile.TrackedFile): Promise<void> {
@@ -127,21 +221,14 @@ export class Writer {
   private async write(derive: () => Memory): Promise<ReadonlyArray<string>> {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const next = derive()
-      const replacements: Array<FileSet.Replacement> = []
-      for (const [kind, file] of this.files) {
-        if (file.disk === "same" && next[kind] === this.memory[kind]) continue
-        const before = render(this.memory, kind)
-        const parts = render(next, kind)
-        const disk = file.disk === "same" ? before : file.disk === "unknown" ? null : [file.disk]
-        if (disk === null || !TrackedFile.sameBytes(disk, parts)) replacements.push({ file, parts, before })
-      }
+      const replacements = this.replacements(next)
       const answer = replacements.length === 0 ? { _tag: "Written" } as const : await FileSet.write(replacements)
       if (answer._tag === "Written") {
         for (const file of this.files.values()) file.disk = "same"
         this.memory = next
         return replacements.map(({ file }) => file.path)
       }
-      for (const [kind, file] of this.files) if (answer.files.includes(file)) await this.reload(kind, file)
+      await this.reloadAll(answer.files)
     }
     throw new StorageFailed({
       message: "Another program keeps changing the map files.",
