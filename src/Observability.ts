@@ -18,6 +18,7 @@ import * as Redactable from "effect/Redactable"
 import * as References from "effect/References"
 import { Settings, type SettingsShape } from "./Config.ts"
 import { ConfigInvalid } from "./domain/Errors.ts"
+import * as ProcessMetrics from "./ProcessMetrics.ts"
 
 const levels: Readonly<Record<SettingsShape["logLevel"], LogLevel.LogLevel>> = {
   DEBUG: "Debug",
@@ -145,5 +146,5 @@ const exported = Layer.unwrap(Effect.gen(function*() {
 export const layer: Layer.Layer<never, ConfigInvalid, Settings> = Layer.unwrap(Effect.gen(function*() {
   const { logLevel, notices } = yield* Settings
   const notice = Layer.effectDiscard(Effect.forEach(notices, (text) => Effect.logWarning(text), { discard: true }))
-  return Layer.provideMerge(Layer.mergeAll(notice, exported), logs(logLevel))
+  return Layer.provideMerge(Layer.mergeAll(notice, exported, ProcessMetrics.layer), logs(logLevel))
 }))

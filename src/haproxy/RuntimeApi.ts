@@ -20,6 +20,7 @@ import type { Capabilities } from "./Capabilities.ts"
 import type { Command, Verdict, Verdicts } from "./Command.ts"
 import type { Connection, Transport } from "./Connection.ts"
 import * as Info from "./InfoCommands.ts"
+import * as Metrics from "./Metrics.ts"
 import { type Epoch, open as openConnection, type Opened } from "./Probe.ts"
 import * as Sessions from "./SessionCommands.ts"
 
@@ -102,6 +103,7 @@ const make = Effect.fnUntraced(
       stall = 5_000
     } = options
     const state = yield* SubscriptionRef.make<LinkState>({ _tag: "Down", since: Date.now(), reason: "connecting" })
+    const metrics = yield* Metrics.link(() => SubscriptionRef.getUnsafe(state)._tag === "Up")
     let active: Connection | null = null
     let activeSince = 0
     let count = 0
@@ -162,6 +164,7 @@ const make = Effect.fnUntraced(
         active = opened.connection
         activeSince = performance.now()
         const { capabilities, epoch } = opened
+        metrics.connected(epoch)
         return Effect.andThen(
           SubscriptionRef.set(state, { _tag: "Up", connection: ++count, epoch, capabilities }),
           Effect.logInfo("HAProxy is reached").pipe(Effect.annotateLogs({ ...epoch }))
@@ -193,19 +196,23 @@ const make = Effect.fnUntraced(
         if (connection === null || connection.closed !== null) {
           const now = SubscriptionRef.getUnsafe(state)
           const reason = connection?.closed ?? (now._tag === "Down" ? now.reason : "connecting")
+          metrics.lost()
           resume(Effect.fail(new LinkLost({ reason, sent: false })))
           return
         }
+        const began = performance.now()
         let timer: NodeJS.Timeout | undefined
         const handle = connection.run({
           commands,
           stall,
           done: (verdicts) => {
             clearTimeout(timer)
+            metrics.exchanged(performance.now() - began)
             resume(Effect.succeed(verdicts as unknown as Verdicts<C>))
           },
           lost: (reason, sent) => {
             clearTimeout(timer)
+            metrics.lost()
             resume(Effect.fail(new LinkLost({ reason, sent })))
           },
           defect: (error) => {

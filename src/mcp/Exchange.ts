@@ -10,7 +10,6 @@
  */
 import * as sdk from "@modelcontextprotocol/server"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { findTool } from "./Catalogue.ts"
 import type { DirectCall } from "./DirectCall.ts"
 import type { Client, ServerFactory } from "./Server.ts"
 import { plainEra, serveSingle } from "./SingleExchange.ts"
@@ -23,6 +22,8 @@ const maxSubscriptions = 64
 /** Serves parsed POST bodies. */
 export interface Exchanges {
   readonly serve: (body: unknown, request: IncomingMessage, response: ServerResponse, client: Client) => Promise<void>
+  /** Answers that are streams of events and still open. */
+  readonly streams: () => number
   /** Ends what never ends by itself. Running calls go on. */
   readonly closeSubscriptions: () => void
   /** Ends everything. */
@@ -37,12 +38,12 @@ const header = (request: IncomingMessage, name: string): string | undefined => {
   return typeof value === "string" ? value : value?.join(", ")
 }
 
-/** May the call report progress or take long? Then it answers as a stream. */
-const streams = (body: unknown): boolean => {
+/** Is a call among the messages whose tool answers as a stream? */
+const streamsOf = (makeServer: ServerFactory, body: unknown): boolean => {
   const messages: ReadonlyArray<unknown> = Array.isArray(body) ? body : [body]
   return messages.some((message) => {
     if (!isRecord(message) || message["method"] !== "tools/call" || !isRecord(message["params"])) return false
-    return findTool(String(message["params"]["name"]))?.long === true
+    return makeServer.streams(String(message["params"]["name"]))
   })
 }
 
@@ -67,8 +68,8 @@ export const writeJson = (response: ServerResponse, status: number, json: string
   )
 }
 
-/** Copies a web response to the wire, and waits for a slow reader. */
-const writeResponse = async (from: Response, to: ServerResponse): Promise<void> => {
+/** Copies a web response to the wire, and waits for a slow reader. `open` moves while it is a stream. */
+const writeResponse = async (from: Response, to: ServerResponse, open: { streams: number }): Promise<void> => {
   const headers: Record<string, string> = {}
   from.headers.forEach((value, name) => {
     // The connection is ours to keep or close.
@@ -84,6 +85,7 @@ const writeResponse = async (from: Response, to: ServerResponse): Promise<void> 
   const reader = from.body.getReader()
   const cancel = () => void reader.cancel().catch(() => {})
   to.once("close", cancel)
+  open.streams++
   try {
     for (;;) {
       const { done, value } = await reader.read()
@@ -98,6 +100,7 @@ const writeResponse = async (from: Response, to: ServerResponse): Promise<void> 
       }
     }
   } finally {
+    open.streams--
     to.off("close", cancel)
     if (!to.destroyed) to.end()
   }
@@ -117,10 +120,11 @@ export const makeExchanges = (
   const streamed = sdk.createMcpHandler(factory, { ...base, responseMode: "sse" })
 
   const subscriptions = new Set<AbortController>()
+  const open = { streams: 0 }
 
   return {
     serve: async (body, request, response, client) => {
-      const streaming = streams(body)
+      const streaming = streamsOf(makeServer, body)
       const era = streaming ? null : plainEra(request, body)
       if (era === "older") {
         const json = directCall(body as sdk.JSONRPCRequest, response, client)
@@ -143,9 +147,11 @@ export const makeExchanges = (
       const handler = streaming ? streamed : whole
       await writeResponse(
         await handler.fetch(requestView(request, controller.signal), { authInfo, parsedBody: body }),
-        response
+        response,
+        open
       )
     },
+    streams: () => open.streams,
     closeSubscriptions: () => {
       for (const controller of subscriptions) controller.abort()
     },

@@ -19,7 +19,7 @@ import { largestBody, readBody } from "./Body.ts"
 import { makeDirectCall } from "./DirectCall.ts"
 import { type Exchanges, makeExchanges, writeJson } from "./Exchange.ts"
 import { type Decision, type GateOptions, makeGate, type Refusal } from "./Gate.ts"
-import { countRefusal } from "./Metrics.ts"
+import * as Metrics from "./Metrics.ts"
 import { makeServerFactory } from "./Server.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 import { listenUnix } from "./UnixListener.ts"
@@ -96,7 +96,7 @@ const makeRefusalLog = () => {
   const last = new Map<Refusal, number>()
   return (reason: Refusal, peer: string | undefined): Effect.Effect<void> => {
     const now = performance.now()
-    const counted = countRefusal(reason)
+    const counted = Metrics.countRefusal(reason)
     if (now - (last.get(reason) ?? -Infinity) < 10_000) return counted
     last.set(reason, now)
     return Effect.andThen(Effect.logWarning("request refused", { reason, peer: peer ?? "unix" }), counted)
@@ -235,14 +235,16 @@ const listen = Effect.fnUntraced(
       yield* makeDirectCall(options.timeout),
       (error) => runFork(Effect.logDebug("mcp", { error: error.message }))
     )
+    const ready = Effect.map(runner.notReady, (reason) => reason === null)
     const parts: Parts = {
       decide: makeGate(options.gate),
       exchanges,
-      metrics: () => runPromise(PrometheusMetrics.format()),
-      ready: () => runPromise(Effect.map(runner.notReady, (reason) => reason === null)),
+      metrics: () => runPromise(Effect.andThen(Effect.flatMap(ready, Metrics.showReady), PrometheusMetrics.format())),
+      ready: () => runPromise(ready),
       refused: (reason, peer) => runFork(refusalLog(reason, peer))
     }
     const running = new Set<ServerResponse>()
+    yield* Metrics.watch(() => running.size, exchanges.streams)
     // Connections without a request yet: Node counts them as busy, so a stop would wait for them.
     const fresh = new Set<Socket>()
     let stopping = false

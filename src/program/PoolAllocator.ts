@@ -115,6 +115,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
       const failure = result.failure
       const before = sync.reason
       lose(failure._tag === "LinkLost" ? failure.reason : failure.message)
+      yield* Metrics.reconciled(null)
       blocked = failure._tag === "LinkLost" ? null : failure
       if (sync.reason !== before) {
         yield* Effect.logWarning("HAProxy could not be brought to the desired state").pipe(
@@ -137,7 +138,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     blocked = null
     pause = retryPause
     sync = { inSync: true, reason: "", lastRunAt: Date.now(), lastDrift: drift, foreign, problems }
-    yield* Metrics.reconciled(drift, foreign)
+    yield* Metrics.reconciled(drift)
     for (const changeId of unsettled) yield* plane.store.settle(changeId, "applied")
     unsettled.clear()
     for (const deferred of answering) Deferred.doneUnsafe(deferred, Effect.succeed(sync))
@@ -207,6 +208,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   })
 
   const scope = yield* Effect.scope
+  yield* Metrics.watch({ queued: () => waiting.length, inSync: () => sync.inSync, foreign: () => sync.foreign })
   yield* Effect.addFinalizer(() => Effect.sync(cancelWaiting))
   yield* Effect.forkScoped(Effect.forever(
     Effect.andThen(Queue.take(wake), permit.withPermit(Effect.uninterruptible(Effect.andThen(turn, lastTurn))))

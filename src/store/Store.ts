@@ -18,6 +18,7 @@ import * as Tally from "./Counts.ts"
 import { Database } from "./Database.ts"
 import * as Edits from "./Edits.ts"
 import { attempt, CommitUncertain, startFailure } from "./Failure.ts"
+import * as Metrics from "./Metrics.ts"
 import { migrate } from "./Migrate.ts"
 import * as Pools from "./Pools.ts"
 import * as Routes from "./Routes.ts"
@@ -149,7 +150,8 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
         + `${overhang.pools} pools, ${overhang.servers} servers. They are kept.`
     )
   }
-  const transactions = yield* attempt("read the database", () => Transactions.make(db))
+  const committed = yield* Metrics.commits
+  const transactions = yield* attempt("read the database", () => Transactions.make(db, committed))
   const { read, settled, write } = transactions
   yield* Effect.addFinalizer(() =>
     Effect.catchCause(
@@ -159,6 +161,8 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
   )
   const around = { declared: options.pools.pools, usedSeq: transactions.usedSeq }
   const keep = options.keepChanges ?? 10_000
+  const counts = (): Counts => ({ ...transactions.tally(), poolsDeclared: options.pools.pools })
+  yield* Metrics.sizes(transactions.revisionNow, counts)
 
   return Store.of({
     path: options.file,
@@ -177,7 +181,7 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
     servers: (pool) => read("read the servers of a pool", (db) => Servers.ofPool(db, pool)),
     serversOf: (pools) => read("read the servers of pools", (db) => Servers.ofPools(db, pools)),
     allServers: read("read all servers", Servers.all),
-    counts: Effect.sync(() => ({ ...transactions.tally(), poolsDeclared: options.pools.pools })),
+    counts: Effect.sync(counts),
     change: (changeId) => read("read a change", (db) => Changes.find(db, changeId, settled)),
     pendingChanges: read("read the pending changes", (db) => Changes.pending(db, settled)),
     commit: transactions.commit,

@@ -22,8 +22,8 @@ import type { Database } from "./Database.ts"
 import { attempt, CommitUncertain, storageFailure } from "./Failure.ts"
 import { CurrentTransaction, type Head, readMeta, takenBack, type Transaction } from "./Transaction.ts"
 
-/** Makes the transactions of an open, migrated database. */
-export const make = (db: Database) => {
+/** Makes the transactions of an open, migrated database. `committed` hears how many milliseconds a COMMIT took. */
+export const make = (db: Database, committed: (ms: number) => void) => {
   const permit = Semaphore.makeUnsafe(1)
   /** What became of changes, not written yet. */
   const outcomes = new Map<string, Outcome>()
@@ -140,8 +140,10 @@ export const make = (db: Database) => {
       return typed
     }
     let failed: StorageFailed | CommitUncertain | null = null
+    const began = performance.now()
     try {
       db.run("COMMIT")
+      committed(performance.now() - began)
       open = null
       head = next
       tally = add(tally, transaction.tally)
@@ -269,6 +271,7 @@ export const make = (db: Database) => {
     write,
     commit,
     savepoint,
+    revisionNow: () => head.revision,
     revision: Effect.sync(() => head.revision),
     nextRevision: Effect.withFiber((fiber) => {
       const transaction = inside(fiber)
