@@ -14,6 +14,7 @@ import { Cancelled } from "../domain/Errors.ts"
 import type { CallerShape } from "../program/Caller.ts"
 import { version } from "../Version.ts"
 import { catalogue, findTool, toolNames } from "./Catalogue.ts"
+import { Extension } from "./Extension.ts"
 import { nearest } from "./Nearest.ts"
 import { newRequestId } from "./RequestId.ts"
 import { failure, type ToolResult } from "./ToolResult.ts"
@@ -51,8 +52,6 @@ const options: sdk.ServerOptions = {
   }
 }
 
-const listed = { tools: catalogue } as unknown as sdk.ListToolsResult
-
 /** The result of a call that was interrupted. */
 export const cancelled = failure(
   new Cancelled({ message: "The call was cancelled", hint: "Repeat it if you still need it." })
@@ -82,11 +81,27 @@ export interface Client {
 }
 
 /** Makes a server for one request or one connection. */
-export type ServerFactory = (client: Client) => sdk.Server
+export interface ServerFactory {
+  (client: Client): sdk.Server
+  /** May a call of the tool report progress or take long? Then it is answered as a stream. */
+  readonly streams: (tool: string) => boolean
+}
 
 /** The factory, with the services of the scope that it is made in. `timeout`: milliseconds that a call may take. */
 export const makeServerFactory = Effect.fnUntraced(function*(timeout: number) {
   const runner = yield* ToolRunner
+  const extension = yield* Extension
+  const added = (extension.tools ?? []).filter(({ definition }) => findTool(definition.name) === undefined)
+  const more = new Map(added.map((tool) => [tool.definition.name, tool]))
+  const listed = {
+    tools: [...catalogue, ...added.map(({ definition }) => definition)]
+  } as unknown as sdk.ListToolsResult
+  const all: sdk.ServerOptions = {
+    ...options,
+    ...extension.options,
+    capabilities: { ...options.capabilities, ...extension.options?.capabilities },
+    cacheHints: { ...options.cacheHints, ...extension.options?.cacheHints }
+  }
   const runPromiseExit = Effect.runPromiseExitWith(yield* Effect.context<never>())
 
   const progressOf = (context: sdk.ServerContext): CallerShape["progress"] => {
@@ -105,7 +120,11 @@ export const makeServerFactory = Effect.fnUntraced(function*(timeout: number) {
 
   const call = async (client: Client, request: sdk.CallToolRequest, context: sdk.ServerContext) => {
     const { arguments: args, name } = request.params
-    if (findTool(name) === undefined) throw noSuchTool(name)
+    if (findTool(name) === undefined) {
+      const tool = more.get(name)
+      if (tool === undefined) throw noSuchTool(name)
+      return tool.call(args ?? {}, context, client)
+    }
     const exit = await runPromiseExit(
       runner.call(name, args, {
         actor: { ...client, requestId: newRequestId() },
@@ -119,11 +138,13 @@ export const makeServerFactory = Effect.fnUntraced(function*(timeout: number) {
     throw new sdk.ProtocolError(sdk.ProtocolErrorCode.InternalError, "Internal error")
   }
 
-  const factory: ServerFactory = (client) => {
-    const server = new sdk.Server(identity, options)
+  const factory = (client: Client) => {
+    const server = new sdk.Server(identity, all)
     server.setRequestHandler("tools/list", () => listed)
     server.setRequestHandler("tools/call", (request, context) => call(client, request, context))
+    extension.register?.(server)
     return server
   }
-  return factory
+  const streams = (tool: string) => (findTool(tool)?.long ?? more.get(tool)?.streams) === true
+  return Object.assign(factory, { streams }) satisfies ServerFactory
 })
