@@ -158,7 +158,7 @@ export class Connection {
   private run(command: Parsed): void {
     const { entry, fault } = this.host.receive(this, command)
     const runs = fault === undefined ||
-      (fault._tag === "Hang" || fault._tag === "Drop" ? fault.run : fault._tag !== "Refuse")
+      (fault._tag === "Hang" || fault._tag === "Drop" ? fault.run : fault._tag !== "Refuse" && fault._tag !== "Pretend")
     const answer = fault?._tag === "Refuse" ? this.frame(message(3, fault.text)) : runs ? this.execute(command) : ""
     entry.ran = runs
     if (fault === undefined || fault._tag === "Refuse") {
@@ -186,6 +186,7 @@ export class Connection {
         this.close(answer.slice(0, fault.bytes))
         return answer.slice(0, fault.bytes)
       case "Nonsense":
+      case "Pretend":
         this.output.push(fault.bytes)
         return fault.bytes
       case "Slow":

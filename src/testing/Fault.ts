@@ -19,6 +19,8 @@ export type Fault =
   | { readonly _tag: "Partial"; readonly bytes: number }
   /** Run; its answer is other bytes, sent as they are, framing included. */
   | { readonly _tag: "Nonsense"; readonly bytes: string }
+  /** Not run; these bytes come as its answer, sent as they are, framing included. */
+  | { readonly _tag: "Pretend"; readonly bytes: string }
   /** Run; its answer arrives byte by byte, with so many milliseconds between them. */
   | { readonly _tag: "Slow"; readonly delay: number }
 
@@ -38,6 +40,11 @@ export const Fault = {
   partial: (bytes: number): Fault => ({ _tag: "Partial", bytes }),
   /** The command is done; these bytes come instead of its answer. End them with an empty line to keep the framing. */
   nonsense: (bytes: string): Fault => ({ _tag: "Nonsense", bytes }),
+  /**
+   * The command is not run, and these bytes come instead of its answer: with those of a success (see `answer` of a
+   * received command), something that only a read-back tells.
+   */
+  pretend: (bytes: string): Fault => ({ _tag: "Pretend", bytes }),
   /** The command is done; its answer trickles, one byte each `delay` milliseconds. */
   slow: (delay: number): Fault => ({ _tag: "Slow", delay })
 } as const

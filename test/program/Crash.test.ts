@@ -96,7 +96,7 @@ describe.each(kinds)("the write %s, killed", (kind) => {
     const from = world.fake.commands.length
     const ran = yield* runChild(world, kind, [])
     assert.isTrue(ran.acknowledged, ran.output)
-    const steps = stepsIn(world.fake.commands.slice(from).map(({ text }) => text), dirname(world.plane.domainsMap))
+    const steps = stepsIn(world.fake.commands.slice(from), dirname(world.plane.domainsMap))
     yield* world.startPlane
     yield* world.consistent()
     return { steps, after: yield* world.run(Effect.orDie(dumpDesired)) }

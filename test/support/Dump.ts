@@ -66,17 +66,21 @@ export const dumpFiles = (
 
 /** The same from a running HAProxy, over a fresh connection of its own. Duplicates show up as repeated lines. */
 export const dumpRuntime = (socket: string, maps: ReadonlyArray<string>) =>
+  dumpRuntimeBy((command) => ask(socket, command), maps)
+
+/** The same from whoever answers commands. */
+export const dumpRuntimeBy = (answer: (command: string) => Promise<string>, maps: ReadonlyArray<string>) =>
   Effect.promise(async () => {
     const out: Array<string> = []
     for (const map of maps) {
-      for (const words of mapEntries(await ask(socket, `show map ${map}`))) {
+      for (const words of mapEntries(await answer(`show map ${map}`))) {
         if (words[0]!.startsWith("0x") && words.length >= 3 && ours.test(words[2]!)) {
           out.push(`map ${words[1]} ${words[2]}`)
         }
       }
     }
     // management.txt, "show servers state": be_id be_name srv_id srv_name srv_addr op_state admin_state uweight …
-    for (const line of (await ask(socket, "show servers state")).split("\n")) {
+    for (const line of (await answer("show servers state")).split("\n")) {
       const f = line.split(" ")
       if (f.length < 20 || !ours.test(f[1]!) || !f[3]!.startsWith(`${f[1]}_`)) continue
       const admin = Number(f[6])
