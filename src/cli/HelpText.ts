@@ -32,11 +32,11 @@ const flagText = (flag: HelpDoc.FlagDoc): string => {
 export const helpText = (doc: HelpDoc.HelpDoc, colours: boolean): string => {
   const heading = (text: string) => colours ? `\u001b[1m${text}\u001b[0m` : text
   const sections: Array<string> = [wrap(doc.description, ""), `${heading("Usage")}\n  ${doc.usage}`]
-  const commands = (doc.subcommands ?? []).flatMap((group) => group.commands)
-  if (commands.length > 0) {
-    const column = Math.max(...commands.map((command) => command.name.length)) + 4
+  const groups = doc.subcommands ?? []
+  const column = Math.max(0, ...groups.flatMap((group) => group.commands.map((command) => command.name.length))) + 4
+  for (const { commands, group } of groups) {
     const lines = commands.map((command) => `  ${command.name.padEnd(column)}${command.shortDescription ?? ""}`)
-    sections.push(`${heading("Commands")}\n${lines.join("\n")}`)
+    sections.push(`${heading(group ?? "Commands")}\n${lines.join("\n")}`)
   }
   if (doc.flags.length > 0) sections.push(`${heading("Flags")}\n${doc.flags.map(flagText).join("\n")}`)
   const everywhere = doc.globalFlags ?? []
