@@ -1,0 +1,169 @@
+/**
+ * `/metrics` of a running control plane: what it counts after things have really happened, that a scraper can read
+ * it, and that everything on the shelf (docs, board, alerts) speaks of metrics that exist.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { type Scrape, scrapeOf } from "../support/Exposition.ts"
+import { startHeldOrigin } from "../support/HeldOrigin.ts"
+import { becomes, poll } from "../support/Poll.ts"
+import { type RealHaproxy, startHaproxy } from "../support/RealHaproxy.ts"
+import { settingsOf, startServer } from "../support/ServerProcess.ts"
+
+const token = "a-token-for-the-scraper"
+const shape = { pools: 3, slots: 2 }
+
+const promise = <A>(make: () => Promise<A>) => Effect.promise(make)
+
+const get = async (url: string, given: string | null = token) => {
+  const response = await fetch(
+    `${url}/metrics`,
+    given === null ? {} : { headers: { authorization: `Bearer ${given}` } }
+  )
+  return { status: response.status, type: response.headers.get("content-type"), text: await response.text() }
+}
+
+const scrape = async (url: string): Promise<Scrape> => scrapeOf((await get(url)).text)
+
+/** A control plane over a HAProxy, both real. */
+const running = Effect.gen(function*() {
+  const haproxy: RealHaproxy = yield* startHaproxy(shape)
+  const server = yield* startServer({
+    token,
+    env: settingsOf(haproxy.site, { ...shape, env: { MCP_TOKEN: token } })
+  })
+  yield* promise(server.ready)
+  return { haproxy, server }
+})
+
+describe("/metrics", () => {
+  it.live(
+    "shows every series of a closed set before anything has happened, in a form that a scraper takes",
+    () =>
+      Effect.gen(function*() {
+        const { server } = yield* running
+        const first = yield* promise(() => get(server.url))
+        assert.match(first.type ?? "", /^text\/plain; version=0\.0\.4/)
+        const { families, value } = scrapeOf(first.text)
+        for (const name of families.keys()) assert.match(name, /^(?:haproxy_mcp|process|nodejs)_[a-z0-9_]+$/)
+        assert.strictEqual(value("haproxy_mcp_tool_calls_total{tool=\"haproxy_add_domain\",code=\"OK\"}"), 0)
+        assert.strictEqual(value("haproxy_mcp_tool_errors_total{code=\"OUTCOME_UNKNOWN\"}"), 0)
+        assert.strictEqual(value("haproxy_mcp_tool_errors_total{code=\"BUSY\"}"), 0)
+        assert.strictEqual(value("haproxy_mcp_reloads_total{reason=\"requested\"}"), 0)
+        assert.strictEqual(value("haproxy_mcp_http_refused_total{reason=\"wrong_token\"}"), 0)
+        assert.strictEqual(value("haproxy_mcp_store_commit_seconds_count"), 0)
+        assert.strictEqual(value("haproxy_mcp_runtime_reconnects_total"), 0)
+        assert.strictEqual(value("haproxy_mcp_epochs_total"), 1)
+        assert.strictEqual(value("haproxy_mcp_pools_declared"), shape.pools)
+        assert.strictEqual(value("haproxy_mcp_ready"), 1)
+        assert.strictEqual(value("haproxy_mcp_in_sync"), 1)
+      }),
+    60_000
+  )
+
+  it.live("counts calls, refusals, commits, restarts of HAProxy and what strangers do", () =>
+    Effect.gen(function*() {
+      const { haproxy, server } = yield* running
+      const { site } = haproxy
+      const client = server.client()
+      yield* promise(() => client.good("haproxy_add_domain", { domain: "a.example.com", ip: "10.0.0.1" }))
+      yield* promise(() => client.good("haproxy_add_domain", { domain: "example.net", ip: "10.0.0.2" }))
+      yield* promise(() => client.call("haproxy_add_domain", { domain: "not a domain" }))
+      yield* promise(() => client.good("haproxy_list_domains"))
+      assert.strictEqual((yield* promise(() => get(server.url, "wrong"))).status, 401)
+      assert.strictEqual((yield* promise(() => get(server.url, null))).status, 401)
+      const { value } = yield* promise(() => scrape(server.url))
+      const is = (series: string, expected: number) => assert.strictEqual(value(series), expected, series)
+      is("haproxy_mcp_tool_calls_total{tool=\"haproxy_add_domain\",code=\"OK\"}", 2)
+      is("haproxy_mcp_tool_calls_total{tool=\"haproxy_add_domain\",code=\"INVALID_INPUT\"}", 1)
+      is("haproxy_mcp_tool_errors_total{code=\"INVALID_INPUT\"}", 1)
+      is("haproxy_mcp_tool_errors_total{code=\"INTERNAL\"}", 0)
+      is("haproxy_mcp_tool_call_seconds_count{tool=\"haproxy_add_domain\"}", 3)
+      is("haproxy_mcp_batches_total", 2)
+      is("haproxy_mcp_batch_writes_sum", 2)
+      is("haproxy_mcp_batch_seconds_count", 2)
+      is("haproxy_mcp_apply_seconds_count", 2)
+      is("haproxy_mcp_store_commit_seconds_count", 2)
+      is("haproxy_mcp_file_write_seconds_count", 2)
+      is("haproxy_mcp_revision", 2)
+      is("haproxy_mcp_domains", 2)
+      is("haproxy_mcp_wildcards", 1)
+      is("haproxy_mcp_servers", 2)
+      is("haproxy_mcp_pools_used", 2)
+      is("haproxy_mcp_queue_length", 0)
+      is("haproxy_mcp_streams_open", 0)
+      // This scrape itself.
+      is("haproxy_mcp_http_requests_in_flight", 1)
+      is("haproxy_mcp_http_refused_total{reason=\"wrong_token\"}", 1)
+      is("haproxy_mcp_http_refused_total{reason=\"no_token\"}", 1)
+      is("haproxy_mcp_runtime_link_up", 1)
+      is("haproxy_mcp_foreign_entries", 0)
+      assert.isAbove(value("haproxy_mcp_runtime_exchange_seconds_count"), 4)
+      assert.isAbove(value("haproxy_mcp_apply_seconds_sum"), 0)
+      assert.isBelow(value("haproxy_mcp_apply_seconds_sum"), value("haproxy_mcp_batch_seconds_sum"))
+      assert.isBelow(value("haproxy_mcp_store_commit_seconds_sum"), value("haproxy_mcp_batch_seconds_sum"))
+      assert.isAbove(value("process_resident_memory_bytes"), 20e6)
+      assert.isAbove(value("process_cpu_seconds_total"), 0.05)
+      assert.isAbove(value("process_open_fds"), 5)
+      assert.isAtLeast(value("process_max_fds"), value("process_open_fds"))
+      assert.closeTo(value("process_start_time_seconds"), Date.now() / 1000, 120)
+
+      // A waiting call is a stream, and in flight.
+      const origin = yield* startHeldOrigin
+      yield* promise(() =>
+        client.good("haproxy_add_server", { domain: "a.example.com", ip: "127.0.0.1", http_port: origin.port, slot: 2 })
+      )
+      yield* promise(() =>
+        client.good("haproxy_set_server_state", { domain: "a.example.com", slot: 1, state: "maint" })
+      )
+      yield* origin.hold(site.httpPort, "a.example.com")
+      yield* promise(() =>
+        client.good("haproxy_set_server_state", { domain: "a.example.com", slot: 2, state: "drain" })
+      )
+      const held = client.call("haproxy_wait_drain", { domain: "a.example.com", timeout: 20 })
+      yield* promise(() =>
+        becomes("a stream", async () => (await scrape(server.url)).value("haproxy_mcp_streams_open") === 1)
+      )
+      client.close()
+      yield* promise(() => held.catch(() => undefined))
+      yield* promise(() =>
+        becomes("no stream", async () => (await scrape(server.url)).value("haproxy_mcp_streams_open") === 0)
+      )
+
+      // HAProxy goes and comes back as another worker.
+      const worker = yield* haproxy.workerPid
+      yield* haproxy.stop
+      const away = yield* promise(() =>
+        poll("HAProxy away", async () => {
+          const seen = await scrape(server.url)
+          return seen.value("haproxy_mcp_in_sync") === 0 && seen.value("haproxy_mcp_runtime_link_up") === 0
+            ? seen
+            : undefined
+        })
+      )
+      assert.strictEqual(away.value("haproxy_mcp_ready"), 0)
+      yield* haproxy.start
+      yield* promise(server.ready)
+      const back = yield* promise(() => scrape(server.url))
+      assert.strictEqual(back.value("haproxy_mcp_runtime_link_up"), 1)
+      assert.strictEqual(back.value("haproxy_mcp_ready"), 1)
+      assert.strictEqual(back.value("haproxy_mcp_epochs_total"), 2)
+      assert.isAtLeast(back.value("haproxy_mcp_runtime_reconnects_total"), 1)
+      assert.isAbove(back.value("haproxy_mcp_haproxy_worker_start_time_seconds"), 0)
+      const workers = [...back.families.get("haproxy_mcp_haproxy_worker_info")!.series.keys()]
+      assert.lengthOf(workers, 1)
+      assert.notInclude(workers[0], `"${worker}"`)
+      assert.include(workers[0], `"${yield* haproxy.workerPid}"`)
+      // Slots without pools.cfg come back empty, so the reconciler had something to do.
+      assert.isAtLeast(back.value("haproxy_mcp_drift_repaired_total"), 1)
+      assert.isAtLeast(back.value("haproxy_mcp_reconciles_total{result=\"repaired\"}"), 1)
+
+      // Somebody else adds an entry: the next write sees another number of entries, and a comparison follows.
+      yield* haproxy.command(`add map ${site.runtimeDomainsMap} other.example.org other_backend`)
+      const writer = server.client()
+      yield* promise(() => writer.good("haproxy_add_domain", { domain: "b.example.com", share_with: "a.example.com" }))
+      yield* promise(() =>
+        becomes("foreign", async () => (await scrape(server.url)).value("haproxy_mcp_foreign_entries") === 1)
+      )
+    }), 60_000)
+})
