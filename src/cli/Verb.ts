@@ -12,8 +12,8 @@ import { fetchStatus, layer as remoteTools } from "../mcp/RemoteTools.ts"
 import { newRequestId } from "../mcp/RequestId.ts"
 import type { ToolResult } from "../mcp/ToolResult.ts"
 import { ToolRunner } from "../mcp/ToolRunner.ts"
-import type { Handlers } from "./Handlers.ts"
 import { Ended, exitCodes } from "./Exit.ts"
+import type { Handlers } from "./Handlers.ts"
 
 /** What is asked for. */
 export interface Question {
