@@ -20,7 +20,9 @@ export interface FakeWorld {
   readonly run: <A, E>(program: Effect.Effect<A, E, ProgramServices>) => Effect.Effect<A, E>
   readonly startPlane: Effect.Effect<void>
   readonly stopPlane: Effect.Effect<void>
-  /** Reconciles, then asserts that database, files and HAProxy say the same; answers the database's dump. */
+  /** Asserts that database, files and HAProxy say the same, as they are; answers the database's dump. */
+  readonly same: (note?: string) => Effect.Effect<string>
+  /** Reconciles, then asserts {@link FakeWorld.same}. */
   readonly consistent: (note?: string) => Effect.Effect<string>
 }
 
@@ -80,8 +82,7 @@ export const makeFakeWorld = Effect.fnUntraced(function*(options: FakeWorldOptio
       if (services === null) throw new Error("the control plane is stopped")
       return Effect.provideContext(program, services)
     })
-  const consistent = Effect.fnUntraced(function*(note = "") {
-    yield* run(Effect.orDie(inSync))
+  const same = Effect.fnUntraced(function*(note = "") {
     const database = yield* run(Effect.orDie(dumpDatabase))
     const onDisk = yield* dumpFiles(files)
     const runtime = yield* dumpRuntime(socket, [files.domains, files.wildcards])
@@ -89,6 +90,7 @@ export const makeFakeWorld = Effect.fnUntraced(function*(options: FakeWorldOptio
     assert.strictEqual(onDisk, database.replace(/ drain \d+$/gm, " drain ?"), `the files are not the database: ${note}`)
     return database
   })
-  const world: FakeWorld = { fake, plane, run, startPlane, stopPlane, consistent }
+  const consistent = (note?: string) => Effect.andThen(run(Effect.orDie(inSync)), same(note))
+  const world: FakeWorld = { fake, plane, run, startPlane, stopPlane, same, consistent }
   return world
 })

@@ -31,7 +31,9 @@ export interface World {
   /** Stops the control plane in order and starts a new one on the same database. */
   readonly restartPlane: Effect.Effect<void>
   readonly stopPlane: Effect.Effect<void>
-  /** Reconciles, then asserts that database, files and HAProxy say the same. */
+  /** Asserts that database, files and HAProxy say the same, as they are; answers the database's dump. */
+  readonly same: (note?: string) => Effect.Effect<string>
+  /** Reconciles, then asserts {@link World.same}. */
   readonly consistent: (note?: string) => Effect.Effect<string>
 }
 
@@ -81,8 +83,7 @@ export const makeWorld = Effect.fnUntraced(function*(options: WorldOptions = {})
       return Effect.provideContext(program, services)
     })
 
-  const consistent = Effect.fnUntraced(function*(note = "") {
-    yield* run(Effect.orDie(inSync))
+  const same = Effect.fnUntraced(function*(note = "") {
     const database = yield* run(Effect.orDie(dumpDatabase))
     const files = yield* dumpFiles({
       domains: site.domainsMap,
@@ -97,6 +98,7 @@ export const makeWorld = Effect.fnUntraced(function*(options: WorldOptions = {})
     assert.strictEqual(files, expected, `the files are not the database ${note}`)
     return database
   })
+  const consistent = (note?: string) => Effect.andThen(run(Effect.orDie(inSync)), same(note))
 
   yield* startPlane
   const world: World = {
@@ -106,6 +108,7 @@ export const makeWorld = Effect.fnUntraced(function*(options: WorldOptions = {})
     run,
     stopPlane,
     restartPlane: Effect.andThen(stopPlane, startPlane),
+    same,
     consistent
   }
   return world
