@@ -2,10 +2,9 @@
  * One batch of writes, from the mailbox to the answers: the write path, top to bottom.
  *
  *   1 decide    every job in its own savepoint, all in one durable commit; a job that collides with a neighbour
- *               is put off to the next batch; meanwhile HAProxy is asked whether the keys are free, and the files are
- *               staged under temp names
- *   2 live      the edits are applied to HAProxy and read back (Apply.ts); a lost link is followed by a full
- *               reconcile, until the deadline
+ *               is put off to the next batch; meanwhile HAProxy is asked whether the keys are free
+ *   2 live      the edits are applied to HAProxy and read back (Apply.ts), while the files are staged under temp
+ *               names; a lost link is followed by a full reconcile, until the deadline
  *   3 take back what HAProxy refused, or what is not known at the deadline, is undone: its inverse is committed
  *               and HAProxy is brought to it
  *   4 files     the files HAProxy starts from are put in place, in one go
@@ -19,7 +18,7 @@ import { type Edit, inverse, writesOf } from "../domain/Change.ts"
 import { type ControlError, HaproxyRefused, HaproxyUnreachable, OutcomeUnknown } from "../domain/Errors.ts"
 import { type Ahead, applyJobs } from "./Apply.ts"
 import { newChangeId } from "./ChangeId.ts"
-import { decideAll, type Job, type Planned } from "./Deciding.ts"
+import { decideAll, type Job, mostAhead, type Planned } from "./Deciding.ts"
 import type { Written } from "./Decision.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
@@ -188,7 +187,6 @@ export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jo
   const deadline = Math.max(...jobs.map((job) => job.deadline)) - reserve
   const decided = yield* Effect.result(decideAll(plane, node, jobs, deadline))
   if (Result.isFailure(decided)) {
-    yield* plane.files.unstage
     const failure = decided.failure
     const uncertain = failure._tag === "CommitUncertain"
     for (const job of jobs) {
@@ -238,6 +236,8 @@ const carryOut = Effect.fnUntraced(function*(
   putOff: ReadonlyArray<Job>
 ) {
   const began = performance.now()
+  const edits = planned.flatMap(({ plan }) => plan.edits)
+  if (edits.length <= mostAhead) yield* plane.files.stage(edits)
   const live = yield* goLive(plane, before, planned, ahead, deadline)
   yield* Metrics.applied(performance.now() - began)
   let node = live.node

@@ -51,13 +51,12 @@ const viewOf = (plane: Plane, node: Node, writes: ReadonlySet<string>): View => 
   ownListener: (ip, port) => ownListener(ip, port, node.listeners, plane.hostAddresses ?? undefined)?.name ?? null
 })
 
-/** Edits above which nothing is begun ahead of the commit: much work for little gain. */
-const mostAhead = 4_096
+/** Edits above which nothing is done ahead of its time: much work for little gain. */
+export const mostAhead = 4_096
 
 /**
- * Decides all jobs in one durable commit, by `deadline`. A job that collides with a neighbour is put off. What may be
- * done before it is sure that the commit stands is begun here: HAProxy is asked and the files are staged while the disk
- * takes the commit. Neither changes anything that anyone sees.
+ * Decides all jobs in one durable commit, by `deadline`. A job that collides with a neighbour is put off. HAProxy is
+ * asked what must be known first (Apply.ts) while the disk takes the commit.
  */
 export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, deadline: number) => {
   const { store } = plane
@@ -102,7 +101,6 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
     }
     const edits = planned.map(({ plan }) => plan.edits)
     const small = edits.reduce((sum, some) => sum + some.length, 0) <= mostAhead
-    if (small) yield* plane.files.stage(edits.flat())
     const ahead = small ? yield* askAhead(plane.runtime, node, edits, deadline) : null
     return { revision, planned, settled, putOff, ahead }
   }))
