@@ -3,6 +3,7 @@
  * other. Pure; the reconciler observes and applies.
  */
 import type { Edit, Route } from "./Change.ts"
+import { isOwn, type MapTextKind } from "./MapText.ts"
 import {
   defaultWeight,
   ownPool,
@@ -48,16 +49,22 @@ const observedRoute = (key: string, pool: PoolNumber): Route => ({
 })
 
 /**
- * Compares a map with the routes that belong into it. An entry is ours when its value is one of our pools. Where
- * a key holds a foreign entry, nothing of that key is touched.
+ * Compares a map with the routes that belong into it. An entry is ours when its value is one of our pools and its key a
+ * name that this map may hold (MapText.ts has the same rule for the file). Where a key holds a foreign entry, nothing
+ * of that key is touched.
  */
-export const mapDrift = (desired: ReadonlyArray<Route>, observed: ObservedMap, limits: PoolLimits): MapDrift => {
+export const mapDrift = (
+  kind: MapTextKind,
+  desired: ReadonlyArray<Route>,
+  observed: ObservedMap,
+  limits: PoolLimits
+): MapDrift => {
   const wanted = new Map(desired.map((route) => [mapKey(route.name), route]))
   const seen = new Map<string, { readonly pool: PoolNumber; count: number }>()
   const foreign = new Map<string, string>()
   for (const { key, value } of observed) {
     const pool = ownPool(value, limits)
-    if (pool === null) {
+    if (pool === null || (!wanted.has(key) && !isOwn(kind, limits, key, value))) {
       if (!foreign.has(key)) foreign.set(key, value)
       continue
     }

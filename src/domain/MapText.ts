@@ -63,7 +63,8 @@ const parseLine = (text: string): { readonly key: string; readonly value: string
   return match === null ? null : { key: match[1]!, value: match[2]!.replace(/[ \t]+$/, "") }
 }
 
-const isOwn = (kind: MapTextKind, limits: PoolLimits, key: string, value: string): boolean => {
+/** Is an entry of this map ours? See the module's head. */
+export const isOwn = (kind: MapTextKind, limits: PoolLimits, key: string, value: string): boolean => {
   if (ownPool(value, limits) === null) return false
   const name = fromMapKey(key)
   return Result.isSuccess(name) && mapKey(name.success) === key

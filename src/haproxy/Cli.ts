@@ -49,6 +49,9 @@ const payloadLine = /^[ !%&()*+,\-./0-9:=>?@A-Z[\]^_`a-z{|}~]*[!%&()*+,\-./0-9:=
 /** Can this text stand as a word of a command (a map key, a value, a path)? */
 export const isWord = (text: string): boolean => word.test(text)
 
+/** Can this text stand as a line of a payload? */
+export const isPayloadLine = (text: string): boolean => payloadLine.test(text)
+
 /** Over 64 words HAProxy refuses the line (3.2+). */
 const maxWords = 64
 

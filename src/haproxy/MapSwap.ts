@@ -9,6 +9,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { HaproxyRefused } from "../domain/Errors.ts"
+import { isPayloadLine } from "./Cli.ts"
 import type { Command, Verdict } from "./Command.ts"
 import * as Maps from "./MapCommands.ts"
 import { LinkLost, type RuntimeApi } from "./RuntimeApi.ts"
@@ -18,6 +19,12 @@ const refused = (path: string, text: string) =>
     message: `HAProxy does not take the new content of ${path}: ${text}`,
     hint: "The old content is still in use. Look at HAProxy's log, then let the control plane reconcile."
   })
+
+/** Can these entries be sent? Somebody else's may have no value, or characters that a command cannot carry. */
+export const canSwap = (entries: Iterable<Maps.MapEntry>): boolean => {
+  for (const { key, value } of entries) if (value === "" || !isPayloadLine(`${key} ${value}`)) return false
+  return true
+}
 
 /** Lines of payloads, each payload within `limit` bytes. */
 export const mapPayloads = (

@@ -11,9 +11,9 @@ import { collide, writesOf } from "../domain/Change.ts"
 import { type ControlError, Internal } from "../domain/Errors.ts"
 import type { PoolNumber, SlotNumber } from "../domain/Pool.ts"
 import { mapKey, type RouteName } from "../domain/RouteName.ts"
+import { askAhead } from "./Apply.ts"
 import type { CallerShape } from "./Caller.ts"
 import type { Decide, Plan, View, Written } from "./Decision.ts"
-import { askAhead } from "./Apply.ts"
 import { exists, mapOf, type Node } from "./Node.ts"
 import type { Plane } from "./Reconciler.ts"
 /** A write waiting for its turn. */
@@ -40,6 +40,7 @@ export interface Planned {
 
 const viewOf = (plane: Plane, node: Node, writes: ReadonlySet<string>): View => ({
   usable: (pool: PoolNumber, slot?: SlotNumber) => exists(node, pool, slot) && !writes.has(`pool:${pool}`),
+  reserved: (pool: PoolNumber) => node.reserved.has(pool),
   foreign: (name: RouteName) => {
     const map = mapOf(name)
     const live = node.maps[map].foreign.get(mapKey(name))

@@ -23,6 +23,8 @@ export interface Plan<A> {
 export interface View {
   /** Does the pool exist in HAProxy, with this slot, and is no neighbour of this batch writing it? */
   readonly usable: (pool: PoolNumber, slot?: SlotNumber) => boolean
+  /** Does a foreign entry lead to the pool? Then it is not free, whatever the database says. */
+  readonly reserved: (pool: PoolNumber) => boolean
   /** The value of a foreign entry under a route's key, in the file or in HAProxy; null when there is none. */
   readonly foreign: (name: RouteName) => Effect.Effect<string | null>
   /** Which of HAProxy's own listeners this address leads back to, in words; null when it is none. */

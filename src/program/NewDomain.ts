@@ -16,7 +16,7 @@ import { poolView, requireRoute, serverItem } from "./Lookup.ts"
 const freePool = Effect.fnUntraced(function*(store: Store["Service"], view: View) {
   for (let after = 0;;) {
     const free = yield* store.freePools(after, 64)
-    const usable = free.find((pool) => view.usable(pool))
+    const usable = free.find((pool) => view.usable(pool) && !view.reserved(pool))
     if (usable !== undefined) return usable
     if (free.length < 64) {
       return yield* new PoolExhausted({

@@ -28,6 +28,8 @@ export interface Node {
   readonly epoch: Epoch
   readonly maps: { readonly [K in MapKind]: RuntimeMap }
   readonly pools: ReadonlyMap<PoolNumber, ReadonlySet<SlotNumber>>
+  /** Pools of ours that foreign entries lead to (`Shop.example.com pool_3`): nobody else may get them. */
+  readonly reserved: ReadonlySet<PoolNumber>
   /** HAProxy's frontends and Runtime API; empty when it does not say. */
   readonly listeners: ReadonlyArray<Listener>
 }

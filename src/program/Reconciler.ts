@@ -10,9 +10,9 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Listener } from "../domain/Address.ts"
 import { type Edit, type Route, writesOf } from "../domain/Change.ts"
-import { homeless, mapDrift, type ObservedMap, type ObservedSlot, slotDrift } from "../domain/Drift.ts"
+import { homeless, type MapDrift, mapDrift, type ObservedMap, type ObservedSlot, slotDrift } from "../domain/Drift.ts"
 import { ConfigInvalid, type StorageFailed } from "../domain/Errors.ts"
-import { parseSlotName, type PoolLimits, poolName, type PoolNumber, type SlotNumber } from "../domain/Pool.ts"
+import { ownPool, parseSlotName, type PoolLimits, poolName, type PoolNumber, type SlotNumber } from "../domain/Pool.ts"
 import { isWildcard } from "../domain/RouteName.ts"
 import * as BoundAddresses from "../haproxy/BoundAddresses.ts"
 import type { Command, Verdict } from "../haproxy/Command.ts"
@@ -21,7 +21,7 @@ import * as ListenerSockets from "../haproxy/ListenerCommands.ts"
 import * as Maps from "../haproxy/MapCommands.ts"
 import type { MapFiles } from "../haproxy/MapFiles.ts"
 import { findMapPaths } from "../haproxy/MapPaths.ts"
-import { replaceMap } from "../haproxy/MapSwap.ts"
+import { canSwap, replaceMap } from "../haproxy/MapSwap.ts"
 import { ownListeners } from "../haproxy/OwnListeners.ts"
 import { LinkLost, type RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import * as Servers from "../haproxy/ServerCommands.ts"
@@ -31,6 +31,14 @@ import { entryOf, type Node } from "./Node.ts"
 
 /** More differences of one map than this are repaired by an atomic swap of the whole map. */
 const swapAbove = 256
+/**
+ * A duplicate too: one by one its key would be gone for a moment, and a request would find nothing. Not where a foreign
+ * entry could not be sent along.
+ */
+const needsSwap = ({ foreign, repairs }: MapDrift, seen: ObservedMap): boolean =>
+  (repairs.length > swapAbove || repairs.some((edits) => edits.length > 1))
+  && canSwap(seen.filter(({ key }) => foreign.has(key)))
+
 /** Observe-apply rounds before what is left counts as unrepairable. */
 const rounds = 3
 
@@ -62,11 +70,15 @@ export interface Reconciled {
 }
 
 interface Observed {
-  readonly node: Omit<Node, "listeners">
+  readonly node: Omit<Node, "listeners" | "reserved">
   readonly domains: ObservedMap
   readonly wildcards: ObservedMap
   readonly slots: ReadonlyArray<ObservedSlot>
 }
+
+/** Pools of ours among the values of foreign entries. */
+const reservedBy = (limits: PoolLimits, ...maps: ReadonlyArray<ReadonlyMap<string, string>>): ReadonlySet<PoolNumber> =>
+  new Set(maps.flatMap((map) => [...map.values()].flatMap((value) => ownPool(value, limits) ?? [])))
 
 /** Unwraps answers of commands that only read: HAProxy refusing one means that the configuration is not ours. */
 const must = <A>(verdict: Verdict<A>, what: string): Effect.Effect<A, ConfigInvalid> =>
@@ -212,8 +224,8 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
   for (let round = 1;; round++) {
     const observed = yield* observe(plane, deadline)
     listeners ??= yield* findListeners(plane, observed.node.epoch.pid, deadline)
-    const domains = mapDrift(exact, observed.domains, plane.limits)
-    const wildcards = mapDrift(wild, observed.wildcards, plane.limits)
+    const domains = mapDrift("domains", exact, observed.domains, plane.limits)
+    const wildcards = mapDrift("wildcards", wild, observed.wildcards, plane.limits)
     if (fresh && domains.repairs.length + wildcards.repairs.length > 0) {
       return yield* refuseEmpty(domains.repairs.length + wildcards.repairs.length)
     }
@@ -223,6 +235,7 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
         domains: { ...observed.node.maps.domains, foreign: domains.foreign },
         wildcards: { ...observed.node.maps.wildcards, foreign: wildcards.foreign }
       },
+      reserved: reservedBy(plane.limits, domains.foreign, wildcards.foreign),
       listeners
     }
     const slots = slotDrift(servers, observed.slots)
@@ -252,11 +265,11 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
     refused.clear()
     const swaps =
       ([["domains", exact, domains, observed.domains], ["wildcards", wild, wildcards, observed.wildcards]] as const)
-        .filter(([, , found]) => found.repairs.length > swapAbove)
+        .filter(([, , found, seen]) => needsSwap(found, seen))
     const jobs: Array<ReadonlyArray<Edit>> = [
       ...slots,
-      ...(domains.repairs.length > swapAbove ? [] : domains.repairs),
-      ...(wildcards.repairs.length > swapAbove ? [] : wildcards.repairs)
+      ...(swaps.some(([kind]) => kind === "domains") ? [] : domains.repairs),
+      ...(swaps.some(([kind]) => kind === "wildcards") ? [] : wildcards.repairs)
     ]
     const applied = yield* applyJobs(plane.runtime, node, jobs, deadline)
     applied.verdicts.forEach((verdict, index) => {

@@ -29,12 +29,13 @@ const kinds = (repairs: ReadonlyArray<ReadonlyArray<Edit>>) =>
 
 describe("Drift of a map", () => {
   it("is nothing when the map holds the routes", () => {
-    const drift = mapDrift([route("a.com", 1)], [{ key: "a.com", value: "pool_1" }], limits)
+    const drift = mapDrift("domains", [route("a.com", 1)], [{ key: "a.com", value: "pool_1" }], limits)
     assert.deepStrictEqual(drift.repairs, [])
   })
 
   it("adds, repoints and removes what is ours", () => {
     const drift = mapDrift(
+      "domains",
       [route("a.com", 1), route("b.com", 2)],
       [{ key: "b.com", value: "pool_3" }, { key: "c.com", value: "pool_4" }],
       limits
@@ -44,6 +45,7 @@ describe("Drift of a map", () => {
 
   it("removes a duplicate whole and adds it once, also when both say the same", () => {
     const drift = mapDrift(
+      "domains",
       [route("a.com", 1)],
       [{ key: "a.com", value: "pool_1" }, { key: "a.com", value: "pool_1" }],
       limits
@@ -51,8 +53,20 @@ describe("Drift of a map", () => {
     assert.deepStrictEqual(kinds(drift.repairs), ["-a.com +a.com"])
   })
 
+  it("counts a key that no rule of ours allows as foreign, whatever it leads to", () => {
+    const observed = ["Shop.com", "bad_name.com", ".wild.com", "localhost", "10.0.0.1"].map((key) => ({
+      key,
+      value: "pool_2"
+    }))
+    const drift = mapDrift("domains", [], observed, limits)
+    assert.deepStrictEqual(drift.repairs, [])
+    assert.deepStrictEqual([...drift.foreign.keys()], observed.map(({ key }) => key))
+    assert.deepStrictEqual(kinds(mapDrift("wildcards", [], [observed[2]!], limits).repairs), ["-*.wild.com"])
+  })
+
   it("leaves foreign entries and their keys alone, and says when one is in the way", () => {
     const drift = mapDrift(
+      "domains",
       [route("a.com", 1), route("b.com", 2)],
       [
         { key: "a.com", value: "be_static" },
