@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 import { make as publicSuffixes } from "../src/domain/PublicSuffix.ts"
+import { HostControl, noHost } from "../src/haproxy/HostControl.ts"
 import { MapFiles } from "../src/haproxy/MapFiles.ts"
 import { RuntimeApi } from "../src/haproxy/RuntimeApi.ts"
 import { Limits } from "../src/program/Limits.ts"
@@ -80,7 +81,7 @@ export const startPlane = Effect.fnUntraced(function*(site: Site, database: stri
       haproxyIsHere: true
     })
   )
-  const layer = Layer.mergeAll(PoolAllocator.layer(), Operations.layer).pipe(
+  const layer = Layer.mergeAll(PoolAllocator.layer(), Operations.layer, HostControl.layer(noHost)).pipe(
     Layer.provideMerge(adapters),
     Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "Warn"))
   )

@@ -26,7 +26,9 @@ const number = (value: number): string =>
   value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
 
 const sideText = (side: Side): string =>
-  `${number(side.value)} ${side.unit}${side.p99 === undefined ? "" : ` (p99 ${number(side.p99)})`}`
+  `${side.unit === "" ? side.value : `${number(side.value)} ${side.unit}`}${
+    side.p99 === undefined ? "" : ` (p99 ${number(side.p99)})`
+  }`
 
 const targetText = ({ target }: Measurement): string =>
   target === undefined ? "–" : "atMost" in target ? `≤ ${target.atMost}×` : `≥ ${target.atLeast}×`

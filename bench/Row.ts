@@ -23,7 +23,8 @@ export interface Side {
   readonly what: string
   /** Its typical value: a median in milliseconds, or a rate per second. */
   readonly value: number
-  readonly unit: "ms" | "/s"
+  /** Empty: a number of things. */
+  readonly unit: "ms" | "/s" | "MB" | ""
   /** Milliseconds; only of durations. */
   readonly p99?: number
   readonly samples?: number

@@ -33,12 +33,15 @@ export interface Served {
   readonly record: (load: () => Promise<unknown>) => Promise<void>
 }
 
-/** Starts it and waits until it is ready, which means that HAProxy runs what the database holds. */
-export const startServe = Effect.fnUntraced(function*(bench: Bench, world: World, name: string) {
+/**
+ * Starts it and waits until it is ready, which means that HAProxy runs what the database holds. `program`: the sources
+ * unless a bundle is given.
+ */
+export const startServe = Effect.fnUntraced(function*(bench: Bench, world: World, name: string, program = main) {
   const { site } = world.haproxy
   const port = yield* ownPort
   const profiled = bench.profiler.child(name)
-  const child = yield* startChild(process.execPath, [...profiled.args, main, "serve"], {
+  const child = yield* startChild(process.execPath, [...profiled.args, program, "serve"], {
     logFile: join(site.dir, "serve.log"),
     cwd: site.dir,
     env: {

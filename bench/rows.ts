@@ -4,7 +4,10 @@ import { addInProcess } from "./rows/AddInProcess.ts"
 import { addOverMcp } from "./rows/AddOverMcp.ts"
 import { againstCaddy, againstNginx } from "./rows/AgainstPeer.ts"
 import { manyCallers, manyCallersOverMcp } from "./rows/ManyCallers.ts"
+import { memory } from "./rows/Memory.ts"
 import { readOverMcp } from "./rows/ReadOverMcp.ts"
+import { start } from "./rows/Start.ts"
+import { underLoad } from "./rows/UnderLoad.ts"
 
 export const rows: ReadonlyArray<Row> = [
   addInProcess,
@@ -13,5 +16,8 @@ export const rows: ReadonlyArray<Row> = [
   againstCaddy,
   againstNginx,
   manyCallers,
-  manyCallersOverMcp
+  manyCallersOverMcp,
+  underLoad,
+  memory,
+  start
 ]
