@@ -1,12 +1,12 @@
 /**
  * Logs, metrics and traces of the process.
  *
- * Logs: one JSON object per line on standard error, `{time, level, msg, request_id?, …fields, cause?}`, from
+ * Logs: one JSON object per line on standard error, `{time, level, msg, request_id?, trace_id?, …fields, cause?}`, from
  * LOG_LEVEL on. Fields come from `Effect.annotateLogs` and from objects that are logged after the message. Redacted
  * values stay redacted, and bearer tokens and private keys that slipped into a text are cut out of the line.
  *
  * Metrics: named `haproxy_mcp_<noun>_<unit>`, counters ending in `_total`, times in `_seconds`; Effect's registry
- * holds them. Traces: Effect's spans (`Effect.fn("Service.method")`). Both leave the process by OTLP only when
+ * holds them. Traces: the spans of Tracing.ts. Both leave the process by OTLP only when
  * OTEL_EXPORTER_OTLP_ENDPOINT is set; the code for it is not even loaded otherwise.
  */
 import * as Cause from "effect/Cause"
@@ -14,11 +14,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as Redactable from "effect/Redactable"
 import * as References from "effect/References"
 import { Settings, type SettingsShape } from "./Config.ts"
 import { ConfigInvalid } from "./domain/Errors.ts"
 import * as ProcessMetrics from "./ProcessMetrics.ts"
+import { plain, safeJson } from "./Scrub.ts"
+import { isTraced } from "./Tracing.ts"
 
 const levels: Readonly<Record<SettingsShape["logLevel"], LogLevel.LogLevel>> = {
   DEBUG: "Debug",
@@ -38,33 +39,6 @@ const levelNames: Readonly<Record<LogLevel.LogLevel, string>> = {
   Trace: "DEBUG"
 }
 
-const secrets: ReadonlyArray<readonly [pattern: RegExp, replacement: string]> = [
-  [/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g, "<private key>"],
-  [/\b(Bearer\s+)[\w.~+/=-]+/gi, "$1<redacted>"],
-  [/\b(MCP_TOKEN["']?\s*[=:]\s*["']?)[^\s"',;]+/g, "$1<redacted>"]
-]
-
-/** Cuts what looks like a secret out of a text. The last line of defence, not the first. */
-export const scrub = (text: string): string =>
-  secrets.reduce((rest, [pattern, replacement]) => rest.replace(pattern, replacement), text)
-
-/** What a secret's line always holds, whatever JSON does to the text around it. */
-const suspicious = /bearer|MCP_TOKEN|PRIVATE KEY/i
-
-/** A value as JSON may hold it. Redacted values and those with secrets of their own show what they choose to show. */
-const plain = (value: unknown): unknown => {
-  const shown = Redactable.redact(value)
-  if (typeof shown === "bigint" || typeof shown === "symbol" || typeof shown === "function") return String(shown)
-  return shown instanceof Error ? `${shown.name}: ${shown.message}` : shown
-}
-
-const replacePlain = (_key: string, value: unknown): unknown => plain(value)
-
-const replaceScrubbed = (_key: string, value: unknown): unknown => {
-  const shown = plain(value)
-  return typeof shown === "string" ? scrub(shown) : shown
-}
-
 /** Is it JSON as it stands? */
 const isSimple = (value: unknown): boolean =>
   typeof value === "string" || typeof value === "number" || typeof value === "boolean" || value === null
@@ -78,6 +52,7 @@ export const formatLine = Logger.make<unknown, string>(({ cause, date, fiber, lo
   const parts: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
   const own = { time: date.toISOString(), level: levelNames[logLevel], msg: "" }
   const line: Record<string, unknown> = { ...own, ...fiber.getRef(References.CurrentLogAnnotations) }
+  if (isTraced(fiber) && fiber.cache.span !== undefined) line["trace_id"] = fiber.cache.span.traceId
   for (const part of parts) {
     if (isFields(part)) Object.assign(line, part)
     else {
@@ -89,9 +64,7 @@ export const formatLine = Logger.make<unknown, string>(({ cause, date, fiber, lo
   // A field may not hide the three that every line has.
   Object.assign(line, own)
   if (cause.reasons.length > 0) line["cause"] = Cause.pretty(cause)
-  // A replacer costs more than all the rest, and secrets are rare: most lines need neither.
-  const text = JSON.stringify(line, Object.values(line).every(isSimple) ? undefined : replacePlain)
-  return suspicious.test(text) ? JSON.stringify(line, replaceScrubbed) : text
+  return safeJson(line, Object.values(line).every(isSimple))
 })
 
 /** Characters that may wait for the end of the turn. */

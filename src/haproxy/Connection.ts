@@ -38,6 +38,8 @@ export interface Exchange {
   readonly commands: ReadonlyArray<Command<unknown>>
   /** Milliseconds without any byte from HAProxy after which the connection is given up. */
   readonly stall: number
+  /** Its turn has come: the first bytes leave now. */
+  readonly started?: () => void
   readonly done: (verdicts: ReadonlyArray<Verdict<unknown>>) => void
   /** `sent`: HAProxy may have run some of it. */
   readonly lost: (reason: string, sent: boolean) => void
@@ -156,6 +158,7 @@ export class Connection {
       }
       if (exchange.commands.length === 0) this.finish()
       else {
+        exchange.started?.()
         this.write(exchange)
         this.watch(exchange.stall)
       }

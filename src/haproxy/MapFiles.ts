@@ -18,6 +18,7 @@ import type { Edit, Route } from "../domain/Change.ts"
 import { StorageFailed } from "../domain/Errors.ts"
 import * as MapText from "../domain/MapText.ts"
 import type { PoolLimits, Server } from "../domain/Pool.ts"
+import * as Tracing from "../Tracing.ts"
 import { checkFile, type FileCheck } from "./files/FileCheck.ts"
 import { type FilePaths, Writer } from "./files/Writer.ts"
 import * as Metrics from "./Metrics.ts"
@@ -174,8 +175,8 @@ const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
 
   return MapFiles.of({
     paths,
-    reset: Effect.fn("MapFiles.reset")((state) => submit<FileReport>((done) => ({ _tag: "reset", state, done }))),
-    apply: Effect.fn("MapFiles.apply")((edits) => submit<void>((done) => ({ _tag: "apply", edits, done }))),
+    reset: (state) => Tracing.span("MapFiles.reset")(submit<FileReport>((done) => ({ _tag: "reset", state, done }))),
+    apply: (edits) => Tracing.span("MapFiles.apply")(submit<void>((done) => ({ _tag: "apply", edits, done }))),
     stage: (edits) => Effect.sync(() => open && writer.stage(edits)),
     unstage: Effect.sync(() => writer.unstage()),
     intact: Effect.sync(() => writer.intact()),

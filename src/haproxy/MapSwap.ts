@@ -9,6 +9,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { HaproxyRefused } from "../domain/Errors.ts"
+import * as Tracing from "../Tracing.ts"
 import { isPayloadLine } from "./Cli.ts"
 import type { Command, Verdict } from "./Command.ts"
 import * as Maps from "./MapCommands.ts"
@@ -58,7 +59,7 @@ const room = (maxPayload: number): number => maxPayload - 512
  * Makes the map hold exactly these entries, in this order. `deadline` in milliseconds since 1970. LinkLost with `sent`
  * means that either content may be in use.
  */
-export const replaceMap = Effect.fn("MapSwap.replaceMap")(function*(
+export const replaceMap = Tracing.fn("MapSwap.replaceMap")(function*(
   runtime: RuntimeApi["Service"],
   path: string,
   entries: ReadonlyArray<Maps.MapEntry>,

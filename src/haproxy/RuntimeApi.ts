@@ -10,12 +10,14 @@
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import * as Tracing from "../Tracing.ts"
 import type { Capabilities } from "./Capabilities.ts"
 import type { Command, Verdict, Verdicts } from "./Command.ts"
 import type { Connection, Transport } from "./Connection.ts"
@@ -91,6 +93,15 @@ export interface RuntimeOptions {
 
 /** Between two looks of `quiesced`, milliseconds. */
 const quiescePause = 5
+
+/** What a span says of an exchange: the commands by their first two words, never what follows them. */
+const describe = (commands: ReadonlyArray<Command<unknown>>): Tracing.SpanOptions => ({
+  kind: "client",
+  attributes: {
+    "haproxy.commands": commands.length,
+    "haproxy.command_names": [...new Set(commands.map(({ words }) => words.slice(0, 2).join(" ")))].join(", ")
+  }
+})
 
 const make = Effect.fnUntraced(
   function*(options: RuntimeOptions): Effect.fn.Return<RuntimeApi["Service"], never, Scope.Scope> {
@@ -187,9 +198,10 @@ const make = Effect.fnUntraced(
     yield* Effect.forkScoped(Effect.forever(attempt))
     yield* Effect.timeoutOption(Deferred.await(tried), firstWait)
 
-    const exchange = <const C extends ReadonlyArray<Command<unknown>>>(
+    const send = <const C extends ReadonlyArray<Command<unknown>>>(
       commands: C,
-      limit?: { readonly timeout?: number }
+      limit: { readonly timeout?: number } | undefined,
+      wire: Tracing.Manual | null
     ) =>
       Effect.callback<Verdicts<C>, LinkLost>((resume) => {
         const connection = active
@@ -205,15 +217,19 @@ const make = Effect.fnUntraced(
         const handle = connection.run({
           commands,
           stall,
+          ...(wire === null ? {} : { started: wire.begin }),
           done: (verdicts) => {
             clearTimeout(timer)
+            wire?.end(Exit.void)
             metrics.exchanged(performance.now() - began)
             resume(Effect.succeed(verdicts as unknown as Verdicts<C>))
           },
           lost: (reason, sent) => {
             clearTimeout(timer)
             metrics.lost()
-            resume(Effect.fail(new LinkLost({ reason, sent })))
+            const error = new LinkLost({ reason, sent })
+            wire?.end(Exit.fail(error))
+            resume(Effect.fail(error))
           },
           defect: (error) => {
             clearTimeout(timer)
@@ -229,6 +245,13 @@ const make = Effect.fnUntraced(
           handle.abandon()
         })
       })
+
+    const exchange = <const C extends ReadonlyArray<Command<unknown>>>(
+      commands: C,
+      limit?: { readonly timeout?: number }
+    ) =>
+      Effect.withFiber<Verdicts<C>, LinkLost>((fiber) => send(commands, limit, Tracing.manual(fiber, "Connection.run")))
+        .pipe(Tracing.span("RuntimeApi.exchange", () => describe(commands)))
 
     const quiesced = Effect.fnUntraced(function*(timeout: number): Effect.fn.Return<boolean, LinkLost> {
       const deadline = performance.now() + timeout

@@ -12,6 +12,7 @@ import * as Exit from "effect/Exit"
 import { Cancelled, type ControlError, Internal, NotFound, OutcomeUnknown, TimedOut } from "../domain/Errors.ts"
 import { Caller, type CallerShape } from "../program/Caller.ts"
 import type { ProgramServices } from "../program/Services.ts"
+import * as Tracing from "../Tracing.ts"
 import { findTool, toolNames } from "./Catalogue.ts"
 import { countCall } from "./Metrics.ts"
 import { nearest } from "./Nearest.ts"
@@ -77,8 +78,12 @@ const record = (tool: Tool, args: unknown, caller: CallerShape, began: number, r
   }
   const log = Effect.logInfo("tool call", line)
   const size = result.text.length
+  const outcome = Tracing.annotate(() => ({
+    "haproxy_mcp.code": result.code,
+    ...(result.isError ? { "error.type": result.code } : {})
+  }))
   return Effect.andThen(
-    countCall(tool.name, result.code, ms / 1000),
+    Effect.andThen(countCall(tool.name, result.code, ms / 1000), outcome),
     size > hugeAnswer ? Effect.andThen(Effect.logWarning("huge answer", { ...line, size }), log) : log
   )
 }
@@ -97,6 +102,7 @@ const run = (tool: Tool, args: unknown, caller: CallerShape): Effect.Effect<Tool
     Effect.onExit((exit) =>
       record(tool, args, caller, began, Exit.isSuccess(exit) ? exit.value : failure(cancelled()))
     ),
+    Tracing.span(`tool ${tool.name}`, () => ({ attributes: { "haproxy_mcp.request_id": caller.actor.requestId } })),
     Effect.provideService(Caller, caller),
     Effect.annotateLogs("request_id", caller.actor.requestId)
   )

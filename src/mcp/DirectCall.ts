@@ -13,6 +13,7 @@ import * as Exit from "effect/Exit"
 import type { ServerResponse } from "node:http"
 import { findTool } from "./Catalogue.ts"
 import { newRequestId } from "./RequestId.ts"
+import { asRequest } from "./RequestSpan.ts"
 import { cancelled, type Client } from "./Server.ts"
 import type { ToolResult } from "./ToolResult.ts"
 import { ToolRunner } from "./ToolRunner.ts"
@@ -60,11 +61,13 @@ export const makeDirectCall = Effect.fnUntraced(function*(timeout: number) {
     const call = plainCall(request)
     if (call === null) return null
     const { promise, resolve } = Promise.withResolvers<string>()
-    const fiber = runFork(runner.call(call.name, call.args, {
-      actor: { ...client, requestId: newRequestId() },
+    const { trace, via, who } = client
+    const running = runner.call(call.name, call.args, {
+      actor: { via, who, requestId: newRequestId() },
       timeout,
       progress: () => Effect.void
-    }))
+    })
+    const fiber = runFork(running.pipe(asRequest(call.name, via, trace, request.params?.["_meta"])))
     const gone = () => fiber.interruptUnsafe()
     response.once("close", gone)
     fiber.addObserver((exit) => {

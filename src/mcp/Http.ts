@@ -86,7 +86,7 @@ const preflight = (response: ServerResponse, origin: string) => {
   response.writeHead(204, {
     "access-control-allow-methods": "POST",
     "access-control-allow-headers":
-      "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name",
+      "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, traceparent",
     "access-control-max-age": "600"
   }).end()
 }
@@ -133,7 +133,8 @@ const mcp = async (parts: Parts, request: IncomingMessage, response: ServerRespo
   } catch {
     return refuseBody(response, 400, "Parse error: Invalid JSON", -32_700)
   }
-  await parts.exchanges.serve(body, request, response, { via: "mcp", who })
+  const trace = request.headers["traceparent"] as string | undefined
+  await parts.exchanges.serve(body, request, response, { via: "mcp", who, trace })
 }
 
 const guarded = async (parts: Parts, route: Route, request: IncomingMessage, response: ServerResponse) => {

@@ -17,6 +17,7 @@ import { catalogue, findTool, toolNames } from "./Catalogue.ts"
 import { Extension } from "./Extension.ts"
 import { nearest } from "./Nearest.ts"
 import { newRequestId } from "./RequestId.ts"
+import { asRequest } from "./RequestSpan.ts"
 import { failure, type ToolResult } from "./ToolResult.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 
@@ -78,6 +79,8 @@ export interface Client {
   readonly via: string
   /** A token's name, an address or a user: no secret. */
   readonly who: string
+  /** The request's header `traceparent`, unchecked. */
+  readonly trace?: string | undefined
 }
 
 /** Makes a server for one request or one connection. */
@@ -125,12 +128,13 @@ export const makeServerFactory = Effect.fnUntraced(function*(timeout: number) {
       if (tool === undefined) throw noSuchTool(name)
       return tool.call(args ?? {}, context, client)
     }
+    const { trace, via, who } = client
     const exit = await runPromiseExit(
       runner.call(name, args, {
-        actor: { ...client, requestId: newRequestId() },
+        actor: { via, who, requestId: newRequestId() },
         timeout,
         progress: progressOf(context)
-      }),
+      }).pipe(asRequest(name, via, trace, context.mcpReq._meta)),
       { signal: context.mcpReq.signal }
     )
     if (Exit.isSuccess(exit)) return toWire(exit.value)

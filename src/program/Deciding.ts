@@ -6,11 +6,13 @@ import type * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import type { AnySpan } from "effect/Tracer"
 import { ownListener } from "../domain/Address.ts"
 import { collide, writesOf } from "../domain/Change.ts"
 import { type ControlError, Internal } from "../domain/Errors.ts"
 import type { PoolNumber, SlotNumber } from "../domain/Pool.ts"
 import { mapKey, type RouteName } from "../domain/RouteName.ts"
+import * as Tracing from "../Tracing.ts"
 import { askAhead } from "./Apply.ts"
 import type { CallerShape } from "./Caller.ts"
 import type { Decide, Plan, View, Written } from "./Decision.ts"
@@ -24,6 +26,8 @@ export interface Job {
   /** Milliseconds since 1970. */
   readonly deadline: number
   readonly done: Deferred.Deferred<Written<unknown>, ControlError>
+  /** Of the caller's waiting for it, where anyone collects spans: what is done for this job hangs below it. */
+  readonly span: AnySpan | undefined
   /** Its batch has begun: it runs to its end, whatever the caller does. */
   begun: boolean
   /** The caller went away before that. */
@@ -69,7 +73,8 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
     const putOff: Array<Job> = []
     for (const job of jobs) {
       const exit = yield* Effect.exit(store.savepoint(Effect.gen(function*() {
-        const plan = yield* job.decide(viewOf(plane, node, batch.writes))
+        const traced = Tracing.span("decide", () => ({ parent: job.span }))
+        const plan = yield* traced(job.decide(viewOf(plane, node, batch.writes)))
         const footprint = { reads: new Set(plan.reads), writes: writesOf(plan.edits) }
         if (collide(footprint, batch)) return yield* new Collision()
         if (plan.edits.length > 0) {

@@ -8,6 +8,7 @@ import { poolName, type Server } from "../domain/Pool.ts"
 import { isWildcard, parseRouteName, type RouteName } from "../domain/RouteName.ts"
 import { MapFiles } from "../haproxy/MapFiles.ts"
 import { Store } from "../store/Store.ts"
+import * as Tracing from "../Tracing.ts"
 import type { DomainItem, ListDomainsAnswer, ListDomainsInput } from "./DomainShapes.ts"
 import * as Input from "./Input.ts"
 import { serverItem } from "./Lookup.ts"
@@ -37,7 +38,7 @@ const decodeCursor = (cursor: string): Effect.Effect<RouteName, InvalidInput> =>
 }
 
 /** Domains by name, with their servers. */
-export const listDomains = Effect.fn("listDomains")(function*(
+export const listDomains = Tracing.fn("listDomains")(function*(
   input: ListDomainsInput
 ): Effect.fn.Return<ListDomainsAnswer, ControlError, ProgramServices> {
   const store = yield* Store

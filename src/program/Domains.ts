@@ -5,6 +5,7 @@ import { type ControlError, Forbidden, InvalidInput } from "../domain/Errors.ts"
 import { poolName } from "../domain/Pool.ts"
 import { type DomainName, isWildcard, parentOf, type RouteName, wildcardOf } from "../domain/RouteName.ts"
 import { Store } from "../store/Store.ts"
+import * as Tracing from "../Tracing.ts"
 import type { Decide, Draft, Plan, View } from "./Decision.ts"
 import type {
   AddDomainAnswer,
@@ -29,7 +30,7 @@ const impliedWildcard = (limits: Limits["Service"], name: RouteName) =>
  * Routes a domain (or `*.domain`) to a pool of its own, or to the pool of `share_with`. A registrable domain
  * brings its wildcard. Repeating it changes nothing; asking for something else than what is there is CONFLICT.
  */
-export const addDomain = Effect.fn("addDomain")(function*(
+export const addDomain = Tracing.fn("addDomain")(function*(
   input: AddDomainInput
 ): Effect.fn.Return<AddDomainAnswer, ControlError, ProgramServices> {
   const store = yield* Store
@@ -77,7 +78,7 @@ export const addDomain = Effect.fn("addDomain")(function*(
  * Removes a domain and its implicit wildcard. Shares of its pool keep the servers; the oldest becomes the owner.
  * The last domain of a pool clears its slots and frees it. A domain that is not there: nothing to do, said so.
  */
-export const removeDomain = Effect.fn("removeDomain")(function*(
+export const removeDomain = Tracing.fn("removeDomain")(function*(
   input: RemoveDomainInput
 ): Effect.fn.Return<RemoveDomainAnswer, ControlError, ProgramServices> {
   const store = yield* Store
@@ -141,7 +142,7 @@ const nothingToRemove = Effect.fnUntraced(function*(store: Store["Service"], vie
 })
 
 /** Removes implicit wildcards that belong to subdomains (`*.www.example.com`); explicit ones stay and are listed. */
-export const cleanupWildcards = Effect.fn("cleanupWildcards")(function*(
+export const cleanupWildcards = Tracing.fn("cleanupWildcards")(function*(
   input: CleanupWildcardsInput
 ): Effect.fn.Return<CleanupWildcardsAnswer, ControlError, ProgramServices> {
   const store = yield* Store

@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import { Conflict, type ControlError, HaproxyUnreachable, NotFound } from "../domain/Errors.ts"
 import { poolName, type Server, slotName } from "../domain/Pool.ts"
 import { Store } from "../store/Store.ts"
+import * as Tracing from "../Tracing.ts"
 import { Caller } from "./Caller.ts"
 import * as Input from "./Input.ts"
 import { Limits } from "./Limits.ts"
@@ -126,7 +127,7 @@ const watch = Effect.fnUntraced(function*(
  * Waits until the servers have no sessions, at most `timeout` seconds (default 30, at most 3,600). Longer than a
  * call may last, it goes on as an operation and answers its id. Not drained at the end is an answer, no error.
  */
-export const waitDrain = Effect.fn("waitDrain")(function*(
+export const waitDrain = Tracing.fn("waitDrain")(function*(
   input: WaitDrainInput
 ): Effect.fn.Return<WaitDrainAnswer, ControlError, ProgramServices> {
   const timeout = (yield* Input.whole("timeout", input.timeout ?? 30, 1, 3_600)) * 1000

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type ControlError, type ErrorBody, Internal, NotFound, toBody } from "../domain/Errors.ts"
 import { Store } from "../store/Store.ts"
+import * as Tracing from "../Tracing.ts"
 import type { Answer } from "./Answer.ts"
 import { newOperationId } from "./ChangeId.ts"
 import * as Input from "./Input.ts"
@@ -133,7 +134,7 @@ const outcomes = {
 } as const
 
 /** What became of an operation, or of a change by its id. */
-export const operation = Effect.fn("operation")(function*(
+export const operation = Tracing.fn("operation")(function*(
   input: OperationInput
 ): Effect.fn.Return<OperationAnswer, ControlError, ProgramServices> {
   const wait = (yield* Input.whole("wait", input.wait ?? 0, 0, longestWait)) * 1000

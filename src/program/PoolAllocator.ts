@@ -19,7 +19,9 @@ import { Busy, Cancelled, type ControlError, HaproxyUnreachable, OutcomeUnknown,
 import { MapFiles } from "../haproxy/MapFiles.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import { Store } from "../store/Store.ts"
+import * as Tracing from "../Tracing.ts"
 import { runBatch } from "./Batch.ts"
+import { asBatch } from "./BatchSpan.ts"
 import { Caller } from "./Caller.ts"
 import { newChangeId } from "./ChangeId.ts"
 import type { Job } from "./Deciding.ts"
@@ -161,7 +163,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     const jobs = waiting.splice(0, batchSize).filter((job) => !job.gone)
     if (jobs.length === 0) return
     const began = performance.now()
-    const result = yield* runBatch(plane, on, jobs)
+    const result = yield* runBatch(plane, on, jobs).pipe(asBatch(jobs))
     yield* Metrics.batchDone(jobs.length - result.putOff.length, performance.now() - began)
     waiting = [...result.putOff, ...waiting]
     for (const changeId of result.unsettled) unsettled.add(changeId)
@@ -242,7 +244,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     })
   }
 
-  const submit = Effect.fnUntraced(function*<A>(decide: Decide<A>): Effect.fn.Return<Written<A>, ControlError> {
+  const submit = Tracing.fn("submit")(function*<A>(decide: Decide<A>): Effect.fn.Return<Written<A>, ControlError> {
     const caller = yield* Caller
     if (closing) return yield* stopped()
     if (waiting.length >= mailbox) {
@@ -257,6 +259,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
       decide,
       deadline: Date.now() + caller.timeout,
       done: Deferred.makeUnsafe(),
+      span: yield* Tracing.current,
       begun: false,
       gone: false
     }

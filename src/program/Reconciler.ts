@@ -26,6 +26,7 @@ import { ownListeners } from "../haproxy/OwnListeners.ts"
 import { LinkLost, type RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import * as Servers from "../haproxy/ServerCommands.ts"
 import type { Store } from "../store/Store.ts"
+import * as Tracing from "../Tracing.ts"
 import { applyJobs } from "./Apply.ts"
 import { entryOf, type Node } from "./Node.ts"
 
@@ -189,7 +190,7 @@ const refuseEmpty = (own: number) =>
  * desired. Reading 100,000 entries takes their map's lock for half a second; this takes none. It does not see an
  * entry that somebody repointed in place: only a full comparison does.
  */
-export const looksUnchanged = Effect.fn("Reconciler.looksUnchanged")(
+export const looksUnchanged = Tracing.fn("Reconciler.looksUnchanged")(
   function*(plane: Plane, node: Node, deadline: number) {
     const info = yield* ask(plane, Info.show, "show info", deadline)
     const list = yield* ask(plane, Maps.list, "show map", deadline)
@@ -207,7 +208,7 @@ export const looksUnchanged = Effect.fn("Reconciler.looksUnchanged")(
  * Brings HAProxy and the files to the desired state by `deadline` (milliseconds since 1970). Files that are `tried` may
  * be behind afterwards (`filesCurrent`); those that are `needed` and cannot be written fail the whole.
  */
-export const reconcile = Effect.fn("Reconciler.reconcile")(function*(
+export const reconcile = Tracing.fn("Reconciler.reconcile")(function*(
   plane: Plane,
   deadline: number,
   files: "needed" | "tried" = "needed"

@@ -4,6 +4,7 @@ import type { ControlError } from "../domain/Errors.ts"
 import { HaproxyUnreachable } from "../domain/Errors.ts"
 import { slotName } from "../domain/Pool.ts"
 import { Store } from "../store/Store.ts"
+import * as Tracing from "../Tracing.ts"
 import type { DomainHealthAnswer, DomainHealthInput } from "./HealthShapes.ts"
 import * as Input from "./Input.ts"
 import { Limits } from "./Limits.ts"
@@ -13,7 +14,7 @@ import type { ListServersAnswer, ListServersInput } from "./ServerShapes.ts"
 import type { ProgramServices } from "./Services.ts"
 
 /** The servers of a domain's pool. With HAProxy down the observed fields are null and the summary says so. */
-export const listServers = Effect.fn("listServers")(function*(
+export const listServers = Tracing.fn("listServers")(function*(
   input: ListServersInput
 ): Effect.fn.Return<ListServersAnswer, ControlError, ProgramServices> {
   const store = yield* Store
@@ -44,7 +45,7 @@ export const listServers = Effect.fn("listServers")(function*(
 })
 
 /** How a domain is served right now, by HAProxy's own word. */
-export const domainHealth = Effect.fn("domainHealth")(function*(
+export const domainHealth = Tracing.fn("domainHealth")(function*(
   input: DomainHealthInput
 ): Effect.fn.Return<DomainHealthAnswer, ControlError, ProgramServices> {
   const store = yield* Store

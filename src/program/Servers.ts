@@ -5,6 +5,7 @@ import type { Edit, Route } from "../domain/Change.ts"
 import { Conflict, type ControlError, InvalidInput, PoolExhausted } from "../domain/Errors.ts"
 import { defaultWeight, poolName, type Server, slotName, type SlotNumber } from "../domain/Pool.ts"
 import { Store } from "../store/Store.ts"
+import * as Tracing from "../Tracing.ts"
 import type { Decide, Draft, Plan, View } from "./Decision.ts"
 import * as Input from "./Input.ts"
 import { Limits } from "./Limits.ts"
@@ -126,7 +127,7 @@ const newServer = (route: Route, slot: SlotNumber, endpoint: Endpoint): Server =
 })
 
 /** Puts a server into a slot of the domain's pool. The same server again: nothing changes. */
-export const addServer = Effect.fn("addServer")(function*(
+export const addServer = Tracing.fn("addServer")(function*(
   input: AddServerInput
 ): Effect.fn.Return<AddServerAnswer, ControlError, ProgramServices> {
   const store = yield* Store
@@ -155,7 +156,7 @@ export const addServer = Effect.fn("addServer")(function*(
 })
 
 /** Puts several servers into the domain's pool: all or none. */
-export const addServers = Effect.fn("addServers")(function*(
+export const addServers = Tracing.fn("addServers")(function*(
   input: AddServersInput
 ): Effect.fn.Return<ServersAnswer, ControlError, ProgramServices> {
   const store = yield* Store
@@ -211,7 +212,7 @@ export const addServers = Effect.fn("addServers")(function*(
 })
 
 /** Empties a slot. An empty slot: nothing to do, said so. */
-export const removeServer = Effect.fn("removeServer")(function*(
+export const removeServer = Tracing.fn("removeServer")(function*(
   input: RemoveServerInput
 ): Effect.fn.Return<ServersAnswer, ControlError, ProgramServices> {
   const store = yield* Store
@@ -255,7 +256,7 @@ const setServers = Effect.fnUntraced(function*(
 })
 
 /** Sets one server to ready, drain or maint. */
-export const setServerState = Effect.fn("setServerState")(function*(
+export const setServerState = Tracing.fn("setServerState")(function*(
   input: SetServerStateInput
 ): Effect.fn.Return<ServersAnswer, ControlError, ProgramServices> {
   const state = yield* Input.state(input.state)
@@ -263,7 +264,7 @@ export const setServerState = Effect.fn("setServerState")(function*(
 })
 
 /** Sets one server's weight. */
-export const setServerWeight = Effect.fn("setServerWeight")(function*(
+export const setServerWeight = Tracing.fn("setServerWeight")(function*(
   input: SetServerWeightInput
 ): Effect.fn.Return<ServersAnswer, ControlError, ProgramServices> {
   const weight = yield* Input.weight(input.weight)
@@ -271,7 +272,7 @@ export const setServerWeight = Effect.fn("setServerWeight")(function*(
 })
 
 /** Sets all servers of a domain's pool (or one, by backend and server) to ready, drain or maint. */
-export const setDomainState = Effect.fn("setDomainState")(function*(
+export const setDomainState = Tracing.fn("setDomainState")(function*(
   input: SetDomainStateInput
 ): Effect.fn.Return<ServersAnswer, ControlError, ProgramServices> {
   const state = yield* Input.state(input.state)

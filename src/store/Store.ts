@@ -13,6 +13,7 @@ import type { Actor, Change, Edit, Outcome, Route } from "../domain/Change.ts"
 import type { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
 import type { PoolLimits, PoolNumber, Server } from "../domain/Pool.ts"
 import type { RouteName } from "../domain/RouteName.ts"
+import * as Tracing from "../Tracing.ts"
 import * as Changes from "./Changes.ts"
 import * as Tally from "./Counts.ts"
 import { Database } from "./Database.ts"
@@ -184,7 +185,7 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
     counts: Effect.sync(counts),
     change: (changeId) => read("read a change", (db) => Changes.find(db, changeId, settled)),
     pendingChanges: read("read the pending changes", (db) => Changes.pending(db, settled)),
-    commit: transactions.commit,
+    commit: (body) => Tracing.span("Store.commit")(transactions.commit(body)),
     savepoint: transactions.savepoint,
     nextRevision: transactions.nextRevision,
     apply: (edits) =>

@@ -16,6 +16,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Semaphore from "effect/Semaphore"
 import type { Outcome } from "../domain/Change.ts"
 import { ConfigInvalid, StorageFailed } from "../domain/Errors.ts"
+import * as Tracing from "../Tracing.ts"
 import type { Tally } from "./Counts.ts"
 import { add, countRows, zero } from "./Counts.ts"
 import type { Database } from "./Database.ts"
@@ -154,6 +155,8 @@ export const make = (db: Database, committed: (ms: number) => void) => {
     return failed
   }
 
+  const flushing = (transaction: Transaction) => Tracing.span("COMMIT")(Effect.sync(() => finish(transaction)))
+
   const inside = (fiber: Fiber.Fiber<unknown, unknown>): Transaction | null => {
     const transaction = fiber.getRef(CurrentTransaction)
     return transaction !== null && transaction === open ? transaction : null
@@ -208,8 +211,11 @@ export const make = (db: Database, committed: (ms: number) => void) => {
                   rollback()
                   return exit
                 }
-                const failure = finish(transaction)
-                return failure === null ? exit : Effect.fail(failure)
+                return Effect.flatMap(
+                  flushing(transaction),
+                  (failure): Effect.Effect<A, E | StorageFailed | CommitUncertain> =>
+                    failure === null ? exit : Effect.fail(failure)
+                )
               }
             ))
         )
