@@ -72,7 +72,9 @@ const contradictions = (values: Values): ReadonlyArray<string> => {
     ["MCP_TOKEN_FILE", values.mcpTokenFile],
     ["MCP_SOCKET", values.mcpSocket],
     ["MCP_ADMIN_SOCKET", values.mcpAdminSocket],
-    ["HAPROXY_RUNTIME_SOCKET", values.haproxyRuntimeSocket]
+    ["HAPROXY_RUNTIME_SOCKET", values.haproxyRuntimeSocket],
+    ["HAPROXY_MASTER_SOCKET", values.haproxyMasterSocket],
+    ["HAPROXY_STATE_FILE", values.haproxyStateFile]
   ] as const
   files.forEach(([name, file], index) => {
     const other = files.slice(0, index).find((earlier) => file !== null && earlier[1] === file)

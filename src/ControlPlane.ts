@@ -9,9 +9,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Settings, type SettingsShape } from "./Config.ts"
 import type { ConfigInvalid, Conflict, StorageFailed } from "./domain/Errors.ts"
+import { HostControl } from "./haproxy/HostControl.ts"
 import { MapFiles } from "./haproxy/MapFiles.ts"
 import { RuntimeApi } from "./haproxy/RuntimeApi.ts"
 import * as Listeners from "./Listeners.ts"
+import { Limits } from "./program/Limits.ts"
 import { Operations } from "./program/Operations.ts"
 import { PoolAllocator } from "./program/PoolAllocator.ts"
 import type { ProgramServices } from "./program/Services.ts"
@@ -36,12 +38,28 @@ const haproxy = fromSettings((settings) =>
   )
 )
 
+const host = fromSettings((settings) =>
+  Layer.unwrap(Effect.map(Effect.service(Limits), ({ haproxyIsHere }) =>
+    HostControl.layer({
+      masterSocket: settings.haproxyMasterSocket,
+      container: settings.haproxyContainer,
+      systemdUnit: settings.haproxySystemdUnit,
+      reloadCommand: settings.haproxyReloadCommand,
+      checkCommand: settings.haproxyCheckCommand,
+      configFiles: settings.haproxyConfigFiles,
+      binary: settings.haproxyBinary,
+      isHere: haproxyIsHere,
+      search: true
+    })))
+)
+
 const programs = fromSettings((settings) =>
   Layer.mergeAll(PoolAllocator.layer({ runtimeMapFile: settings.haproxyRuntimeMapFile }), Operations.layer)
 )
 
 /** All that a program needs, over these settings. */
 export const layer: Layer.Layer<ProgramServices, ConfigInvalid | Conflict | StorageFailed, Settings> = programs.pipe(
+  Layer.provideMerge(host),
   Layer.provideMerge(haproxy),
   Layer.provideMerge(store),
   Layer.provideMerge(Listeners.layer)

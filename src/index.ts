@@ -85,6 +85,15 @@ export type { PoolLimits, PoolNumber, Server, ServerState, SlotNumber, Weight } 
 export type { DomainName, RouteName, WildcardName } from "./domain/RouteName.ts"
 export type { Capabilities } from "./haproxy/Capabilities.ts"
 export type { Command, Refusal, Verdict } from "./haproxy/Command.ts"
+export {
+  type CheckMessage,
+  type CheckReport,
+  HostControl,
+  type HostOptions,
+  noHost,
+  type Told,
+  type Way
+} from "./haproxy/HostControl.ts"
 export { type ForeignEntry, MapFiles, type MapFilesOptions } from "./haproxy/MapFiles.ts"
 export { type Epoch, LinkLost, type LinkState, RuntimeApi, type RuntimeOptions } from "./haproxy/RuntimeApi.ts"
 export { layer as limitsFromSettings } from "./Listeners.ts"

@@ -54,7 +54,7 @@ const optionsOf = (settings: SettingsShape, poolsFile: string | null): HaproxyCo
       ? null
       : { certificates: settings.haproxyRuntimeCertDir, quic: settings.haproxyHttp3 },
     runtime: runtimeOf(settings),
-    masterSocket: settings.haproxyMasterSocket,
+    masterSocket: settings.haproxyMasterSocket ?? defaultOptions.masterSocket,
     mcp: mcpOf(settings),
     healthChecks: settings.haproxyHealthChecks
   }

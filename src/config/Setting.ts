@@ -14,10 +14,27 @@ import { resolve } from "node:path"
 export type Reader<A> = (text: string) => Result.Result<A, string>
 
 /** Where a setting stands in help and documentation. */
-export type SettingGroup = "MCP server" | "HAProxy" | "Files" | "Pools" | "Names" | "Logs" | "Generated haproxy.cfg"
+export type SettingGroup =
+  | "MCP server"
+  | "HAProxy"
+  | "HAProxy's host"
+  | "Files"
+  | "Pools"
+  | "Names"
+  | "Logs"
+  | "Generated haproxy.cfg"
 
 /** The commands of the CLI that a setting has an effect on. */
 export type SettingUser = "serve" | "stdio" | "config" | "status"
+
+/** The commands that use the same things. */
+export const users = {
+  serving: ["serve", "stdio"],
+  database: ["serve", "stdio", "status"],
+  haproxy: ["serve", "stdio", "config", "status"],
+  http: ["serve", "config"],
+  generated: ["config"]
+} as const satisfies Record<string, ReadonlyArray<SettingUser>>
 
 /** One setting. `A` is its value; `D` is null when there is a state "not set". */
 export interface Setting<A, D extends A | null = A | null> {
@@ -204,6 +221,33 @@ export const suffix: Reader<string> = (text) => {
 /** A name of letters, digits, dots, hyphens and underscores. */
 export const word: Reader<string> = (text) =>
   /^[A-Za-z_][\w.-]{0,31}$/.test(text) ? Result.succeed(text) : Result.fail("must be one word, as names of groups are")
+
+/** The name of a systemd unit or a container; never an option. */
+export const unit: Reader<string> = (text) =>
+  /^[A-Za-z0-9_][\w.@:-]{0,127}$/.test(text)
+    ? Result.succeed(text)
+    : Result.fail("must be a name of letters, digits and . _ - @ :, as systemd and Podman take them")
+
+/**
+ * A command as the words of its argument vector; no shell reads it. Words are separated by spaces; a JSON array of
+ * texts says it for words with spaces.
+ */
+export const command: Reader<ReadonlyArray<string>> = (text) => {
+  const words = text.startsWith("[") ? jsonWords(text) : text.split(/\s+/).filter((part) => part !== "")
+  // oxlint-disable-next-line no-control-regex
+  return words === null || words.length === 0 || words[0] === "" || words.some((part) => /[\u0000\n]/.test(part))
+    ? Result.fail("must be a command: words separated by spaces, or a JSON array of texts")
+    : Result.succeed(words)
+}
+
+const jsonWords = (text: string): ReadonlyArray<string> | null => {
+  try {
+    const value: unknown = JSON.parse(text)
+    return Array.isArray(value) && value.every((part) => typeof part === "string") ? value : null
+  } catch {
+    return null
+  }
+}
 
 /** A secret of visible ASCII characters. */
 export const secret: Reader<Redacted.Redacted<string>> = (text) =>

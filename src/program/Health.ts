@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { ControlError } from "../domain/Errors.ts"
+import { HostControl } from "../haproxy/HostControl.ts"
 import * as Info from "../haproxy/InfoCommands.ts"
 import { MapFiles } from "../haproxy/MapFiles.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
@@ -82,7 +83,7 @@ export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> 
       mcp: { status: "ok", version, uptime_sec: Math.floor(process.uptime()) },
       haproxy: live,
       config_files: { status: filesOk ? "ok" : "error", files: maps },
-      container: { status: "not_configured", state: "not_configured" },
+      container: yield* (yield* HostControl).container,
       desired_state: {
         status: dbOk ? "ok" : "error",
         revision: yield* store.revision,

@@ -1,4 +1,5 @@
 /** What the programs need of the world, in one name: the layers that main.ts and the tests provide. */
+import type { HostControl } from "../haproxy/HostControl.ts"
 import type { MapFiles } from "../haproxy/MapFiles.ts"
 import type { RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import type { Store } from "../store/Store.ts"
@@ -7,4 +8,4 @@ import type { Operations } from "./Operations.ts"
 import type { PoolAllocator } from "./PoolAllocator.ts"
 
 /** Requirements of every program. */
-export type ProgramServices = Store | RuntimeApi | MapFiles | Limits | PoolAllocator | Operations
+export type ProgramServices = Store | RuntimeApi | MapFiles | HostControl | Limits | PoolAllocator | Operations

@@ -8,6 +8,7 @@ import * as Metric from "effect/Metric"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as TestClock from "effect/testing/TestClock"
 import { make as publicSuffixes } from "../../src/domain/PublicSuffix.ts"
+import { HostControl } from "../../src/haproxy/HostControl.ts"
 import { MapFiles } from "../../src/haproxy/MapFiles.ts"
 import { RuntimeApi } from "../../src/haproxy/RuntimeApi.ts"
 import { callTool } from "../../src/mcp/CallTool.ts"
@@ -29,6 +30,7 @@ const below = (part: unknown): Context.Context<ProgramServices> =>
   Context.make(Store, every(part)).pipe(
     Context.add(RuntimeApi, every(part)),
     Context.add(MapFiles, every(part)),
+    Context.add(HostControl, every(part)),
     Context.add(PoolAllocator, every(part)),
     Context.add(Operations, every(part)),
     Context.add(Limits, {

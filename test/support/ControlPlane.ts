@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import type * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import { make as publicSuffixes } from "../../src/domain/PublicSuffix.ts"
+import { HostControl, type HostOptions, noHost } from "../../src/haproxy/HostControl.ts"
 import { MapFiles } from "../../src/haproxy/MapFiles.ts"
 import { RuntimeApi } from "../../src/haproxy/RuntimeApi.ts"
 import { Caller } from "../../src/program/Caller.ts"
@@ -24,6 +25,8 @@ export interface PlaneOptions extends AllocatorOptions {
   /** Addresses of "this host" beside loopback, and whether HAProxy runs on it (default). */
   readonly localAddresses?: ReadonlyArray<string>
   readonly haproxyIsHere?: boolean
+  /** How HAProxy's host is controlled; default: no way is set, and none is looked for. */
+  readonly host?: Partial<HostOptions>
 }
 
 /** Tests provoke trouble by the thousand: its log is shown on demand, with TEST_LOG=Info or Debug. */
@@ -49,7 +52,8 @@ export const planeLayer = (options: PlaneOptions) => {
       haproxyIsHere: options.haproxyIsHere ?? true
     })
   )
-  return Layer.mergeAll(PoolAllocator.layer(options), Operations.layer).pipe(
+  const host = HostControl.layer({ ...noHost, ...options.host })
+  return Layer.mergeAll(PoolAllocator.layer(options), Operations.layer, host).pipe(
     Layer.provideMerge(adapters),
     Layer.provide(quiet)
   )
