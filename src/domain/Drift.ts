@@ -59,38 +59,47 @@ export const mapDrift = (
   observed: ObservedMap,
   limits: PoolLimits
 ): MapDrift => {
-  const wanted = new Map(desired.map((route) => [mapKey(route.name), route]))
-  const seen = new Map<string, { readonly pool: PoolNumber; count: number }>()
+  // 100,000 entries are compared several times in a large change: no object and no list per entry.
+  const wanted = new Map<string, Route>()
+  for (const route of desired) wanted.set(mapKey(route.name), route)
+  const seen = new Map<string, PoolNumber>()
+  const repeated = new Set<string>()
   const foreign = new Map<string, string>()
+  const pools = new Map<string, PoolNumber | null>()
   for (const { key, value } of observed) {
-    const pool = ownPool(value, limits)
+    let pool = pools.get(value)
+    if (pool === undefined) {
+      pool = ownPool(value, limits)
+      pools.set(value, pool)
+    }
     if (pool === null || (!wanted.has(key) && !isOwn(kind, limits, key, value))) {
       if (!foreign.has(key)) foreign.set(key, value)
       continue
     }
-    const known = seen.get(key)
     // `get map` answers one of several entries: any second one is drift, also when it looks the same.
-    if (known === undefined) seen.set(key, { pool, count: 1 })
-    else known.count++
+    if (seen.has(key)) repeated.add(key)
+    else seen.set(key, pool)
   }
   const repairs: Array<ReadonlyArray<Edit>> = []
-  for (const [key, { count, pool }] of seen) {
+  for (const [key, pool] of seen) {
     const route = wanted.get(key)
-    const before = observedRoute(key, pool)
-    const name = before.name
+    const isRepeated = repeated.size > 0 && repeated.has(key)
+    if (route !== undefined && route.pool === pool && !isRepeated) continue
     // Removing a key removes the foreign entries under it as well: such a key is left to the operator.
     if (foreign.has(key)) continue
+    const before = observedRoute(key, pool)
+    const name = before.name
     if (route === undefined) repairs.push([{ kind: "route", name, before, after: null }])
-    else if (count > 1) {
+    else if (isRepeated) {
       repairs.push([
         { kind: "route", name, before, after: null },
         { kind: "route", name: route.name, before: null, after: route }
       ])
-    } else if (route.pool !== pool) repairs.push([{ kind: "route", name: route.name, before, after: route }])
+    } else repairs.push([{ kind: "route", name: route.name, before, after: route }])
   }
   for (const [key, route] of wanted) {
-    if (foreign.has(key)) continue
-    if (!seen.has(key)) repairs.push([{ kind: "route", name: route.name, before: null, after: route }])
+    if (seen.has(key) || foreign.has(key)) continue
+    repairs.push([{ kind: "route", name: route.name, before: null, after: route }])
   }
   const shadowed: Array<string> = []
   for (const key of foreign.keys()) {

@@ -3,11 +3,12 @@
  * tools of MCP (whole imports and exports, the change log, foreign entries). The same shape as a tool, so they are
  * decoded, timed, logged and counted like one; no MCP client can list or call them.
  */
+import { exportVerb, importVerb } from "./admin/domains.ts"
 import type { Catalogue } from "./CallTool.ts"
 import type { Tool } from "./Tool.ts"
 
 /** See the module's head. */
-export const adminVerbs: ReadonlyArray<Tool> = []
+export const adminVerbs: ReadonlyArray<Tool> = [importVerb, exportVerb]
 
 const byName: ReadonlyMap<string, Tool> = new Map(adminVerbs.map((verb) => [verb.name, verb]))
 

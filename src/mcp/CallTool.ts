@@ -84,7 +84,7 @@ const record = (tool: Tool, args: unknown, caller: CallerShape, began: number, r
   }))
   return Effect.andThen(
     Effect.andThen(countCall(tool.name, result.code, ms / 1000), outcome),
-    size > hugeAnswer ? Effect.andThen(Effect.logWarning("huge answer", { ...line, size }), log) : log
+    size > hugeAnswer && !tool.bulk ? Effect.andThen(Effect.logWarning("huge answer", { ...line, size }), log) : log
   )
 }
 

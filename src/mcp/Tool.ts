@@ -62,6 +62,8 @@ export interface Tool {
   readonly outputSchema: JsonDocument
   /** It may wait longer than a normal call, up to 45 s, and reports progress when asked. */
   readonly long: boolean
+  /** Its answer may be of any size: it is for a program, not for a model. */
+  readonly bulk: boolean
   /** Decodes, calls the program, encodes. */
   readonly run: (args: unknown) => Effect.Effect<Encoded, ControlError, ProgramServices>
 }
@@ -77,6 +79,7 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
   readonly jsonText?: ReadonlyArray<keyof I & string>
   readonly output: O
   readonly long?: boolean
+  readonly bulk?: boolean
   readonly program: (
     input: Schema.Struct.Type<I>
   ) => Effect.Effect<Schema.Struct.Type<O>, ControlError, ProgramServices>
@@ -98,6 +101,7 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
       return outputSchema ??= outputDocument(output)
     },
     long: definition.long ?? false,
+    bulk: definition.bulk ?? false,
     run: (args) =>
       Effect.flatMap(
         decode(args),

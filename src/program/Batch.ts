@@ -18,11 +18,11 @@ import { type Edit, inverse, writesOf } from "../domain/Change.ts"
 import { type ControlError, HaproxyRefused, HaproxyUnreachable, OutcomeUnknown } from "../domain/Errors.ts"
 import { type Ahead, applyJobs } from "./Apply.ts"
 import { newChangeId } from "./ChangeId.ts"
-import { decideAll, type Job, mostAhead, type Planned } from "./Deciding.ts"
+import { applyInTurns, decideAll, isLarge, type Job, type Planned } from "./Deciding.ts"
 import type { Written } from "./Decision.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
-import { type Plane, reconcile, type Reconciled } from "./Reconciler.ts"
+import { type Plane, reconcile, type Reconciled, slotKey } from "./Reconciler.ts"
 
 /** What a batch leaves behind. */
 export interface BatchResult {
@@ -84,30 +84,19 @@ interface Live {
 }
 
 const fateAfter = (reconciled: Reconciled, edits: ReadonlyArray<Edit>): Fate => {
-  for (const key of writesOf(edits)) {
+  if (reconciled.refused.size === 0) return { _tag: "live" }
+  const keys = writesOf(edits)
+  for (const edit of edits) if (edit.kind === "server" && edit.after !== null) keys.add(slotKey(edit.pool, edit.slot))
+  for (const key of keys) {
     const text = reconciled.refused.get(key)
     if (text !== undefined) return { _tag: "refused", text }
   }
   return { _tag: "live" }
 }
 
-/** 2: makes the batch live. */
-const goLive = Effect.fnUntraced(
-  function*(plane: Plane, node: Node, planned: ReadonlyArray<Planned>, ahead: Ahead | null, deadline: number) {
-    const applied = yield* Effect.result(
-      applyJobs(plane.runtime, node, planned.map(({ plan }) => plan.edits), deadline, ahead)
-    )
-    if (Result.isSuccess(applied)) {
-      const live: Live = {
-        fates: applied.success.verdicts,
-        node,
-        drifted: applied.success.drifted,
-        filesCurrent: false
-      }
-      return live
-    }
-    const { reason, sent } = applied.failure
-    yield* Effect.logWarning("the link was lost in the middle of a batch").pipe(Effect.annotateLogs({ reason, sent }))
+/** 2, after a link was lost or for a large batch: a reconcile that carries all of it. */
+const goLiveWhole = Effect.fnUntraced(
+  function*(plane: Plane, planned: ReadonlyArray<Planned>, sent: boolean, deadline: number) {
     const found = yield* recover(plane, deadline, sent)
     const all = (fate: Fate): Live => ({
       fates: planned.map(() => fate),
@@ -130,6 +119,32 @@ const goLive = Effect.fnUntraced(
   }
 )
 
+/** 2: makes the batch live. */
+const goLive = Effect.fnUntraced(
+  function*(plane: Plane, node: Node, planned: ReadonlyArray<Planned>, ahead: Ahead | null, deadline: number) {
+    if (isLarge(planned)) {
+      // A swap of whole maps instead of some commands per entry. What it began may be under way when it is lost.
+      for (const { job } of planned) yield* job.caller.progress(60, 100, "committed; making it live in HAProxy")
+      return yield* goLiveWhole(plane, planned, true, deadline)
+    }
+    const applied = yield* Effect.result(
+      applyJobs(plane.runtime, node, planned.map(({ plan }) => plan.edits), deadline, ahead)
+    )
+    if (Result.isSuccess(applied)) {
+      const live: Live = {
+        fates: applied.success.verdicts,
+        node,
+        drifted: applied.success.drifted,
+        filesCurrent: false
+      }
+      return live
+    }
+    const { reason, sent } = applied.failure
+    yield* Effect.logWarning("the link was lost in the middle of a batch").pipe(Effect.annotateLogs({ reason, sent }))
+    return yield* goLiveWhole(plane, planned, sent, deadline)
+  }
+)
+
 /**
  * 3: commits the inverses of what is not to stay, and brings HAProxy to them, and the files where they can be written.
  * Null: HAProxy could not be brought there yet.
@@ -139,7 +154,7 @@ const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray
   for (const { job } of losers) yield* store.settle(job.changeId, "reverted")
   yield* store.commit(Effect.forEach(losers.toReversed(), ({ job, plan }) =>
     Effect.andThen(
-      store.apply(inverse(plan.edits)),
+      applyInTurns(store, inverse(plan.edits)),
       store.record({
         changeId: newChangeId(),
         actor: job.caller.actor,
@@ -237,7 +252,7 @@ const carryOut = Effect.fnUntraced(function*(
 ) {
   const began = performance.now()
   const edits = planned.flatMap(({ plan }) => plan.edits)
-  if (edits.length <= mostAhead) yield* plane.files.stage(edits)
+  if (!isLarge(planned)) yield* plane.files.stage(edits)
   const live = yield* goLive(plane, before, planned, ahead, deadline)
   yield* Metrics.applied(performance.now() - began)
   let node = live.node

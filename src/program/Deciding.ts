@@ -8,10 +8,11 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type { AnySpan } from "effect/Tracer"
 import { ownListener } from "../domain/Address.ts"
-import { collide, writesOf } from "../domain/Change.ts"
+import { collide, type Edit, writesOf } from "../domain/Change.ts"
 import { type ControlError, Internal } from "../domain/Errors.ts"
 import type { PoolNumber, SlotNumber } from "../domain/Pool.ts"
 import { mapKey, type RouteName } from "../domain/RouteName.ts"
+import type { Store } from "../store/Store.ts"
 import * as Tracing from "../Tracing.ts"
 import { askAhead } from "./Apply.ts"
 import type { CallerShape } from "./Caller.ts"
@@ -56,8 +57,32 @@ const viewOf = (plane: Plane, node: Node, writes: ReadonlySet<string>): View => 
   ownListener: (ip, port) => ownListener(ip, port, node.listeners, plane.hostAddresses ?? undefined)?.name ?? null
 })
 
-/** Edits above which nothing is done ahead of its time: much work for little gain. */
-export const mostAhead = 4_096
+/**
+ * Edits above which a batch is large: it is made live by a swap of whole maps, and nothing is begun ahead of its commit
+ * (much work for little gain).
+ */
+const mostEdits = 4_096
+
+/** Is it cheaper to replace whole maps than to apply the edits one by one? */
+export const isLarge = (planned: ReadonlyArray<Planned>): boolean =>
+  planned.reduce((sum, { plan }) => sum + plan.edits.length, 0) > mostEdits
+
+/** Edits that are written without a pause for others: some milliseconds. */
+const stride = 2_048
+
+/** Writes edits of any number inside a commit; other fibers get their turns, and the caller hears of a long way. */
+export const applyInTurns = Effect.fnUntraced(
+  function*(store: Store["Service"], edits: ReadonlyArray<Edit>, caller?: CallerShape) {
+    if (edits.length <= stride) return yield* store.apply(edits)
+    for (let from = 0; from < edits.length; from += stride) {
+      yield* store.apply(edits.slice(from, from + stride))
+      if (caller !== undefined) {
+        yield* caller.progress(35 + 20 * from / edits.length, 100, `wrote ${from} of ${edits.length} rows`)
+      }
+      yield* Effect.yieldNow
+    }
+  }
+)
 
 /**
  * Decides all jobs in one durable commit, by `deadline`. A job that collides with a neighbour is put off. HAProxy is
@@ -78,7 +103,7 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
         const footprint = { reads: new Set(plan.reads), writes: writesOf(plan.edits) }
         if (collide(footprint, batch)) return yield* new Collision()
         if (plan.edits.length > 0) {
-          yield* store.apply(plan.edits)
+          yield* applyInTurns(store, plan.edits, job.caller)
           yield* store.record({
             changeId: job.changeId,
             actor: job.caller.actor,
@@ -106,7 +131,7 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
       }
     }
     const edits = planned.map(({ plan }) => plan.edits)
-    const small = edits.reduce((sum, some) => sum + some.length, 0) <= mostAhead
+    const small = !isLarge(planned)
     const ahead = small ? yield* askAhead(plane.runtime, node, edits, deadline) : null
     return { revision, planned, settled, putOff, ahead }
   }))

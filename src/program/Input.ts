@@ -32,28 +32,41 @@ const refusal = (field: string, value: unknown, rule: string, hint: string, vali
 
 const invalid = (...words: Parameters<typeof refusal>) => Effect.fail(refusal(...words))
 
+const refused = (...words: Parameters<typeof refusal>) => Result.fail(refusal(...words))
+
+/** {@link routeName} for those who check a hundred thousand. */
+export const readRouteName = (
+  limits: Limits["Service"],
+  field: string,
+  value: string
+): Result.Result<RouteName, InvalidInput> => {
+  const parsed = parseRouteName(value)
+  if (Result.isFailure(parsed)) return refused(field, value, parsed.failure.rule, parsed.failure.hint)
+  const name = parsed.success
+  if (isWildcard(name) && limits.suffixes.isSuffix(parentOf(name))) {
+    return refused(field, value, "is a wildcard on a public suffix", "Put the wildcard under a domain of your own.")
+  }
+  return Result.succeed(name)
+}
+
 /** A domain or wildcard name. A wildcard directly on a public suffix (`*.co.uk`) is refused. */
 export const routeName = (
   limits: Limits["Service"],
   field: string,
   value: string
-): Effect.Effect<RouteName, InvalidInput> => {
+): Effect.Effect<RouteName, InvalidInput> => Effect.fromResult(readRouteName(limits, field, value))
+
+/** {@link existingName} for those who check a hundred thousand. */
+export const readExistingName = (field: string, value: string): Result.Result<RouteName, InvalidInput> => {
   const parsed = parseRouteName(value)
-  if (Result.isFailure(parsed)) return invalid(field, value, parsed.failure.rule, parsed.failure.hint)
-  const name = parsed.success
-  if (isWildcard(name) && limits.suffixes.isSuffix(parentOf(name))) {
-    return invalid(field, value, "is a wildcard on a public suffix", "Put the wildcard under a domain of your own.")
-  }
-  return Effect.succeed(name)
+  return Result.isFailure(parsed)
+    ? refused(field, value, parsed.failure.rule, parsed.failure.hint)
+    : Result.succeed(parsed.success)
 }
 
 /** A name to look up: wildcards on public suffixes may exist from earlier times and can be named. */
-export const existingName = (field: string, value: string): Effect.Effect<RouteName, InvalidInput> => {
-  const parsed = parseRouteName(value)
-  return Result.isFailure(parsed)
-    ? invalid(field, value, parsed.failure.rule, parsed.failure.hint)
-    : Effect.succeed(parsed.success)
-}
+export const existingName = (field: string, value: string): Effect.Effect<RouteName, InvalidInput> =>
+  Effect.fromResult(readExistingName(field, value))
 
 const parsePort = (field: string, value: number): Result.Result<Port, InvalidInput> =>
   Number.isInteger(value) && value >= 1 && value <= 65_535
@@ -173,4 +186,30 @@ export const search = (field: string, value: string): Effect.Effect<string | und
     return invalid(field, value, "contains a control character", "Write a plain part of the name.")
   }
   return Effect.succeed(text === "" ? undefined : text.toLowerCase())
+}
+
+/** Longest name of a frontend or backend that anybody gives. */
+const longestProxy = 255
+
+/** The name of one of HAProxy's backends; whether there is one, HAProxy says. */
+export const proxyName = (field: string, value: string): Effect.Effect<string, InvalidInput> =>
+  value.length <= longestProxy && /^[A-Za-z0-9_.:-]+$/.test(value)
+    ? Effect.succeed(value)
+    : invalid(
+      field,
+      value,
+      "is not a name that HAProxy knows",
+      "Names have letters, digits and - _ . : only; haproxy_backends lists them."
+    )
+
+/** One of some words. */
+export const oneOf = <const W extends string>(
+  field: string,
+  value: string,
+  words: ReadonlyArray<W>
+): Effect.Effect<W, InvalidInput> => {
+  const found = words.find((word) => word === value)
+  return found === undefined
+    ? invalid(field, value, "is none of the valid values", "Use one of the valid values.", words)
+    : Effect.succeed(found)
 }

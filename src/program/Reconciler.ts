@@ -57,12 +57,15 @@ export interface Plane {
   readonly closing: () => boolean
 }
 
+/** The key of one slot among what is refused. */
+export const slotKey = (pool: PoolNumber, slot: SlotNumber): string => `slot:${pool}/${slot}`
+
 /** What a run found and left. */
 export interface Reconciled {
   readonly node: Node
   /** Differences found by the first observation. */
   readonly drift: number
-  /** `route:NAME` or `pool:N` → why HAProxy would not take it. */
+  /** `route:NAME`, `pool:N` or {@link slotKey} → why HAProxy would not take it, or does not have it all the same. */
   readonly refused: ReadonlyMap<string, string>
   /** Sentences for an operator: what is not as it should be and cannot be repaired from here. */
   readonly problems: ReadonlyArray<string>
@@ -259,6 +262,21 @@ export const reconcile = Tracing.fn("Reconciler.reconcile")(function*(
         ...[...refused].slice(0, 10).map(([key, text]) => `HAProxy refuses ${key}: ${text}`),
         ...(drift > 0 && refused.size === 0 ? [`${drift} differences come back as often as they are repaired`] : [])
       ]
+      // What is not so is refused, whoever is to blame: no acknowledgement may overlook it.
+      for (const [kind, found] of [["domains", domains], ["wildcards", wildcards]] as const) {
+        const text = refused.get(`map:${kind}`) ?? "HAProxy does not keep it as it was set"
+        for (const key of writesOf(found.repairs.flat())) if (!refused.has(key)) refused.set(key, text)
+        for (const key of found.shadowed) {
+          refused.set(
+            `route:${key.startsWith(".") ? `*${key}` : key}`,
+            "an entry that is not managed here holds its key"
+          )
+        }
+      }
+      for (const key of writesOf(slots.flat())) {
+        if (!refused.has(key)) refused.set(key, "HAProxy does not keep it as it was set")
+      }
+      for (const { pool, slot } of lost) refused.set(slotKey(pool, slot), "HAProxy's configuration has no such slot")
       const written = yield* Effect.result(plane.files.reset({ routes, servers }))
       if (Result.isFailure(written) && files === "needed") return yield* written.failure
       return { node, drift: firstDrift, refused, problems, filesCurrent: Result.isSuccess(written) }

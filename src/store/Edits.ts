@@ -28,7 +28,15 @@ const deleteServer =
 const updateRoute =
   "UPDATE routes SET pool = ?, implicit = ?, seq = ? WHERE name = ? AND pool = ? AND implicit = ? AND seq = ?"
 
-const writeRoute = (db: Database, edit: Edit & { readonly kind: "route" }, around: Surroundings): number => {
+/** How many more names lead to a pool, by pool: counted up, because a large change moves a few pools by thousands. */
+type Steps = Map<PoolNumber, number>
+
+const writeRoute = (
+  db: Database,
+  edit: Edit & { readonly kind: "route" },
+  around: Surroundings,
+  steps: Steps
+): number => {
   const { after, before, name } = edit
   let changed = 0
   if (before === null && after !== null) {
@@ -40,8 +48,8 @@ const writeRoute = (db: Database, edit: Edit & { readonly kind: "route" }, aroun
     changed = db.run(updateRoute, after.pool, Number(after.implicit), after.seq, ...was)
   }
   if (changed === 1 && before?.pool !== after?.pool) {
-    if (before !== null) db.run(countRoute, -1, before.pool)
-    if (after !== null) db.run(countRoute, 1, after.pool)
+    if (before !== null) steps.set(before.pool, (steps.get(before.pool) ?? 0) - 1)
+    if (after !== null) steps.set(after.pool, (steps.get(after.pool) ?? 0) + 1)
   }
   if (after !== null) around.usedSeq(after.seq)
   return changed
@@ -63,13 +71,15 @@ const poolsOf = (edit: Edit): ReadonlyArray<PoolNumber> =>
 
 /** Writes the edits in their order. Throws when one does not fit. */
 export const write = (db: Database, edits: ReadonlyArray<Edit>, around: Surroundings): void => {
+  const steps: Steps = new Map()
   for (const edit of edits) {
     for (const pool of poolsOf(edit)) if (pool > around.declared) db.run(insertPool, pool)
     const changed = edit.kind === "route"
-      ? writeRoute(db, edit, around)
+      ? writeRoute(db, edit, around, steps)
       : edit.kind === "server"
       ? writeServer(db, edit)
       : db.run(setOwner, edit.after, edit.pool, edit.before)
     if (changed !== 1) throw new Error(`the edit does not fit what is there: ${JSON.stringify(edit)}`)
   }
+  for (const [pool, step] of steps) if (step !== 0) db.run(countRoute, step, pool)
 }

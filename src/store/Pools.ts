@@ -14,6 +14,12 @@ export const owners = (db: Database, pools: ReadonlyArray<PoolNumber>): Readonly
     ).map(([pool, owner]) => [pool as PoolNumber, owner as RouteName])
   )
 
+export const allOwners = (db: Database): ReadonlyMap<PoolNumber, RouteName> =>
+  new Map(
+    db.arrays("SELECT pool, owner FROM pools WHERE owner IS NOT NULL")
+      .map(([pool, owner]) => [pool as PoolNumber, owner as RouteName])
+  )
+
 /**
  * A pool without an owner may hold servers: those of a name that a migration had to leave as it was. It is not free.
  * INDEXED BY: the planner must not walk over the used pools by their number.

@@ -57,6 +57,15 @@ export interface Counts {
   readonly servers: number
 }
 
+/** The desired state of one revision. */
+export interface Snapshot {
+  readonly revision: number
+  /** Order unspecified. */
+  readonly routes: ReadonlyArray<Route>
+  readonly servers: ReadonlyArray<Server>
+  readonly owners: ReadonlyMap<PoolNumber, RouteName>
+}
+
 /** How the store is opened. */
 export interface StoreOptions {
   /** The database file (HAPROXY_DB_FILE); made with its directory when it is not there. */
@@ -99,6 +108,8 @@ export class Store extends Context.Service<Store, {
   readonly serversOf: (pools: ReadonlyArray<PoolNumber>) => Effect.Effect<ReadonlyArray<Server>, StorageFailed>
   readonly allServers: Effect.Effect<ReadonlyArray<Server>, StorageFailed>
   readonly counts: Effect.Effect<Counts, StorageFailed>
+  /** Everything at one moment. */
+  readonly snapshot: Effect.Effect<Snapshot, StorageFailed>
 
   readonly change: (changeId: string) => Effect.Effect<Change | null, StorageFailed>
   /** Changes whose fate was not recorded before the last stop. */
@@ -183,6 +194,13 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
     serversOf: (pools) => read("read the servers of pools", (db) => Servers.ofPools(db, pools)),
     allServers: read("read all servers", Servers.all),
     counts: Effect.sync(counts),
+    // One piece of work without a pause: no commit comes between.
+    snapshot: read("read everything", (db) => ({
+      revision: transactions.revisionNow(),
+      routes: Routes.all(db),
+      servers: Servers.all(db),
+      owners: Pools.allOwners(db)
+    })),
     change: (changeId) => read("read a change", (db) => Changes.find(db, changeId, settled)),
     pendingChanges: read("read the pending changes", (db) => Changes.pending(db, settled)),
     commit: (body) => Tracing.span("Store.commit")(transactions.commit(body)),
