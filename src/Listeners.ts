@@ -17,11 +17,11 @@ import * as PublicSuffix from "./domain/PublicSuffix.ts"
 import { Limits } from "./program/Limits.ts"
 
 /** Addresses of this machine, without zones. */
-const addressesHere = (): ReadonlySet<string> =>
+export const addressesHere = (): ReadonlySet<string> =>
   new Set(Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address.split("%")[0]!)))
 
 /** Is it this machine? */
-const isHere = (host: string, here: ReadonlySet<string>): boolean =>
+export const isHere = (host: string, here: ReadonlySet<string>): boolean =>
   host === "localhost" || host.startsWith("127.") || host === "::1" || here.has(host)
 
 /** The listener of a host: one of this machine counts on all its addresses, for nobody knows how it is bound. */

@@ -8,35 +8,23 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { access, copyFile, mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { basename, join } from "node:path"
+import { access } from "node:fs/promises"
 import type { SettingsShape } from "./Config.ts"
 import { RuntimeApi } from "./haproxy/RuntimeApi.ts"
 import type { ComponentStatus, HealthAnswer } from "./program/HealthShapes.ts"
+import { copyOf } from "./store/Copy.ts"
 import { Store } from "./store/Store.ts"
 import { version } from "./Version.ts"
 
 /** Milliseconds that HAProxy gets to answer. */
 const patience = 1_500
 
-/** A copy of a resting database, gone with the scope. Its write-ahead log holds commits, so it comes along. */
-const copyOf = (file: string) =>
-  Effect.acquireRelease(
-    Effect.tryPromise(async () => {
-      await access(file)
-      const folder = await mkdtemp(join(tmpdir(), "haproxy-mcp-status-"))
-      const copy = join(folder, basename(file))
-      await copyFile(file, copy)
-      await copyFile(`${file}-wal`, `${copy}-wal`).catch(() => undefined)
-      return { folder, copy }
-    }),
-    ({ folder }) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
-  )
-
 const desired = (settings: SettingsShape) =>
   Effect.gen(function*() {
-    const { copy } = yield* Effect.mapError(copyOf(settings.haproxyDbFile), () => "there is none yet")
+    const copy = yield* Effect.mapError(
+      copyOf(settings.haproxyDbFile),
+      (why) => why === "absent" ? "there is none yet" : `it cannot be looked at: ${why}`
+    )
     const pools = { pools: settings.haproxyPoolCount, slots: settings.haproxyMaxSlots }
     return yield* Effect.gen(function*() {
       const store = yield* Store

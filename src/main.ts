@@ -50,6 +50,12 @@ const peek = (sources: Sources, why: string) =>
     Effect.provide([Settings.layer(sources), Observability.logs("ERROR")])
   )
 
+/** Looks at everything; only errors of the looking itself are worth a line. */
+const doctor = (sources: Sources) =>
+  Effect.flatMap(Effect.promise(() => import("./doctor/Doctor.ts")), ({ examine }) => examine(sources)).pipe(
+    Effect.provide(Observability.logs("ERROR"))
+  )
+
 /** A control plane for one command: only warnings are worth a line beside its output. */
 const alone = <A, E>(sources: Sources, work: Effect.Effect<A, E, ToolRunner>) =>
   work.pipe(
@@ -63,7 +69,7 @@ const byArguments = (args: ReadonlyArray<string>): Effect.Effect<void, unknown> 
     ? serve({ env: process.env })
     : Effect.flatMap(
       Effect.promise(() => import("./cli/Commands.ts")),
-      ({ runCommand }) => runCommand({ serve, stdio, peek, alone }, args)
+      ({ runCommand }) => runCommand({ serve, stdio, peek, doctor, alone }, args)
     )
 
 runProcess(

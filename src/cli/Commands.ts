@@ -15,15 +15,20 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { version } from "../Version.ts"
+import { completionCommand, completionsFlag } from "./Completion.ts"
 import { configCommand } from "./ConfigCommand.ts"
+import { doctorCommand } from "./Doctor.ts"
 import { Ended, exitCodes } from "./Exit.ts"
 import type { Handlers } from "./Handlers.ts"
 import { presenter } from "./Presenter.ts"
 import { serveCommand, stdioCommand } from "./ServeCommands.ts"
 import { statusCommand } from "./StatusCommand.ts"
+import { tokenCommand } from "./Token.ts"
 
-const make = <R>(handlers: Handlers<R>) =>
-  Command.make("haproxy-mcp").pipe(
+const make = <R>(handlers: Handlers<R>) => {
+  // The completion script is of the whole program, this command included.
+  const whole = (): Command.Command.Any => root
+  const root = Command.make("haproxy-mcp").pipe(
     Command.withDescription(
       "A control plane for HAProxy: domains and servers change while traffic flows, without a reload. Every setting is an "
         + "environment variable and a flag (`haproxy-mcp serve --help`). Exit codes: 0 done, 1 failed, 2 wrong command "
@@ -31,19 +36,22 @@ const make = <R>(handlers: Handlers<R>) =>
     ),
     Command.withSubcommands([
       { group: "Run", commands: [serveCommand(handlers), stdioCommand(handlers)] },
-      { group: "Set up", commands: [configCommand] },
-      { group: "Look", commands: [statusCommand(handlers)] }
+      { group: "Set up", commands: [configCommand, tokenCommand, completionCommand(whole)] },
+      { group: "Look", commands: [statusCommand(handlers), doctorCommand(handlers)] }
     ]),
     Command.withExamples([
       { command: "haproxy-mcp config > haproxy.cfg", description: "A configuration for HAProxy, then HAProxy with it" },
       { command: "MCP_TOKEN=$(openssl rand -hex 32) haproxy-mcp serve", description: "The control plane" },
-      { command: "haproxy-mcp status", description: "How it is" }
+      { command: "haproxy-mcp status", description: "How it is" },
+      { command: "haproxy-mcp doctor", description: "What is wrong, and how to mend it" }
     ])
   )
+  return root
+}
 
 const output = Layer.mergeAll(
   CliOutput.layerPresenter(presenter),
-  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, completionsFlag] })
 )
 
 /** Runs the command that the arguments name. What is wrong with them has been said when it fails with {@link Ended}. */

@@ -1,4 +1,4 @@
-/** `haproxy-mcp status`: the answer of haproxy_health as text or JSON on standard output, and an exit code for scripts. */
+/** `haproxy-mcp status`: the answer of haproxy_health as text, JSON or one line on standard output, and an exit code for scripts. */
 import * as Effect from "effect/Effect"
 import { userInfo } from "node:os"
 import { Internal } from "../domain/Errors.ts"
@@ -8,7 +8,7 @@ import { ToolRunner } from "../mcp/ToolRunner.ts"
 import type { HealthAnswer } from "../program/HealthShapes.ts"
 import { Ended, exitCodes } from "./Exit.ts"
 import { wantsColours } from "./HelpText.ts"
-import { statusText } from "./StatusText.ts"
+import { pluginLine, statusText } from "./StatusText.ts"
 
 /** Milliseconds that a running `serve` gets to answer. */
 const patience = 10_000
@@ -19,14 +19,27 @@ const codeOf: Readonly<Record<HealthAnswer["status"], number>> = {
   unhealthy: exitCodes.failed
 }
 
-const print = (health: HealthAnswer, options: { readonly json: boolean }): Effect.Effect<void, Ended> =>
+/** `nagios`: one line, and the exit codes of monitoring plugins. */
+export type StatusForm = "table" | "json" | "nagios"
+
+/** monitoring-plugins.org, "Plugin Return Codes". */
+const pluginCodeOf: Readonly<Record<HealthAnswer["status"], number>> = { healthy: 0, degraded: 1, unhealthy: 2 }
+
+const textOf = (health: HealthAnswer, form: StatusForm): string => {
+  switch (form) {
+    case "json":
+      return `${JSON.stringify(health, null, 2)}\n`
+    case "nagios":
+      return pluginLine(health)
+    case "table":
+      return statusText(health, Date.now(), wantsColours(process.stdout))
+  }
+}
+
+const print = (health: HealthAnswer, form: StatusForm): Effect.Effect<void, Ended> =>
   Effect.suspend(() => {
-    process.stdout.write(
-      options.json
-        ? `${JSON.stringify(health, null, 2)}\n`
-        : statusText(health, Date.now(), wantsColours(process.stdout))
-    )
-    const code = codeOf[health.status]
+    process.stdout.write(textOf(health, form))
+    const code = (form === "nagios" ? pluginCodeOf : codeOf)[health.status]
     return code === exitCodes.done ? Effect.void : Effect.fail(new Ended({ code }))
   })
 
@@ -48,11 +61,11 @@ const ask = Effect.fnUntraced(function*(): Effect.fn.Return<HealthAnswer, Intern
 export const printStatus = Effect.fnUntraced(function*<E, R>(
   socket: string,
   peek: (reason: string) => Effect.Effect<HealthAnswer, E, R>,
-  options: { readonly json: boolean }
+  form: StatusForm
 ) {
   const serving = yield* fetchStatus(socket)
   const health = serving === null
     ? yield* peek(`no answer on ${socket}`)
     : yield* ask().pipe(Effect.provide(remoteTools(socket)))
-  yield* print(health, options)
+  yield* print(health, form)
 })

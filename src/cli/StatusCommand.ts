@@ -10,12 +10,17 @@ import { printStatus } from "./Status.ts"
 export const statusCommand = <R>(handlers: Pick<Handlers<R>, "peek">) =>
   Command.make("status", {
     json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON instead of a table"), Flag.withDefault(false)),
+    nagios: Flag.Boolean("nagios").pipe(
+      Flag.withDescription("Print one line and end with 0 OK, 1 WARNING, 2 CRITICAL, as Nagios and its kin expect"),
+      Flag.withDefault(false)
+    ),
     settings: settingFlags("status")
-  }, ({ json, settings }) => {
+  }, ({ json, nagios, settings }) => {
     const sources = sourcesOf(settings)
+    const form = nagios ? "nagios" : json ? "json" : "table"
     return Effect.flatMap(
       decodeSettings(sources),
-      ({ mcpAdminSocket }) => printStatus(mcpAdminSocket, (why) => handlers.peek(sources, why), { json })
+      ({ mcpAdminSocket }) => printStatus(mcpAdminSocket, (why) => handlers.peek(sources, why), form)
     )
   }).pipe(
     Command.withDescription(
@@ -25,6 +30,7 @@ export const statusCommand = <R>(handlers: Pick<Handlers<R>, "peek">) =>
     Command.withShortDescription("Say how everything is"),
     Command.withExamples([
       { command: "haproxy-mcp status", description: "For people" },
-      { command: "haproxy-mcp status --json | jq .components.reconciler", description: "For scripts" }
+      { command: "haproxy-mcp status --json | jq .components.reconciler", description: "For scripts" },
+      { command: "haproxy-mcp status --nagios", description: "For monitoring" }
     ])
   )

@@ -66,3 +66,22 @@ export const statusText = (health: HealthAnswer, now: number, colours: boolean):
   )
   return `${clean(health.summary)}\n\n${lines.join("\n")}\n`
 }
+
+const wordOf: Readonly<Record<HealthAnswer["status"], string>> = {
+  healthy: "OK",
+  degraded: "WARNING",
+  unhealthy: "CRITICAL"
+}
+
+/** One line for monitoring, with numbers to draw behind the bar (monitoring-plugins.org, "Performance data"). */
+export const pluginLine = ({ components, status, summary }: HealthAnswer): string => {
+  const { desired_state: desired, reconciler } = components
+  const numbers = [
+    `domains=${desired.domains}`,
+    `pools=${desired.pools_used};;;0;${desired.pools_declared}`,
+    `servers=${desired.servers}`,
+    `drift=${reconciler.last_drift}`,
+    `queue=${reconciler.queued_writes}`
+  ]
+  return `HAPROXY-MCP ${wordOf[status]} - ${clean(summary).replaceAll("|", "/")} | ${numbers.join(" ")}\n`
+}

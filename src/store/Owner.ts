@@ -48,7 +48,8 @@ export const writeOwner = (file: string): void => {
 /** Removes the owner file. */
 export const removeOwner = (file: string): void => rmSync(ownerFile(file), { force: true })
 
-const readOwner = (file: string): Owner | null => {
+/** Who says to hold a database; null without a note that can be read. */
+export const readOwner = (file: string): Owner | null => {
   try {
     const value: unknown = JSON.parse(readFileSync(ownerFile(file), "utf8"))
     if (typeof value !== "object" || value === null) return null
@@ -62,7 +63,8 @@ const readOwner = (file: string): Owner | null => {
   }
 }
 
-const isAlive = (pid: number): boolean => {
+/** Does a process of this machine run? */
+export const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
     return true

@@ -10,12 +10,12 @@ const golden = (name: string) => join(import.meta.dirname, "..", "golden", `help
 const run = (...args: ReadonlyArray<string>) => runNode(program, args, { limit: 60_000 })
 
 describe("help", () => {
-  it.each(["", "serve", "stdio", "config", "status"])(
+  it.each(["", "serve", "stdio", "config", "token", "token new", "token retire", "completion", "status", "doctor"])(
     "of \"%s\" is the golden file (UPDATE_GOLDEN=1 refreshes it)",
     async (name) => {
-      const { code, stderr, stdout } = await run(...(name === "" ? [] : [name]), "--help")
+      const { code, stderr, stdout } = await run(...(name === "" ? [] : name.split(" ")), "--help")
       assert.deepStrictEqual([code, stderr], [0, ""])
-      const file = golden(name === "" ? "" : `-${name}`)
+      const file = golden(name === "" ? "" : `-${name.replaceAll(" ", "-")}`)
       if (process.env["UPDATE_GOLDEN"] === "1") writeFileSync(file, stdout)
       assert.strictEqual(stdout, readFileSync(file, "utf8"))
       for (const line of stdout.split("\n")) assert.isAtMost(line.length, 100, line)

@@ -1,0 +1,60 @@
+/**
+ * What can be told of a database from a copy of it (Copy.ts): whether it is one of ours, whole, and what it holds.
+ * The file itself is never opened.
+ */
+import { closeSync, openSync, readSync, statSync } from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import { applicationId } from "./Database.ts"
+
+/** The findings on one copy. */
+export interface Examination {
+  /** Bytes. */
+  readonly size: number
+  /** Problems that `PRAGMA quick_check` lists, at most five; empty when the file is whole. */
+  readonly damage: ReadonlyArray<string>
+  /** As the file's header says it; ours are `wal`. */
+  readonly journal: "wal" | "rollback"
+  readonly lineage: string
+  readonly revision: number
+  readonly domains: number
+  /** Changes whose fate was not recorded. */
+  readonly pending: number
+}
+
+/** The header of an SQLite file (sqlite.org/fileformat.html): the write version at 18, the application id at 68. */
+const header = (file: string): Buffer => {
+  const bytes = Buffer.alloc(100)
+  const fd = openSync(file, "r")
+  try {
+    readSync(fd, bytes, 0, 100, 0)
+  } finally {
+    closeSync(fd)
+  }
+  return bytes
+}
+
+/** Looks at a copy; null when it is not a database of ours. Throws what SQLite throws for one that it cannot read. */
+export const examineCopy = (copy: string): Examination | null => {
+  const bytes = header(copy)
+  if (bytes.toString("latin1", 0, 16) !== "SQLite format 3\0" || bytes.readInt32BE(68) !== applicationId) return null
+  const db = new DatabaseSync(copy)
+  try {
+    const rows = (sql: string) => db.prepare(sql).all() as ReadonlyArray<Readonly<Record<string, unknown>>>
+    const number = (sql: string) => Number(Object.values(rows(sql)[0] ?? {})[0])
+    const damage = rows("PRAGMA quick_check(5)").map((row) => String(Object.values(row)[0])).filter((text) =>
+      text !== "ok"
+    )
+    const meta = rows("SELECT lineage, revision FROM meta")[0]
+    return {
+      size: statSync(copy).size,
+      damage,
+      journal: bytes[18] === 2 ? "wal" : "rollback",
+      lineage: String(meta?.["lineage"]),
+      revision: Number(meta?.["revision"]),
+      domains: number("SELECT count(*) FROM routes WHERE name >= '*/'"),
+      pending: number("SELECT count(*) FROM changes WHERE outcome = 'pending'")
+    }
+  } finally {
+    db.close()
+  }
+}
