@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import { runProcess } from "./cli/Exit.ts"
 import { Settings, type Sources } from "./Config.ts"
 import * as ControlPlane from "./ControlPlane.ts"
+import * as HeapTrimmer from "./HeapTrimmer.ts"
 import * as AdminSocket from "./mcp/AdminSocket.ts"
 import { ToolRunner } from "./mcp/ToolRunner.ts"
 import * as McpHttp from "./McpHttp.ts"
@@ -29,7 +30,9 @@ const untilSignal = <A, E, R>(work: Effect.Effect<A, E, R>) =>
       process.exitCode = 0
     }))
 
-const overHttp = Layer.launch(Layer.mergeAll(McpHttp.layer, adminSocket).pipe(Layer.provide(tools)))
+const overHttp = Layer.launch(
+  Layer.mergeAll(McpHttp.layer, adminSocket, HeapTrimmer.layer).pipe(Layer.provide(tools))
+)
 
 const overStdio = Effect.flatMap(
   Effect.promise(() => import("./McpStdio.ts")),
