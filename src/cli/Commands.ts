@@ -19,7 +19,9 @@ import { completionCommand, completionsFlag } from "./Completion.ts"
 import { configCommand } from "./ConfigCommand.ts"
 import { doctorCommand } from "./Doctor.ts"
 import { Ended, exitCodes } from "./Exit.ts"
+import { exportCommand } from "./ExportCommand.ts"
 import type { Handlers } from "./Handlers.ts"
+import { importCommand } from "./ImportCommand.ts"
 import { presenter } from "./Presenter.ts"
 import { serveCommand, stdioCommand } from "./ServeCommands.ts"
 import { statusCommand } from "./StatusCommand.ts"
@@ -37,6 +39,7 @@ const make = <R>(handlers: Handlers<R>) => {
     Command.withSubcommands([
       { group: "Run", commands: [serveCommand(handlers), stdioCommand(handlers)] },
       { group: "Set up", commands: [configCommand, tokenCommand, completionCommand(whole)] },
+      { group: "Domains", commands: [importCommand(handlers), exportCommand(handlers)] },
       { group: "Look", commands: [statusCommand(handlers), doctorCommand(handlers)] }
     ]),
     Command.withExamples([

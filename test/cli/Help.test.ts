@@ -10,7 +10,20 @@ const golden = (name: string) => join(import.meta.dirname, "..", "golden", `help
 const run = (...args: ReadonlyArray<string>) => runNode(program, args, { limit: 60_000 })
 
 describe("help", () => {
-  it.each(["", "serve", "stdio", "config", "token", "token new", "token retire", "completion", "status", "doctor"])(
+  it.each([
+    "",
+    "serve",
+    "stdio",
+    "config",
+    "token",
+    "token new",
+    "token retire",
+    "completion",
+    "import",
+    "export",
+    "status",
+    "doctor"
+  ])(
     "of \"%s\" is the golden file (UPDATE_GOLDEN=1 refreshes it)",
     async (name) => {
       const { code, stderr, stdout } = await run(...(name === "" ? [] : name.split(" ")), "--help")
