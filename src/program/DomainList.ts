@@ -1,9 +1,6 @@
 /** The verb that lists domains: pages by name, kept small enough for a model to read whole. */
 import * as Effect from "effect/Effect"
-import * as Encoding from "effect/encoding/Base64Url"
-import * as Result from "effect/Result"
-import type { ControlError } from "../domain/Errors.ts"
-import { InvalidInput } from "../domain/Errors.ts"
+import type { ControlError, InvalidInput } from "../domain/Errors.ts"
 import { poolName, type Server } from "../domain/Pool.ts"
 import { isWildcard, parseRouteName, type RouteName } from "../domain/RouteName.ts"
 import { MapFiles } from "../haproxy/MapFiles.ts"
@@ -12,30 +9,18 @@ import * as Tracing from "../Tracing.ts"
 import type { DomainItem, ListDomainsAnswer, ListDomainsInput } from "./DomainShapes.ts"
 import * as Input from "./Input.ts"
 import { serverItem } from "./Lookup.ts"
+import * as Page from "./Page.ts"
 import type { ProgramServices } from "./Services.ts"
 
 /** Characters of JSON on one page: under 8,000 tokens with room for the rest of the answer. */
 const pageChars = 22_000
 
-/** A name of 253 characters in base64. */
-const longestCursor = 340
-
-const decodeCursor = (cursor: string): Effect.Effect<RouteName, InvalidInput> => {
-  const name = cursor.length > longestCursor ? Result.fail(null) : Result.flatMap(
-    Result.mapError(Encoding.decodeString(cursor), () => null),
-    (text) => {
-      const parsed = Result.mapError(parseRouteName(text), () => null)
-      // One name has one cursor: nothing is skipped while decoding.
-      return Result.isSuccess(parsed) && Encoding.encode(parsed.success) === cursor ? parsed : Result.fail(null)
-    }
+/** The name after which a page goes on. */
+const decodeCursor = (cursor: string): Effect.Effect<RouteName, InvalidInput> =>
+  Effect.flatMap(
+    Page.positionOf(cursor, /^.+$/),
+    ([text]) => Effect.mapError(Effect.fromResult(parseRouteName(text)), () => Page.notACursor())
   )
-  return Effect.mapError(Effect.fromResult(name), () =>
-    new InvalidInput({
-      message: "cursor is not one that this tool gave",
-      hint: "Pass next_cursor of the page before as it is, or leave cursor out to start again.",
-      field: "cursor"
-    }))
-}
 
 /** Domains by name, with their servers. */
 export const listDomains = Tracing.fn("listDomains")(function*(
@@ -83,7 +68,7 @@ export const listDomains = Tracing.fn("listDomains")(function*(
       }`,
     domains,
     total,
-    next_cursor: more ? Encoding.encode(last.domain) : null,
+    next_cursor: more ? Page.cursorOf(last.domain) : null,
     foreign_entries: foreign.length
   }
 })
