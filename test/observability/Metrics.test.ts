@@ -4,11 +4,16 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { execFileSync } from "node:child_process"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { available } from "../support/Available.ts"
 import { type Scrape, scrapeOf } from "../support/Exposition.ts"
 import { startHeldOrigin } from "../support/HeldOrigin.ts"
+import { metricsPage } from "../support/MetricsPage.ts"
 import { becomes, poll } from "../support/Poll.ts"
 import { type RealHaproxy, startHaproxy } from "../support/RealHaproxy.ts"
-import { settingsOf, startServer } from "../support/ServerProcess.ts"
+import { root, settingsOf, startServer } from "../support/ServerProcess.ts"
 
 const token = "a-token-for-the-scraper"
 const shape = { pools: 3, slots: 2 }
@@ -24,6 +29,10 @@ const get = async (url: string, given: string | null = token) => {
 }
 
 const scrape = async (url: string): Promise<Scrape> => scrapeOf((await get(url)).text)
+
+/** Of the right form, and something else. */
+const notMetrics = new Set(["haproxy_mcp_db"])
+const promtool = available("the alert rules are checked by promtool", "promtool", "--version")
 
 /** A control plane over a HAProxy, both real. */
 const running = Effect.gen(function*() {
@@ -166,4 +175,54 @@ describe("/metrics", () => {
         becomes("foreign", async () => (await scrape(server.url)).value("haproxy_mcp_foreign_entries") === 1)
       )
     }), 60_000)
+
+  it.live("is what docs, board and alerts speak of", () =>
+    Effect.gen(function*() {
+      const { server } = yield* running
+      const { families } = yield* promise(() => scrape(server.url))
+      const page = metricsPage(families)
+      const at = (path: string) => join(root, path)
+      if (process.env["UPDATE_GOLDEN"] === "1") writeFileSync(at("docs/metrics.md"), page)
+      assert.strictEqual(readFileSync(at("docs/metrics.md"), "utf8"), page)
+
+      const board = readFileSync(at("deploy/grafana/haproxy-mcp.json"), "utf8")
+      const rules = readFileSync(at("deploy/prometheus/alerts.yml"), "utf8")
+      const ruleTests = readFileSync(at("deploy/prometheus/alerts_test.yml"), "utf8")
+      const guide = readFileSync(at("docs/observability.md"), "utf8")
+      for (const [name, text] of Object.entries({ board, rules, ruleTests, guide })) {
+        const spoken = new Set(
+          text.match(/\b(?:haproxy_mcp|process|nodejs)_[a-z0-9_]+\b/g)?.filter((word) => !notMetrics.has(word))
+        )
+        assert.isAbove(spoken.size, 3, name)
+        for (const word of spoken) {
+          const base = word.replace(/_(?:bucket|sum|count)$/, "")
+          const known = families.has(word) || families.get(base)?.type === "histogram"
+          assert.isTrue(known, `${name}: there is no metric ${word}`)
+        }
+      }
+      // Codes, reasons and tools that the rules look for are ones that exist.
+      const values = (label: string) =>
+        new Set(
+          [...families.values()].flatMap(({ series }) => [...series.keys()])
+            .flatMap((key) => [...key.matchAll(new RegExp(`${label}="([^"]+)"`, "g"))].map(([, value]) => value))
+        )
+      for (const [, label, , list] of rules.matchAll(/\b(code|reason|tool|result)(=|=~|!~)"([^"]+)"/g)) {
+        for (const value of list!.split("|")) assert.isTrue(values(label!).has(value), `no ${label} is ${value}`)
+      }
+      // Each rule says what happened, what it means and what to do, and is tested.
+      const alerts = rules.split("      - alert: ").slice(1)
+      assert.isAtLeast(alerts.length, 15)
+      for (const alert of alerts) {
+        const name = /^\w+/.exec(alert)![0]
+        for (const field of ["summary", "description", "action"]) assert.include(alert, `${field}: "`, name)
+        assert.match(alert, /severity: (?:critical|warning|info) }/, name)
+        assert.include(ruleTests, `alertname="${name}"`)
+      }
+    }), 60_000)
+
+  it.runIf(promtool)("has alert rules that promtool takes, and that fire when they should", () => {
+    const folder = join(root, "deploy", "prometheus")
+    execFileSync("promtool", ["check", "rules", "alerts.yml"], { cwd: folder, stdio: "pipe" })
+    execFileSync("promtool", ["test", "rules", "alerts_test.yml"], { cwd: folder, stdio: "pipe" })
+  })
 })
