@@ -1,15 +1,18 @@
 /**
- * Both official clients, in both eras of the protocol, list and call every tool of the program itself: over HTTP, over
- * stdio through a process that serves, and over stdio alone; on every HAProxy line.
+ * Both official clients, in both eras of the protocol, and the MCP Inspector's command line list and call every tool
+ * of the program itself: over HTTP, over stdio through a process that serves, and over stdio alone; on every HAProxy
+ * line. Every answer has the shape that its tool publishes.
  */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
-import { toolNames } from "../../src/mcp/Catalogue.ts"
+import { catalogue, toolNames } from "../../src/mcp/Catalogue.ts"
 import { type AnyClient, clients, connected, type Target } from "../mcp/harness.ts"
 import { agreement } from "../support/Agreement.ts"
+import { assertShape } from "../support/AnswerShape.ts"
 import { callEveryTool } from "../support/EveryTool.ts"
+import { inspectorClient, inspectorCommand, installInspector } from "../support/McpInspector.ts"
 import { type Origin, startOrigin } from "../support/Origin.ts"
 import { type RealHaproxy, realLines, startHaproxy } from "../support/RealHaproxy.ts"
 import { haproxyMcp, settingsOf, startServer } from "../support/ServerProcess.ts"
@@ -17,7 +20,35 @@ import { haproxyMcp, settingsOf, startServer } from "../support/ServerProcess.ts
 const shape = { pools: 3, slots: 4 }
 const token = "a-token-of-the-test"
 
+/** The catalogue as it goes over the wire. */
+const published: unknown = JSON.parse(JSON.stringify(catalogue))
+
 /** The whole round of one client. */
+const callAll = Effect.fnUntraced(function*(
+  name: string,
+  client: Pick<AnyClient, "listTools" | "call">,
+  haproxy: RealHaproxy,
+  origins: readonly [Origin, Origin]
+) {
+  const tools = yield* Effect.promise(() => client.listTools())
+  assert.deepStrictEqual(tools as unknown, published)
+  const [first, second] = origins
+  yield* Effect.promise(() =>
+    callEveryTool({
+      call: async (tool, args) => {
+        const answer = await client.call(tool, args)
+        if (answer.isError !== true) assertShape(tool, answer.structuredContent)
+        return answer
+      },
+      name,
+      first: first.port,
+      second: second.port,
+      visit: (host) => Effect.runPromise(Effect.map(haproxy.get(host), ({ body }) => body)),
+      bodies: [first.name, second.name]
+    })
+  )
+})
+
 const round = Effect.fnUntraced(function*(
   name: string,
   connect: (target: Target) => Promise<AnyClient>,
@@ -26,28 +57,21 @@ const round = Effect.fnUntraced(function*(
   origins: readonly [Origin, Origin]
 ) {
   const client = yield* connected(connect, target)
-  const tools = yield* Effect.promise(() => client.listTools())
-  assert.deepStrictEqual(tools.map((tool) => tool.name), [...toolNames])
-  const [first, second] = origins
-  yield* Effect.promise(() =>
-    callEveryTool({
-      call: client.call,
-      name,
-      first: first.port,
-      second: second.port,
-      visit: (host) => Effect.runPromise(Effect.map(haproxy.get(host), ({ body }) => body)),
-      bodies: [first.name, second.name]
-    })
-  )
+  yield* callAll(name, client, haproxy, origins)
   return client.version
 }, Effect.scoped)
+
+let inspector = ""
+beforeAll(async () => {
+  inspector = await installInspector()
+}, 300_000)
 
 describe.each(realLines)("on HAProxy $line", (binary) => {
   it.live("every official client calls every tool, over HTTP and over stdio", () =>
     Effect.gen(function*() {
       const haproxy = yield* startHaproxy({ binary, ...shape })
       const origins = [yield* startOrigin("first"), yield* startOrigin("second")] as const
-      const env = settingsOf(haproxy.site, shape)
+      const env = settingsOf(haproxy.site, { ...shape, env: { HAPROXY_MASTER_SOCKET: haproxy.site.masterSocket } })
       const server = yield* startServer({ env: { ...env, MCP_TOKEN: token }, token })
       yield* Effect.promise(() => server.ready())
       const http: Target = { url: `${server.url}/mcp`, headers: { authorization: `Bearer ${token}` } }
@@ -64,13 +88,22 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
       ])
       const versions: Array<string | undefined> = []
       for (const [index, { connect, name, target }] of rounds.entries()) {
-        const told = Effect.promise(async () => console.error(`${name}:\n${await readFile(log, "utf8")}`))
+        const told = Effect.promise(async () =>
+          console.error(`${name}:\n${await readFile(log, "utf8").catch(() => "")}`)
+        )
         versions.push(
           yield* round(`round-${index}`, connect, target, haproxy, origins).pipe(Effect.onError(() => told))
         )
       }
       // The 1.x client does not tell; the 2.x client speaks the era that it was told to.
       assert.deepStrictEqual(versions.slice(4), ["2026-07-28", "2026-07-28"])
+      for (const [transport, target] of [["http", http], ["stdio", stdio]] as const) {
+        const client = yield* inspectorClient(inspector, target, haproxy.site.dir)
+        yield* callAll(`inspector-${transport}`, client, haproxy, origins)
+        const args = ["--method", "tools/call", "--tool-name", "haproxy_health", "--format", "json"]
+        const health = yield* Effect.promise(() => inspectorCommand(inspector, target, args))
+        assert.include(health, "\"status\":\"healthy\"", "as people type it")
+      }
       const { code } = yield* Effect.promise(() => server.stop())
       assert.strictEqual(code, 0)
 
@@ -78,6 +111,6 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
       const [, newest] = clients.at(-1)!
       yield* round("alone", newest, stdio, haproxy, origins)
       assert.strictEqual(yield* agreement(haproxy.site, shape), "")
-      console.log(`clients: HAProxy ${binary.version}: ${rounds.length + 1} rounds of ${toolNames.length} tools`)
+      console.log(`clients: HAProxy ${binary.version}: ${rounds.length + 3} rounds of ${toolNames.length} tools`)
     }).pipe(Effect.scoped), 120_000)
 })
