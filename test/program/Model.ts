@@ -9,6 +9,7 @@ import type { ControlError } from "../../src/domain/Errors.ts"
 import { addDomain, removeDomain } from "../../src/program/Domains.ts"
 import type { ProgramServices } from "../../src/program/Services.ts"
 import { Store } from "../../src/store/Store.ts"
+import { within } from "../support/ControlPlane.ts"
 import { dumpDesired } from "../support/Dump.ts"
 import type { World } from "../support/World.ts"
 import { brokenInvariant } from "./invariants.ts"
@@ -79,13 +80,16 @@ const routedNames = Effect.map(
   (routes) => new Set<string>(routes.map((route) => route.name))
 )
 
+/** Before a sequence begins nothing is wrong, so there is time. */
+const patiently = within(10_000)
+
 /** Removes everything, so that a sequence begins with nothing. */
 const empty = (world: Ground) =>
   Effect.gen(function*() {
     // An empty database that never held anything refuses to touch maps with entries of ours: begin with a past.
-    yield* world.run(Effect.ignore(addDomain({ domain: "a.com" })))
+    yield* world.run(Effect.ignore(patiently(addDomain({ domain: "a.com" }))))
     for (const domain of yield* world.run(Effect.orDie(routedNames))) {
-      yield* world.run(Effect.orDie(removeDomain({ domain })))
+      yield* world.run(Effect.orDie(patiently(removeDomain({ domain }))))
     }
   })
 

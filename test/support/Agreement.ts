@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { Store } from "../../src/store/Store.ts"
 import { dumpDatabase, dumpFiles, dumpRuntime } from "./Dump.ts"
 import type { Site } from "./RealHaproxy.ts"
-import { databaseOf } from "./ServerProcess.ts"
+import { databaseOf } from "./Settings.ts"
 
 export interface AgreementOptions {
   readonly pools: number

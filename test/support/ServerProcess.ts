@@ -9,34 +9,16 @@ import { PlainMcp } from "./PlainMcp.ts"
 import { becomes } from "./Poll.ts"
 import { type Ended, type Running, startCommand } from "./Process.ts"
 import { program } from "./Program.ts"
-import type { Site } from "./RealHaproxy.ts"
+import type { Env } from "./Settings.ts"
+
+export { databaseOf, settingsOf } from "./Settings.ts"
+export type { Env } from "./Settings.ts"
 
 /** The repository. */
 export const root = join(import.meta.dirname, "..", "..")
 
 /** The program as it is shipped. */
 export const haproxyMcp: readonly [node: string, file: string] = [process.execPath, program]
-
-export type Env = Readonly<Record<string, string>>
-
-/** Settings for a HAProxy of a test; the database lies beside its files. */
-export const settingsOf = (
-  site: Site,
-  options: { readonly pools: number; readonly slots: number; readonly poolsFile?: boolean; readonly env?: Env }
-): Env => ({
-  MCP_PORT: "0",
-  HAPROXY_RUNTIME_MODE: "unix",
-  HAPROXY_RUNTIME_SOCKET: site.runtimeSocket,
-  HAPROXY_MAP_FILE: site.domainsMap,
-  ...(options.poolsFile === true ? { HAPROXY_POOLS_FILE: site.poolsFile } : {}),
-  HAPROXY_DB_FILE: databaseOf(site),
-  HAPROXY_POOL_COUNT: String(options.pools),
-  HAPROXY_MAX_SLOTS: String(options.slots),
-  ...options.env
-})
-
-/** Where {@link settingsOf} puts the database. */
-export const databaseOf = (site: Site): string => join(site.dir, "haproxy_mcp.db")
 
 /** A line of the log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly level: string; readonly msg: string }

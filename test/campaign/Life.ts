@@ -1,0 +1,115 @@
+/** One life of `haproxy-mcp serve` (the bundle), from its start to a `kill -9` at any moment. */
+import * as Effect from "effect/Effect"
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { buildProgram } from "../../scripts/build.ts"
+import { stored } from "../support/Agreement.ts"
+import { ConnectionLost, PlainMcp } from "../support/PlainMcp.ts"
+import { poll } from "../support/Poll.ts"
+import { type Running, startCommand } from "../support/Process.ts"
+import type { Env } from "../support/Settings.ts"
+import { type Call, Gone } from "./Writers.ts"
+
+/** A folder that goes with the scope. */
+export const temporaryFolder = (name: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), `haproxy-mcp-${name}-`))),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
+  )
+
+/** The program as it is shipped, built from the sources beside this file; gone with the scope. */
+export const shipped = Effect.flatMap(
+  temporaryFolder("program"),
+  (folder) => Effect.promise(async () => ({ file: await buildProgram(folder), cache: join(folder, "cache") }))
+)
+
+/** What {@link shipped} answers. */
+export interface Shipped {
+  readonly file: string
+  /** V8's compile cache for it. */
+  readonly cache: string
+}
+
+export class Life {
+  private readonly running: Running
+  private readonly clients: Array<PlainMcp> = []
+  private over = false
+
+  constructor(program: Shipped, env: Env) {
+    this.running = startCommand(process.execPath, [program.file, "serve"], {
+      env: { ...env, NODE_COMPILE_CACHE: program.cache },
+      limit: 60_000
+    })
+    void this.running.ended.then(() => {
+      this.over = true
+      for (const client of this.clients) client.close()
+    })
+  }
+
+  /** Waits until it says that it is ready; false when it was killed before. Fails when it ends by itself. */
+  async ready(): Promise<boolean> {
+    const url = await poll("listening", () => {
+      if (this.over) return null
+      const found = /"listening for MCP".*?\n/.exec(this.running.output())?.[0]
+      const line = found === undefined ? undefined : lineAround(this.running.output(), "listening for MCP")
+      return line === undefined ? undefined : `http://127.0.0.1:${String(line["port"])}`
+    })
+    if (url === null) return this.deadOrFailed()
+    this.url = url
+    const isReady = await poll("ready", async () => {
+      if (this.over) return false
+      const status = await fetch(`${url}/readyz`).then(async (answer) => {
+        await answer.arrayBuffer()
+        return answer.status
+      }, () => 0)
+      return status === 200 ? true : undefined
+    })
+    return isReady ? true : this.deadOrFailed()
+  }
+
+  private url = ""
+
+  private async deadOrFailed(): Promise<false> {
+    const { code, signal, stderr, stdout } = await this.running.ended
+    if (signal !== "SIGKILL") throw new Error(`it ended by itself (${code}): ${stdout}${stderr}`)
+    return false
+  }
+
+  /** A client of its own connection. */
+  client(): Call {
+    const client = new PlainMcp(this.url)
+    this.clients.push(client)
+    return async (tool, args) => {
+      try {
+        return (await client.call(tool, args)).code
+      } catch (error) {
+        throw error instanceof ConnectionLost ? new Gone(error.message, { cause: error }) : error
+      }
+    }
+  }
+
+  /** SIGKILL, and its end. */
+  async kill(): Promise<void> {
+    this.running.signal("SIGKILL")
+    await this.running.ended
+  }
+}
+
+/** The line of a JSON log that holds a text. */
+const lineAround = (output: string, text: string): Readonly<Record<string, unknown>> | undefined => {
+  const line = output.split("\n").find((one) => one.includes(text))
+  return line === undefined ? undefined : JSON.parse(line)
+}
+
+/**
+ * What a database holds whose process was killed. A copy is looked at: to open the file itself would do the recovery
+ * that the next process has to do.
+ */
+export const storedAfterKill = (file: string, pools: { readonly pools: number; readonly slots: number }) =>
+  Effect.scoped(Effect.gen(function*() {
+    const folder = yield* temporaryFolder("copy")
+    const copy = join(folder, "copy.db")
+    for (const end of ["", "-wal"]) if (existsSync(file + end)) copyFileSync(file + end, copy + end)
+    return yield* stored(copy, pools)
+  }))

@@ -1,0 +1,91 @@
+/**
+ * Bugs on purpose: each is built into a copy of the sources, and a campaign has to catch it. A campaign that lets one
+ * pass proves nothing.
+ */
+import { spawn } from "node:child_process"
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+export interface Plant {
+  readonly name: string
+  readonly what: string
+  /** The campaign that must catch it. */
+  readonly campaign: string
+  readonly file: string
+  /** Each text must stand in the file exactly once. */
+  readonly changes: ReadonlyArray<readonly [from: string, to: string]>
+}
+
+export const plants: ReadonlyArray<Plant> = [
+  {
+    name: "no-folder-sync",
+    what: "a replaced file's folder is not flushed after the rename",
+    campaign: "power",
+    file: "src/haproxy/DurableFile.ts",
+    changes: [["sync: () => fsync(fd).catch(failed)", "sync: () => Promise.resolve()"]]
+  },
+  {
+    name: "no-read-back",
+    what: "what HAProxy was told is not read back",
+    campaign: "points",
+    file: "src/program/Apply.ts",
+    changes: [
+      ["return read === value ? \"ok\" :", "return read !== undefined ? \"ok\" :"],
+      [
+        "return met === expected.size ? \"ok\" :",
+        "return met >= 0 ? \"ok\" :"
+      ],
+      ["if (row.ip !== want.ip || row.port !== want.port || row.userWeight !== want.weight) return \"again\"", ""],
+      ["if (want.state !== null && row.state !== want.state) return \"again\"", ""],
+      ["((found as Result.Success<string | null, never>).success === null ? \"ok\" : \"again\")", "\"ok\""]
+    ]
+  },
+  {
+    name: "synchronous-normal",
+    what: "SQLite runs with synchronous=NORMAL, so a commit is not flushed",
+    campaign: "power",
+    file: "src/store/Database.ts",
+    changes: [[
+      "setPragma(db, file, \"synchronous\", \"FULL\", 2)",
+      "setPragma(db, file, \"synchronous\", \"NORMAL\", 1)"
+    ]]
+  }
+]
+
+const root = join(import.meta.dirname, "..", "..")
+
+const patched = (text: string, { changes, file, name }: Plant): string => {
+  let next = text
+  for (const [from, to] of changes) {
+    if (next.split(from).length !== 2) {
+      throw new Error(`${name} does not fit ${file} any more: it must contain this once, and does not:\n${from}`)
+    }
+    next = next.replace(from, () => to)
+  }
+  return next
+}
+
+/** Copies the sources with the bug in them, runs its campaign there, and answers whether it was caught. */
+export const caught = async (plant: Plant, args: ReadonlyArray<string>): Promise<boolean> => {
+  const folder = mkdtempSync(join(tmpdir(), "haproxy-mcp-planted-"))
+  try {
+    for (const part of ["src", "test", "scripts", "package.json", "tsconfig.json"]) {
+      cpSync(join(root, part), join(folder, part), { recursive: true })
+    }
+    for (const part of ["node_modules", ".cache"]) symlinkSync(join(root, part), join(folder, part))
+    const file = join(folder, plant.file)
+    writeFileSync(file, patched(readFileSync(file, "utf8"), plant))
+    const main = join(folder, "test", "campaign", "main.ts")
+    const child = spawn(process.execPath, [main, "--only", plant.campaign, "--first", ...args], { stdio: "inherit" })
+    const stop = () => child.kill("SIGTERM")
+    process.on("SIGTERM", stop)
+    process.on("SIGINT", stop)
+    const code = await new Promise<number | null>((resolve) => child.once("close", resolve))
+    // 1 is the campaign's answer for a broken promise; anything else is no answer.
+    if (code !== 0 && code !== 1) throw new Error(`the campaign ended with ${code}`)
+    return code === 1
+  } finally {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+  }
+}

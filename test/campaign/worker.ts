@@ -1,0 +1,93 @@
+/**
+ * A worker of the campaign: runs the cases that it is sent, and ends, with all that it started, when its parent is
+ * gone or tells it to.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { type Campaign, judge, type Runner, type Verdict } from "./Campaign.ts"
+import { campaigns } from "./Campaigns.ts"
+import type { Run, Said } from "./Messages.ts"
+
+const say = (said: Said) => new Promise<void>((resolve) => process.send?.(said, () => resolve()))
+
+/** What is open now. */
+interface Open {
+  readonly campaign: Campaign
+  readonly scope: Scope.Closeable
+  readonly runner: Runner
+}
+
+let open: Open | null = null
+
+const close = async () => {
+  const closing = open
+  open = null
+  if (closing !== null) await Effect.runPromise(Scope.close(closing.scope, Exit.void))
+}
+
+const opened = async (name: string): Promise<Open> => {
+  if (open !== null && open.campaign.name === name) return open
+  await close()
+  const campaign = campaigns.find((one) => one.name === name)!
+  const scope = Scope.makeUnsafe()
+  // What was begun of it goes too when the whole does not open.
+  open = { campaign, scope, runner: { run: () => Effect.die(new Error("not open")) } }
+  const runner = await Effect.runPromise(Effect.provideService(campaign.open, Scope.Scope, scope))
+  return open = { campaign, scope, runner }
+}
+
+/** After a broken promise: from a fresh beginning, does the seed alone break it, and with how little? */
+const again = async (campaign: Campaign, seed: number, message: string): Promise<Verdict> => {
+  await close()
+  const { runner } = await opened(campaign.name)
+  const { shrink } = runner
+  const work: Effect.Effect<string> = shrink === undefined
+    ? Effect.map(judge(campaign, runner, seed), (verdict) => verdict._tag === "Held" ? "" : "once more from its seed")
+    : Effect.map(shrink(seed), (found) => found === null ? "" : found)
+  const found = await Effect.runPromise(
+    work.pipe(
+      Effect.timeoutOrElse({ duration: 2 * campaign.limit, orElse: () => Effect.succeed("") }),
+      Effect.catchDefect((defect) => Effect.succeed(String(defect)))
+    )
+  )
+  await close()
+  const what = found === "" ? "The seed alone does not repeat it: a matter of the moment." : `Repeats: ${found}`
+  return { _tag: "Broken", message: `${message}\n${what}` }
+}
+
+const run = async ({ campaign: name, first, seeds }: Run) => {
+  const { campaign, runner } = await opened(name)
+  const broken: Array<{ readonly seed: number; readonly message: string }> = []
+  await Effect.runPromise(
+    Effect.forEach(
+      seeds,
+      (seed) =>
+        Effect.flatMap(judge(campaign, runner, seed), (verdict) =>
+          Effect.promise(async () => {
+            if (verdict._tag === "Held") await say({ _tag: "Case", seed, verdict })
+            else broken.push({ seed, message: verdict.message })
+          })),
+      { concurrency: campaign.concurrency, discard: true }
+    )
+  )
+  for (const { message, seed } of broken) {
+    const verdict: Verdict = first ? { _tag: "Broken", message } : await again(campaign, seed, message)
+    await say({ _tag: "Case", seed, verdict })
+  }
+  await say({ _tag: "Free" })
+}
+
+let ending = false
+const end = async () => {
+  if (ending) return
+  ending = true
+  await close().catch(() => {})
+  process.exit(0)
+}
+
+process.on("message", (message: Run) => void run(message))
+process.on("disconnect", () => void end())
+process.on("SIGTERM", () => void end())
+process.on("SIGINT", () => void end())
+await say({ _tag: "Free" })
