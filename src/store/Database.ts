@@ -71,12 +71,18 @@ const setPragma = (db: DatabaseSync, file: string, name: string, value: string |
   }
 }
 
+/** Whose database a file is: nobody's yet, ours, another program's, one without a mark; or it is no database. */
+export type Maker = "new" | "ours" | "another" | "unmarked" | "no database"
+
 /**
  * What lies at a path, judged by the file's header without opening it as a database: opening one that is not ours
- * could already write to it (recovery of its WAL).
+ * could already write to it (recovery of its WAL). Throws the file system's own errors.
  */
-const inspect = (file: string): "new" | "ours" => {
+export const makerOf = (path: string): Maker => {
+  const file = resolve(path)
   if (!existsSync(file)) return "new"
+  // Reading its header would drop the locks.
+  if (openHere.has(realpathSync(file))) return "ours"
   if (!statSync(file).isFile()) throw invalid(file, "is not a regular file.", "Name a file in HAPROXY_DB_FILE.")
   const header = Buffer.alloc(100)
   const fd = openSync(file, "r")
@@ -89,17 +95,22 @@ const inspect = (file: string): "new" | "ours" => {
   if (length === 0) return "new"
   // sqlite.org/fileformat.html: the magic at 0, the application id at 68, big-endian.
   const magic = header.toString("latin1", 0, 16)
-  if (length < 100 || magic !== "SQLite format 3\0") {
-    throw invalid(file, "is not an SQLite database.", "It was left as it is. Move it away or name another file.")
-  }
-  if (header.readInt32BE(68) !== applicationId) {
-    throw invalid(
+  if (length < 100 || magic !== "SQLite format 3\0") return "no database"
+  const mark = header.readInt32BE(68)
+  return mark === applicationId ? "ours" : mark === 0 ? "unmarked" : "another"
+}
+
+/** Refuses what is not ours. */
+const inspect = (file: string): void => {
+  const maker = makerOf(file)
+  if (maker === "new" || maker === "ours") return
+  throw maker === "no database"
+    ? invalid(file, "is not an SQLite database.", "It was left as it is. Move it away or name another file.")
+    : invalid(
       file,
       "was made by another program.",
       "It was left as it is. Move it away or name another file in HAPROXY_DB_FILE."
     )
-  }
-  return "ours"
 }
 
 /** Makes the directory (0700) and an empty file (0600) where there is none, durably. */
@@ -133,7 +144,7 @@ export const checkVersion = (version: string): void => {
   }
 }
 
-const openExclusive = (file: string, isNew: boolean): DatabaseSync => {
+const openExclusive = (file: string): DatabaseSync => {
   checkVersion(process.versions["sqlite"] ?? "0")
   const db = new DatabaseSync(file, { timeout: lockTimeout, enableForeignKeyConstraints: true })
   try {
@@ -141,8 +152,11 @@ const openExclusive = (file: string, isNew: boolean): DatabaseSync => {
     // held until close.
     setPragma(db, file, "locking_mode", "EXCLUSIVE", "exclusive")
     setPragma(db, file, "busy_timeout", lockTimeout, lockTimeout)
-    // Before the switch to WAL, so that it stands in the main file, where `inspect` looks.
-    if (isNew) setPragma(db, file, "application_id", applicationId, applicationId)
+    // Before the switch to WAL, so that it stands in the main file, where `inspect` looks. Set again where a process was
+    // killed while it made the file: its journal takes the mark back.
+    if (db.prepare("PRAGMA application_id").get()?.["application_id"] !== applicationId) {
+      setPragma(db, file, "application_id", applicationId, applicationId)
+    }
     setPragma(db, file, "journal_mode", "WAL", "wal")
     setPragma(db, file, "synchronous", "FULL", 2)
     setPragma(db, file, "foreign_keys", "ON", 1)
@@ -176,11 +190,11 @@ export class Database {
       create(file)
       const key = realpathSync(file)
       if (openHere.has(key)) throw held(file)
-      const isNew = inspect(file) === "new"
+      inspect(file)
       if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600)
       openHere.add(key)
       try {
-        return new Database(file, key, openExclusive(file, isNew))
+        return new Database(file, key, openExclusive(file))
       } catch (cause) {
         openHere.delete(key)
         throw cause
@@ -246,7 +260,7 @@ export class Database {
     this.#closeHandle()
     const file = this.file
     if (!existsSync(file)) throw invalid(file, "is gone.", "Restore it, or restart to begin with an empty one.")
-    this.#db = openExclusive(file, false)
+    this.#db = openExclusive(file)
   }
 
   /** Gives the file back. Failures of the disk at this point change nothing that was committed. */
