@@ -26,14 +26,23 @@ export interface Sources {
 }
 
 /** All settings, and what the log should say about them. */
-export interface SettingsShape
-  extends Omit<Values, "mcpAdminSocket" | "haproxyRuntimeMode" | "haproxyHost" | "haproxyPort" | "haproxyRuntimeSocket">
+export interface SettingsShape extends
+  Omit<
+    Values,
+    | "mcpAdminSocket"
+    | "haproxyServersFile"
+    | "haproxyRuntimeMode"
+    | "haproxyHost"
+    | "haproxyPort"
+    | "haproxyRuntimeSocket"
+  >
 {
   readonly mcpAdminSocket: string
   /** Where the Runtime API is. */
   readonly haproxyTransport: { readonly path: string } | { readonly host: string; readonly port: number }
   /** `wildcards.map` beside `haproxyMapFile`. */
   readonly wildcardsFile: string
+  readonly haproxyServersFile: string
   /** Variables that are set and have no effect, each with the reason: for one log line each. */
   readonly notices: ReadonlyArray<string>
 }
@@ -69,6 +78,7 @@ const contradictions = (values: Values): ReadonlyArray<string> => {
     ["wildcards.map beside HAPROXY_MAP_FILE", wildcardsOf(values.haproxyMapFile)],
     ["HAPROXY_POOLS_FILE", values.haproxyPoolsFile],
     ["HAPROXY_DB_FILE", values.haproxyDbFile],
+    ["HAPROXY_SERVERS_FILE", values.haproxyServersFile],
     ["MCP_TOKEN_FILE", values.mcpTokenFile],
     ["MCP_SOCKET", values.mcpSocket],
     ["MCP_ADMIN_SOCKET", values.mcpAdminSocket],
@@ -145,6 +155,7 @@ export const decodeSettings = Effect.fnUntraced(
         : { host: haproxyHost, port: haproxyPort },
       mcpAdminSocket: decoded.mcpAdminSocket ?? adminSocketOf(decoded.haproxyDbFile),
       wildcardsFile: wildcardsOf(decoded.haproxyMapFile),
+      haproxyServersFile: decoded.haproxyServersFile ?? join(dirname(decoded.haproxyMapFile), "servers.json"),
       notices: noticesOf(decoded, sources)
     }
   }

@@ -1,6 +1,6 @@
 /**
  * The control plane without a transport, as layers in the order in which data flows:
- * settings → store → HAProxy and its files → the programs. `main.ts` puts MCP on top; so can any other program.
+ * settings → store → HAProxy and its files → the programs; a predecessor's state is taken over on the way. `main.ts` puts MCP on top; so can any other program.
  *
  * Building it opens the database and returns: HAProxy is connected, compared and repaired in the background, for as
  * long as the scope lives. Closing it lets the write that has begun end first.
@@ -14,9 +14,11 @@ import { MapFiles } from "./haproxy/MapFiles.ts"
 import { RuntimeApi } from "./haproxy/RuntimeApi.ts"
 import * as Listeners from "./Listeners.ts"
 import { Limits } from "./program/Limits.ts"
+import { migrate } from "./program/Migration.ts"
 import { Operations } from "./program/Operations.ts"
 import { PoolAllocator } from "./program/PoolAllocator.ts"
 import type { ProgramServices } from "./program/Services.ts"
+import * as Legacy from "./store/Legacy.ts"
 import { Store } from "./store/Store.ts"
 
 const fromSettings = <A, E, R>(layer: (settings: SettingsShape) => Layer.Layer<A, E, R>) =>
@@ -24,7 +26,12 @@ const fromSettings = <A, E, R>(layer: (settings: SettingsShape) => Layer.Layer<A
 
 const limitsOf = (settings: SettingsShape) => ({ pools: settings.haproxyPoolCount, slots: settings.haproxyMaxSlots })
 
-const store = fromSettings((settings) => Store.layer({ file: settings.haproxyDbFile, pools: limitsOf(settings) }))
+const store = fromSettings((settings) =>
+  Layer.unwrap(Effect.as(
+    Legacy.makeWay(settings.haproxyDbFile),
+    Store.layer({ file: settings.haproxyDbFile, pools: limitsOf(settings) })
+  ))
+)
 
 const haproxy = fromSettings((settings) =>
   Layer.mergeAll(
@@ -54,7 +61,10 @@ const host = fromSettings((settings) =>
 )
 
 const programs = fromSettings((settings) =>
-  Layer.mergeAll(PoolAllocator.layer({ runtimeMapFile: settings.haproxyRuntimeMapFile }), Operations.layer)
+  Layer.unwrap(Effect.as(
+    migrate({ serversFile: settings.haproxyServersFile }),
+    Layer.mergeAll(PoolAllocator.layer({ runtimeMapFile: settings.haproxyRuntimeMapFile }), Operations.layer)
+  ))
 )
 
 /** All that a program needs, over these settings. */

@@ -45,7 +45,6 @@ export const notUsedYet: ReadonlyArray<string> = [
   "ACME_EMAIL",
   "ACME_DNS",
   "ACME_CREDENTIALS_FILE",
-  "HAPROXY_SERVERS_FILE",
   "HAPROXY_CERTS_FILE",
   "HAPROXY_POOL_MAX"
 ]

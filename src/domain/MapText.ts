@@ -63,6 +63,13 @@ const parseLine = (text: string): { readonly key: string; readonly value: string
   return match === null ? null : { key: match[1]!, value: match[2]!.replace(/[ \t]+$/, "") }
 }
 
+/** All entries of a file, foreign ones included, in their order; latin1. */
+export const entriesOf = (text: string): ReadonlyArray<{ readonly key: string; readonly value: string }> =>
+  text.split("\n").flatMap((line) => parseLine(line) ?? [])
+
+/** Was the file written by this program? */
+export const isMarked = (text: string): boolean => text.startsWith(mark) || text.includes(`\n${mark}`)
+
 /** Is an entry of this map ours? See the module's head. */
 export const isOwn = (kind: MapTextKind, limits: PoolLimits, key: string, value: string): boolean => {
   if (ownPool(value, limits) === null) return false

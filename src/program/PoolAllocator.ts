@@ -31,6 +31,7 @@ import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
 import { looksUnchanged, type Plane, reconcile as runReconcile } from "./Reconciler.ts"
 import { notSynced, type SyncState } from "./SyncState.ts"
+import { migrationTool, takeOver } from "./TakeOver.ts"
 
 /** Writes that may wait; the next one is BUSY. Room for a thousand shares in one batch. */
 const mailbox = 2_048
@@ -94,9 +95,10 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   let sync = notSynced("HAProxy has not been compared yet")
   let blocked: ControlError | null = null
   let pause = retryPause
-  const unsettled = new Set<string>(
-    (yield* plane.store.pendingChanges.pipe(Effect.orDie)).map((change) => change.changeId)
-  )
+  const pending = yield* plane.store.pendingChanges.pipe(Effect.orDie)
+  const unsettled = new Set<string>(pending.map((change) => change.changeId))
+  /** What HAProxy runs is to be taken over before the next comparison. */
+  let takingOver = pending.some((change) => change.tool === migrationTool)
 
   const nudge = () => {
     Queue.offerUnsafe(wake, undefined)
@@ -112,7 +114,10 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     const answering = asked
     asked = []
     due = "no"
-    const result = yield* Effect.result(runReconcile(plane, Date.now() + reconcileTime))
+    const deadline = Date.now() + reconcileTime
+    const result = yield* Effect.result(
+      Effect.andThen(takingOver ? takeOver(plane, limits, deadline) : Effect.void, runReconcile(plane, deadline))
+    )
     if (Result.isFailure(result)) {
       const failure = result.failure
       const before = sync.reason
@@ -143,6 +148,8 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     yield* Metrics.reconciled(drift)
     for (const changeId of unsettled) yield* plane.store.settle(changeId, "applied")
     unsettled.clear()
+    if (takingOver) yield* Effect.ignore(plane.store.flush)
+    takingOver = false
     for (const deferred of answering) Deferred.doneUnsafe(deferred, Effect.succeed(sync))
   })
 

@@ -73,7 +73,8 @@ export interface Reconciled {
   readonly filesCurrent: boolean
 }
 
-interface Observed {
+/** All that is ours in HAProxy. */
+export interface Observed {
   readonly node: Omit<Node, "listeners" | "reserved">
   readonly domains: ObservedMap
   readonly wildcards: ObservedMap
@@ -127,7 +128,7 @@ const findListeners = Effect.fnUntraced(function*(plane: Plane, pid: number, dea
 })
 
 /** Reads all that is ours from HAProxy, in one connection's life. */
-const observe = Effect.fnUntraced(function*(plane: Plane, deadline: number) {
+export const observe = Effect.fnUntraced(function*(plane: Plane, deadline: number) {
   const link = yield* plane.runtime.link
   if (link._tag === "Down") return yield* new LinkLost({ reason: link.reason, sent: false })
   const info = yield* ask(plane, Info.show, "show info", deadline)

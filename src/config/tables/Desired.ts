@@ -41,6 +41,13 @@ export const desired = {
     example: "/var/lib/haproxy-mcp/haproxy_mcp.db",
     usedBy: users.database
   }),
+  haproxyServersFile: optional("HAPROXY_SERVERS_FILE", path, "servers.json beside HAPROXY_MAP_FILE", {
+    group: "Files",
+    description: "servers.json of the Python version; read once, at the first start with an empty database.",
+    metavar: "FILE",
+    example: "/opt/haproxy/conf/servers.json",
+    usedBy: users.serving
+  }),
   haproxyPoolCount: withDefault("HAPROXY_POOL_COUNT", integer(1, 100_000), "100", {
     group: "Pools",
     description: "How many backends pool_1 … pool_N haproxy.cfg declares.",

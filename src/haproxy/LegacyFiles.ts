@@ -1,0 +1,125 @@
+/**
+ * The predecessor's files: its maps, which HAProxy goes on loading, and servers.json. Only read, never written.
+ *
+ * A file that is not there holds nothing. One that is there and cannot be read as what it should be stops the start:
+ * going on without it would leave it out for ever, because the first commit ends the migration.
+ */
+import * as Effect from "effect/Effect"
+import { readFile, stat } from "node:fs/promises"
+import { ConfigInvalid } from "../domain/Errors.ts"
+import type { LegacyEntry, LegacyServer } from "../domain/Legacy.ts"
+import * as MapText from "../domain/MapText.ts"
+import { codeOf } from "./DurableFile.ts"
+
+/** A million entries are 40 MB. */
+const largestMap = 256 * 1024 * 1024
+/** 10,000 servers are 1 MB. */
+const largestJson = 64 * 1024 * 1024
+
+/** A map file. */
+export interface LegacyMap {
+  readonly file: string
+  readonly isThere: boolean
+  /** It was written by this program: then it tells of a lost database, not of a predecessor. */
+  readonly isMarked: boolean
+  readonly entries: ReadonlyArray<LegacyEntry>
+}
+
+/** servers.json. */
+export interface LegacyServers {
+  readonly file: string
+  readonly isThere: boolean
+  readonly servers: ReadonlyArray<LegacyServer>
+  /** Parts that do not look like servers, each in words. */
+  readonly strange: ReadonlyArray<string>
+}
+
+const refuse = (file: string, what: string, hint: string, field: string) =>
+  new ConfigInvalid({ message: `${file} ${what}, so the domains of before cannot be taken over`, hint, field })
+
+const read = (file: string, largest: number, field: string): Effect.Effect<Buffer | null, ConfigInvalid> =>
+  Effect.tryPromise({
+    try: async () => {
+      const found = await stat(file)
+      if (!found.isFile()) throw refuse(file, "is not a regular file", "Correct the path.", field)
+      if (found.size > largest) {
+        throw refuse(
+          file,
+          `has ${Math.ceil(found.size / 1024 / 1024)} MB, where ${largest / 1024 / 1024} are the most`,
+          "Look at what fills it; move it away to begin without it.",
+          field
+        )
+      }
+      return await readFile(file)
+    },
+    catch: (cause) =>
+      cause instanceof ConfigInvalid
+        ? cause
+        : codeOf(cause) === "ENOENT"
+        ? null
+        : refuse(file, `cannot be read (${codeOf(cause)})`, "Let the user of haproxy-mcp read it.", field)
+  }).pipe(Effect.catch((error) => error === null ? Effect.succeed(null) : Effect.fail(error)))
+
+/** Reads a map file. */
+export const readMap = (file: string): Effect.Effect<LegacyMap, ConfigInvalid> =>
+  Effect.map(read(file, largestMap, "HAPROXY_MAP_FILE"), (bytes) => {
+    const text = bytes?.toString("latin1") ?? ""
+    return { file, isThere: bytes !== null, isMarked: MapText.isMarked(text), entries: MapText.entriesOf(text) }
+  })
+
+type Json = { readonly [key: string]: unknown }
+
+const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
+
+const number = (value: unknown): number =>
+  typeof value === "number" || (typeof value === "string" && value.trim() !== "") ? Number(value) : Number.NaN
+
+const short = (text: string): string => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
+
+/** `{"example.com": {"1": {"ip": "10.0.0.5", "http_port": 80}}}`; the outer key may be a pool. */
+const serversOf = (content: Json): Pick<LegacyServers, "servers" | "strange"> => {
+  const servers: Array<LegacyServer> = []
+  const strange: Array<string> = []
+  for (const [of, slots] of Object.entries(content)) {
+    if (!isObject(slots)) {
+      strange.push(`${short(of)} holds no slots`)
+      continue
+    }
+    for (const [slot, server] of Object.entries(slots)) {
+      const ip = isObject(server) ? server["ip"] : undefined
+      if (!isObject(server) || typeof ip !== "string") {
+        strange.push(`slot ${short(slot)} of ${short(of)} holds no server`)
+        continue
+      }
+      servers.push({
+        of,
+        slot: number(slot),
+        ip,
+        port: number(server["http_port"] ?? server["port"] ?? 80),
+        weight: server["weight"] === undefined ? null : number(server["weight"]),
+        state: typeof server["state"] === "string" ? server["state"] : null
+      })
+    }
+  }
+  return { servers, strange }
+}
+
+/** Reads servers.json. */
+export const readServers = Effect.fnUntraced(
+  function*(file: string): Effect.fn.Return<LegacyServers, ConfigInvalid> {
+    const field = "HAPROXY_SERVERS_FILE"
+    const hint = "Mend it, or move it away: then the servers that HAProxy runs now are taken over."
+    const bytes = yield* read(file, largestJson, field)
+    if (bytes === null) return { file, isThere: false, servers: [], strange: [] }
+    const text = bytes.toString("utf8")
+    if (text.trim() === "") return { file, isThere: true, servers: [], strange: [] }
+    const content = yield* Effect.try({
+      try: () => JSON.parse(text) as unknown,
+      catch: (cause) => refuse(file, `is not JSON (${(cause as Error).message.slice(0, 120)})`, hint, field)
+    })
+    if (!isObject(content)) {
+      return yield* refuse(file, "does not hold an object of domains with their servers", hint, field)
+    }
+    return { file, isThere: true, ...serversOf(content) }
+  }
+)

@@ -1,0 +1,146 @@
+/**
+ * Takes over what the predecessor (the Python version) left: once, at the first start with an empty database, before
+ * anything else may write. Sources are its maps, its database (moved aside by store/Legacy.ts) or, without one, its
+ * servers.json. What only HAProxy knows is taken when it first answers: TakeOver.ts.
+ *
+ * Guarantees: one commit, or none at all; until it is there every start does the same again. The sources stay as they
+ * are, byte for byte. The report lies beside the database before the commit, so what was decided is never untold.
+ * A map file with this program's own mark beside an empty database tells of a lost database: then nothing is taken, and
+ * the reconciler touches nothing.
+ */
+import * as Effect from "effect/Effect"
+import { existsSync } from "node:fs"
+import { dirname } from "node:path"
+import { type ConfigInvalid, type Conflict, StorageFailed } from "../domain/Errors.ts"
+import type { LegacyDatabase } from "../domain/Legacy.ts"
+import { ownPool } from "../domain/Pool.ts"
+import * as DurableFile from "../haproxy/DurableFile.ts"
+import * as LegacyFiles from "../haproxy/LegacyFiles.ts"
+import { MapFiles } from "../haproxy/MapFiles.ts"
+import * as Legacy from "../store/Legacy.ts"
+import { Store } from "../store/Store.ts"
+import { newChangeId } from "./ChangeId.ts"
+import { Limits } from "./Limits.ts"
+import { planMigration } from "./MigrationPlan.ts"
+import { type MigrationReport, reportText, takenText } from "./MigrationReport.ts"
+import { acceptServer, migrationActor, migrationTool } from "./TakeOver.ts"
+
+/** Where the report of a database's migration lies. */
+export const reportFile = (database: string): string => `${database}.migration.txt`
+
+const counted = (count: number, one: string): string => `${count} ${count === 1 ? one : `${one}s`}`
+
+const describeMap = ({ entries, file, isThere }: LegacyFiles.LegacyMap) => ({
+  file,
+  found: isThere ? entries.length === 1 ? "1 entry" : `${entries.length} entries` : "not there"
+})
+
+const describeDatabase = ({ certificates, file, routes, servers }: LegacyDatabase) => ({
+  file,
+  found: `${counted(routes.length, "name")}, ${counted(servers.length, "server")}${
+    certificates === 0 ? "" : `, ${counted(certificates, "certificate")} (HAProxy goes on loading them)`
+  }`
+})
+
+const write = (file: string, text: string): Effect.Effect<void, StorageFailed> =>
+  Effect.tryPromise({
+    try: async () => {
+      const target = DurableFile.realTarget(file)
+      const folder = DurableFile.openFolder(dirname(target))
+      try {
+        DurableFile.publish(await DurableFile.stage(target, [Buffer.from(text)], DurableFile.identify(target)))
+        await folder.sync()
+      } finally {
+        folder.close()
+      }
+    },
+    catch: (cause) => cause instanceof StorageFailed ? cause : DurableFile.storageFailed("write", file, cause)
+  })
+
+/** Reads all sources; null where there is nothing that a migration could be about. */
+const readSources = Effect.fnUntraced(function*(database: string, serversFile: string) {
+  const { paths } = yield* MapFiles
+  const limits = (yield* Limits).pools
+  const domains = yield* LegacyFiles.readMap(paths.domains)
+  const wildcards = yield* LegacyFiles.readMap(paths.wildcards)
+  const own = [...domains.entries, ...wildcards.entries].some(({ value }) => ownPool(value, limits) !== null)
+  if (own && (domains.isMarked || wildcards.isMarked)) return null
+  const kept = yield* Legacy.readKept(database)
+  const json = kept === null ? yield* LegacyFiles.readServers(serversFile) : null
+  return {
+    domains,
+    wildcards,
+    database: kept,
+    servers: { file: kept?.file ?? serversFile, found: kept?.servers ?? json?.servers ?? [] },
+    strange: json?.strange ?? [],
+    described: [
+      describeMap(domains),
+      describeMap(wildcards),
+      ...(kept === null ? [] : [describeDatabase(kept)]),
+      json !== null
+        ? { file: serversFile, found: json.isThere ? counted(json.servers.length, "server") : "not there" }
+        : { file: serversFile, found: existsSync(serversFile) ? "not read: the database is newer" : "not there" }
+    ]
+  }
+})
+
+/** Migrates where there is something to migrate. */
+export const migrate = Effect.fnUntraced(function*(
+  options: { readonly serversFile: string }
+): Effect.fn.Return<void, ConfigInvalid | Conflict | StorageFailed, Store | MapFiles | Limits> {
+  const store = yield* Store
+  const limits = yield* Limits
+  if ((yield* store.revision) > 0) return
+  const sources = yield* readSources(store.path, options.serversFile)
+  if (sources === null) return
+  const { edits, report: planned } = planMigration(
+    sources,
+    {
+      limits: limits.pools,
+      isRegistrable: (name) => limits.suffixes.registrable(name) === name,
+      accept: acceptServer(limits)
+    },
+    yield* store.nextSeq
+  )
+  const report: MigrationReport = {
+    ...planned,
+    sources: sources.described,
+    left: [
+      ...planned.left,
+      ...sources.strange.map((what) => ({ what, from: sources.servers.file, why: "not understood" }))
+    ]
+  }
+  if (edits.length === 0 && report.refused.length + report.left.length === 0) return
+  const file = reportFile(store.path)
+  yield* write(file, reportText(report, Date.now()))
+  if (edits.length > 0) {
+    yield* store.commit(Effect.andThen(
+      store.apply(edits),
+      store.record({
+        changeId: newChangeId(),
+        actor: migrationActor,
+        tool: migrationTool,
+        summary: `Took over ${takenText(report)} from the version before`,
+        edits,
+        // Until HAProxy has been compared for the first time: see TakeOver.ts.
+        outcome: "pending"
+      })
+    )).pipe(
+      Effect.catchTag(
+        "CommitUncertain",
+        (error) =>
+          Effect.fail(new StorageFailed({ message: error.message, hint: "Check the disk that holds the database." }))
+      )
+    )
+  }
+  const { foreign, left, refused } = report
+  yield* Effect.logInfo(`took over ${takenText(report)} from the version before`).pipe(
+    Effect.annotateLogs({
+      report: file,
+      foreign: foreign.length,
+      refused: refused.length,
+      not_taken: left.length,
+      decided: report.decided.length
+    })
+  )
+})
