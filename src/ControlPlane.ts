@@ -55,6 +55,7 @@ const host = fromSettings((settings) =>
       checkCommand: settings.haproxyCheckCommand,
       configFiles: settings.haproxyConfigFiles,
       binary: settings.haproxyBinary,
+      stateFile: settings.haproxyStateFile,
       isHere: haproxyIsHere,
       search: true
     })))

@@ -169,6 +169,8 @@ const base = ({ log }: HaproxyConfigOptions): Lines =>
       "timeout http-keep-alive 60s",
       "timeout queue 10s"
     ],
+    comment("A reload ends a kept connection with its next answer, not at a moment when a request may be on its way."),
+    ["option idle-close-on-response"],
     comment("WebSockets and other upgraded connections may be quiet this long."),
     ["timeout tunnel 1h", "timeout client-fin 30s", "timeout server-fin 30s"]
   )

@@ -25,6 +25,7 @@ import { inspect } from "./host/Container.ts"
 import * as Master from "./host/MasterSocket.ts"
 import { type ReloadError, tell, type Told, type Way } from "./host/Ways.ts"
 import { RuntimeApi } from "./RuntimeApi.ts"
+import { make as makeStateFile, type StateFile } from "./StateFile.ts"
 
 export type { CheckMessage } from "./host/CheckMessages.ts"
 export type { ReloadError, Told, Way } from "./host/Ways.ts"
@@ -55,6 +56,8 @@ export class HostControl extends Context.Service<HostControl, {
   /** Tells HAProxy to reload. Does not check first and does not wait for the new worker. */
   readonly reload: (way: Way, timeout: number) => Effect.Effect<Told, ReloadError>
   readonly container: Effect.Effect<ContainerState>
+  /** HAPROXY_STATE_FILE, of the legacy tools. */
+  readonly stateFile: StateFile
   /** The files that HAProxy was started with, or those set; null when neither is known. */
   readonly configFiles: Effect.Effect<ReadonlyArray<ConfigFile> | null>
 }>()("haproxy-mcp/haproxy/HostControl") {
@@ -71,6 +74,7 @@ export interface HostOptions {
   readonly checkCommand: ReadonlyArray<string> | null
   readonly configFiles: ReadonlyArray<string> | null
   readonly binary: ReadonlyArray<string> | null
+  readonly stateFile: string
   /** Does HAProxy run on this machine, so that its process can be looked at? */
   readonly isHere: boolean
   /** Look for a master's socket and a container where they usually are. */
@@ -86,6 +90,7 @@ export const noHost: HostOptions = {
   checkCommand: null,
   configFiles: null,
   binary: null,
+  stateFile: "/opt/haproxy/data/servers.state",
   isHere: true,
   search: false
 }
@@ -263,6 +268,7 @@ const make = Effect.fnUntraced(function*(options: HostOptions) {
         ? { status: container.state === "running" ? "ok" : "error", state: container.state }
         : { status: "error", state: container.reason }
     }),
+    stateFile: makeStateFile(options.stateFile),
     configFiles: Effect.gen(function*() {
       const seen = yield* started
       const files = options.configFiles ?? (seen === null ? null : CommandLine.paths(seen))

@@ -109,6 +109,15 @@ const parseServers = (answer: string): Verdict<ReadonlyArray<ServerStateRow>> =>
   return Result.succeed(rows)
 }
 
+/** The rows of a text that `show servers state` answered, such as a saved one; a failure is the line that is not one. */
+export const parseState = parseServers
+
+/** `show servers state` as HAProxy wrote it, checked to be that. */
+export const stateText: Command<string> = {
+  words: ["show", "servers", "state"],
+  parse: (answer) => Result.map(parseServers(answer), () => answer)
+}
+
 /** `show servers state [BACKEND]`: the servers of one backend, or of all, as they are now. */
 export const showState = (backend?: string): Command<ReadonlyArray<ServerStateRow>> => ({
   words: backend === undefined ? ["show", "servers", "state"] : ["show", "servers", "state", backend],

@@ -60,6 +60,8 @@ export class PoolAllocator extends Context.Service<PoolAllocator, {
   readonly sync: Effect.Effect<SyncState>
   /** Asks for a comparison and waits until one that began after now has ended, or the caller's timeout. */
   readonly reconcile: Effect.Effect<SyncState, ControlError>
+  /** Runs something while no write and no comparison does; those that come meanwhile wait for its end. */
+  readonly withoutWrites: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Writes waiting for their turn. */
   readonly queued: Effect.Effect<number>
   /**
@@ -298,6 +300,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     submit,
     sync: Effect.sync(() => sync),
     queued: Effect.sync(() => waiting.length),
+    withoutWrites: (work) => permit.withPermit(work),
     stopping: Effect.sync(() => {
       closing = true
       nudge()

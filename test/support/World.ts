@@ -11,12 +11,13 @@ import * as Scope from "effect/Scope"
 import { join } from "node:path"
 import type { HaproxyBinary } from "../../scripts/haproxy.ts"
 import { poolsDefaults } from "../../src/domain/PoolsConfig.ts"
+import type { HostOptions } from "../../src/haproxy/HostControl.ts"
 import type { ProgramServices } from "../../src/program/Services.ts"
 import { inSync, planeLayer, type PlaneOptions } from "./ControlPlane.ts"
 import { dumpDatabase, dumpFiles, dumpRuntime } from "./Dump.ts"
 import { newestLine, type RealHaproxy, type Site, type SiteOptions, startHaproxy } from "./RealHaproxy.ts"
 
-export interface WorldOptions extends SiteOptions, Pick<PlaneOptions, "reconcileEvery" | "cheapFrom"> {
+export interface WorldOptions extends SiteOptions, Pick<PlaneOptions, "reconcileEvery" | "cheapFrom" | "host"> {
   readonly binary?: HaproxyBinary
   /** What the control plane is told of pools and slots, when that is not what HAProxy has. */
   readonly declared?: { readonly pools: number; readonly slots: number }
@@ -31,6 +32,8 @@ export interface World {
   /** Stops the control plane in order and starts a new one on the same database. */
   readonly restartPlane: Effect.Effect<void>
   readonly stopPlane: Effect.Effect<void>
+  /** Restarts the control plane with other settings of HAProxy's host. */
+  readonly control: (host: Partial<HostOptions>) => Effect.Effect<void>
   /** Asserts that database, files and HAProxy say the same, as they are; answers the database's dump. */
   readonly same: (note?: string) => Effect.Effect<string>
   /** Reconciles, then asserts {@link World.same}. */
@@ -60,12 +63,14 @@ export const makeWorld = Effect.fnUntraced(function*(options: WorldOptions = {})
     poolsFile: options.poolsFile === true ? site.poolsFile : null,
     pools,
     slots,
+    host: { masterSocket: site.masterSocket, stateFile: join(site.dir, "servers.state"), ...options.host },
     ...(options.cheapFrom === undefined ? {} : { cheapFrom: options.cheapFrom }),
     ...(options.declared === undefined ? {} : options.declared),
     ...(options.reconcileEvery === undefined ? {} : { reconcileEvery: options.reconcileEvery })
   }
   const outer = yield* Effect.scope
   let scope: Scope.Closeable | null = null
+  let host = plane.host ?? {}
   let services: Context.Context<ProgramServices> | null = null
 
   const stopPlane = Effect.gen(function*() {
@@ -75,7 +80,7 @@ export const makeWorld = Effect.fnUntraced(function*(options: WorldOptions = {})
   })
   const startPlane = Effect.gen(function*() {
     scope = yield* Scope.fork(outer)
-    services = yield* Layer.buildWithScope(planeLayer(plane), scope).pipe(Effect.orDie)
+    services = yield* Layer.buildWithScope(planeLayer({ ...plane, host }), scope).pipe(Effect.orDie)
   })
   const run = <A, E>(program: Effect.Effect<A, E, ProgramServices>): Effect.Effect<A, E> =>
     Effect.suspend(() => {
@@ -107,6 +112,11 @@ export const makeWorld = Effect.fnUntraced(function*(options: WorldOptions = {})
     plane,
     run,
     stopPlane,
+    control: (changed) =>
+      Effect.suspend(() => {
+        host = { ...host, ...changed }
+        return Effect.andThen(stopPlane, startPlane)
+      }),
     restartPlane: Effect.andThen(stopPlane, startPlane),
     same,
     consistent

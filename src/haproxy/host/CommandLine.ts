@@ -55,7 +55,8 @@ export const parseArguments = (
   return files.length === 0 ? null : { program: argv.slice(0, first), options, files }
 }
 
-const isHaproxy = (program: ReadonlyArray<string>): boolean => program.some((word) => basename(word).startsWith("haproxy"))
+const isHaproxy = (program: ReadonlyArray<string>): boolean =>
+  program.some((word) => basename(word).startsWith("haproxy"))
 
 /** Made by HAProxy for its own processes, or the control plane's. */
 const notItsOwn =
