@@ -10,6 +10,7 @@ import type { Capabilities } from "./Capabilities.ts"
 import type { Verdict } from "./Command.ts"
 import { Connection, type Transport } from "./Connection.ts"
 import * as Info from "./InfoCommands.ts"
+import * as Level from "./LevelCommands.ts"
 
 /** One life of a HAProxy worker. */
 export interface Epoch {
@@ -43,11 +44,16 @@ export const open = (
       connectTimeout
     )
     connection.run({
-      commands: [Info.show, Info.help],
+      commands: [Info.show, Info.help, Level.show],
       stall: connectTimeout,
-      done: ([info, help]) => {
+      done: ([info, help, level]) => {
         clearTimeout(timer)
-        const opened = admit(connection, info as Verdict<Info.Info>, help as Verdict<ReadonlySet<string>>)
+        const opened = admit(
+          connection,
+          info as Verdict<Info.Info>,
+          help as Verdict<ReadonlySet<string>>,
+          level as Verdict<string>
+        )
         if (Result.isFailure(opened)) connection.close(opened.failure)
         else resume(Effect.succeed(opened.success))
       },
@@ -65,9 +71,14 @@ export const open = (
 const admit = (
   connection: Connection,
   info: Verdict<Info.Info>,
-  help: Verdict<ReadonlySet<string>>
+  help: Verdict<ReadonlySet<string>>,
+  level: Verdict<string>
 ): Result.Result<Opened, string> => {
   if (Result.isFailure(info)) return Result.fail(`HAProxy refuses show info: ${info.failure.text}`)
+  if (Result.isFailure(level)) return Result.fail(`HAProxy refuses show cli level: ${level.failure.text}`)
+  if (level.success !== "admin") {
+    return Result.fail(`the Runtime API socket has level ${level.success}: it needs \`level admin\` in haproxy.cfg`)
+  }
   if (Result.isFailure(help)) return Result.fail(`HAProxy refuses help: ${help.failure.text}`)
   if (info.success.stopping) return Result.fail("this worker of HAProxy is stopping")
   const missing = Info.missingCommands(help.success)

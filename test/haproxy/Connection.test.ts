@@ -68,6 +68,8 @@ const well: Rogue = (line) => {
       return info
     case "help":
       return help
+    case "show cli level":
+      return "admin\n\n"
     default:
       return "\n"
   }
@@ -188,6 +190,10 @@ describe("a rogue", () => {
           line === "help" ? help.replace("set server", "get server") : well(line, ...rest)
         ),
         /lacks set server: it needs `level admin`/
+      )
+      assert.match(
+        yield* reasonOf((line, ...rest) => line === "show cli level" ? "operator\n\n" : well(line, ...rest)),
+        /has level operator: it needs `level admin`/
       )
       assert.match(
         yield* reasonOf((line, ...rest) =>

@@ -18,7 +18,7 @@ interface Received {
 }
 
 /** Commands of the heartbeat and the reconciler, which come whenever they come. */
-const others = new Set(["show info", "help", "show map", "show servers state", "show fd l"])
+const others = new Set(["show info", "help", "show cli level", "show map", "show servers state", "show fd l"])
 
 /** The steps among recorded commands; the folder is taken out, since each world has its own. */
 export const stepsIn = (commands: ReadonlyArray<Received>, folder: string): ReadonlyArray<Step> => {
