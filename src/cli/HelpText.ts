@@ -38,6 +38,11 @@ export const helpText = (doc: HelpDoc.HelpDoc, colours: boolean): string => {
     const lines = commands.map((command) => `  ${command.name.padEnd(column)}${command.shortDescription ?? ""}`)
     sections.push(`${heading(group ?? "Commands")}\n${lines.join("\n")}`)
   }
+  const args = doc.args ?? []
+  if (args.length > 0) {
+    const words = (arg: HelpDoc.ArgDoc) => Option.getOrElse(arg.description, () => "")
+    sections.push(`${heading("Arguments")}\n${args.map((arg) => `  ${arg.name}\n      ${words(arg)}`).join("\n")}`)
+  }
   if (doc.flags.length > 0) sections.push(`${heading("Flags")}\n${doc.flags.map(flagText).join("\n")}`)
   const everywhere = doc.globalFlags ?? []
   if (everywhere.length > 0) {
