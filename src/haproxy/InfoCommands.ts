@@ -20,7 +20,23 @@ export interface Info {
   readonly maxConnections: number
   readonly totalConnections: number
   readonly totalRequests: number
+  /** How often `Maxconn` was reached. */
+  readonly connectionLimitReached: number
+  /** Of the last second. */
   readonly connectionRate: number
+  readonly sessionRate: number
+  readonly tlsConnections: number
+  readonly tlsRate: number
+  readonly bytesOut: number
+  /** Bytes per second. */
+  readonly bytesOutRate: number
+  /** HAProxy's own memory pools, bytes. Not all of its memory: connections and buffers, not the configuration. */
+  readonly poolAllocated: number
+  readonly poolUsed: number
+  readonly streams: number
+  readonly tasks: number
+  readonly runQueue: number
+  readonly droppedLogs: number
   /** Percent. */
   readonly idle: number
   readonly threads: number
@@ -41,12 +57,24 @@ export interface Info {
  * CurrConns: 0
  * CumConns: 67
  * CumReq: 67
+ * CurrSslConns: 0
  * ConnRate: 0
+ * SessRate: 0
+ * SslRate: 0
+ * Tasks: 82
+ * Run_queue: 0
  * Idle_pct: 100
  * node: box
  * Stopping: 0
  * Jobs: 6
+ * DroppedLogs: 0
+ * TotalBytesOut: 15951
+ * BytesOutRate: 15968
+ * PoolAlloc_bytes: 314160
+ * PoolUsed_bytes: 314160
  * Start_time_sec: 1795222271
+ * MaxconnReached: 0
+ * CurrStreams: 1
  *
  * After a reload the old worker answers on kept connections with `Stopping: 1` (3.0.11, 3.2.26, 3.4.7) until they end.
  */
@@ -72,7 +100,19 @@ const parseInfo = (answer: string): Verdict<Info> => {
     maxConnections: number("Maxconn"),
     totalConnections: number("CumConns"),
     totalRequests: number("CumReq"),
+    connectionLimitReached: number("MaxconnReached"),
     connectionRate: number("ConnRate"),
+    sessionRate: number("SessRate"),
+    tlsConnections: number("CurrSslConns"),
+    tlsRate: number("SslRate"),
+    bytesOut: number("TotalBytesOut"),
+    bytesOutRate: number("BytesOutRate"),
+    poolAllocated: number("PoolAlloc_bytes"),
+    poolUsed: number("PoolUsed_bytes"),
+    streams: number("CurrStreams"),
+    tasks: number("Tasks"),
+    runQueue: number("Run_queue"),
+    droppedLogs: number("DroppedLogs"),
     idle: number("Idle_pct"),
     threads: number("Nbthread"),
     node: plain(text("node"), 255)

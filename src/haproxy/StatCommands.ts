@@ -13,6 +13,8 @@ export interface StatRow {
   readonly kind: StatKind
   /** Name of the frontend or backend. */
   readonly proxy: string
+  /** HAProxy's number of the frontend or backend (`iid`). */
+  readonly id: number
   /** Name of the server; `FRONTEND` or `BACKEND` for the sums. */
   readonly server: string
   /** `UP`, `DOWN`, `MAINT`, `DRAIN`, `NOLB`, `no check`, `UP 1/3` …; `OPEN` for frontends. */
@@ -21,31 +23,51 @@ export interface StatRow {
   readonly checkStatus: string
   /** What the last check said, capped. */
   readonly lastCheck: string
+  /** What the last check was answered with, such as an HTTP status. */
+  readonly checkCode: number | null
+  /** Milliseconds that the last check took. */
+  readonly checkDuration: number | null
   /** `address:port` of a server; empty for others. */
   readonly address: string
   /** `http` or `tcp`. */
   readonly mode: string
   readonly currentSessions: number
   readonly maxSessions: number
-  /** null: no limit. */
+  /** null: no limit. Of a backend it is `fullconn`. */
   readonly sessionLimit: number | null
   readonly totalSessions: number
   readonly currentQueue: number | null
+  readonly maxQueue: number | null
   readonly weight: number | null
   readonly activeServers: number | null
   readonly backupServers: number | null
   readonly bytesIn: number
   readonly bytesOut: number
+  /** Sessions of the last second. */
   readonly sessionRate: number
+  /** Frontends only. */
+  readonly connectionRate: number | null
   readonly requestRate: number | null
   readonly totalRequests: number | null
   readonly connectionErrors: number | null
   readonly responseErrors: number | null
   readonly requestErrors: number | null
   readonly deniedRequests: number | null
+  /** Frontends only, by `tcp-request connection` and `tcp-request session` rules. */
+  readonly deniedConnections: number | null
+  readonly deniedSessions: number | null
+  readonly retries: number | null
+  readonly responses1xx: number | null
   readonly responses2xx: number | null
+  readonly responses3xx: number | null
   readonly responses4xx: number | null
   readonly responses5xx: number | null
+  readonly responsesOther: number | null
+  /** Averages over the last 1,024 requests, milliseconds. */
+  readonly queueTime: number | null
+  readonly connectTime: number | null
+  readonly responseTime: number | null
+  readonly totalTime: number | null
   /** Seconds since the status last changed. */
   readonly lastChange: number | null
   /** Seconds of downtime in all. */
@@ -64,64 +86,147 @@ const kinds: ReadonlyArray<StatKind> = ["frontend", "backend", "server", "listen
  *
  * Columns are found by their names: each line of HAProxy adds some. Texts (`last_chk`) may be quoted.
  */
-const parseStat = (answer: string): Verdict<ReadonlyArray<StatRow>> => {
+const parseStat = (answer: string, keep: (proxy: string) => boolean): Verdict<ReadonlyArray<StatRow>> => {
   const newline = answer.indexOf("\n")
   if (!answer.startsWith("# pxname,svname,") || newline < 0) return refused(answer)
-  const columns = new Map(answer.slice(2, newline).split(",").map((name, index) => [name, index]))
+  const at = positions(answer.slice(2, newline).split(","))
+  // The hundred columns of HAProxy's modules come last: they are not even split.
+  const used = 1 + Math.max(...Object.values(at))
   const rows: Array<StatRow> = []
-  for (const cells of records(answer, newline + 1)) {
-    const text = (name: string) => cells[columns.get(name) ?? -1] ?? ""
-    const optional = (name: string) => {
-      const cell = text(name)
-      return cell === "" ? null : Number(cell)
+  for (const cells of records(answer, newline + 1, used, keep)) {
+    const kind = cells[at.type] === "" ? undefined : kinds[Number(cells[at.type])]
+    if (kind === undefined || cells[at.svname] === "" || cells[at.svname] === undefined) {
+      return refused(cells.join(","))
     }
-    const number = (name: string) => Number(text(name) || "0")
-    const kind = kinds[number("type")]
-    if (kind === undefined || text("type") === "" || text("svname") === "") return refused(cells.join(","))
     rows.push({
       kind,
-      proxy: text("pxname"),
-      server: text("svname"),
-      status: plain(text("status"), 40),
-      checkStatus: plain(text("check_status"), 40),
-      lastCheck: plain(text("last_chk"), 200),
-      address: plain(text("addr"), 120),
-      mode: text("mode"),
-      currentSessions: number("scur"),
-      maxSessions: number("smax"),
-      sessionLimit: optional("slim"),
-      totalSessions: number("stot"),
-      currentQueue: optional("qcur"),
-      weight: optional("weight"),
-      activeServers: optional("act"),
-      backupServers: optional("bck"),
-      bytesIn: number("bin"),
-      bytesOut: number("bout"),
-      sessionRate: number("rate"),
-      requestRate: optional("req_rate"),
-      totalRequests: optional("req_tot"),
-      connectionErrors: optional("econ"),
-      responseErrors: optional("eresp"),
-      requestErrors: optional("ereq"),
-      deniedRequests: optional("dreq"),
-      responses2xx: optional("hrsp_2xx"),
-      responses4xx: optional("hrsp_4xx"),
-      responses5xx: optional("hrsp_5xx"),
-      lastChange: optional("lastchg"),
-      downtime: optional("downtime")
+      proxy: cells[at.pxname]!,
+      id: number(cells[at.iid]),
+      server: cells[at.svname]!,
+      status: text(cells[at.status], 40),
+      checkStatus: text(cells[at.check_status], 40),
+      lastCheck: text(cells[at.last_chk], 200),
+      checkCode: optional(cells[at.check_code]),
+      checkDuration: optional(cells[at.check_duration]),
+      address: text(cells[at.addr], 120),
+      mode: cells[at.mode] ?? "",
+      currentSessions: number(cells[at.scur]),
+      maxSessions: number(cells[at.smax]),
+      sessionLimit: optional(cells[at.slim]),
+      totalSessions: number(cells[at.stot]),
+      currentQueue: optional(cells[at.qcur]),
+      maxQueue: optional(cells[at.qmax]),
+      weight: optional(cells[at.weight]),
+      activeServers: optional(cells[at.act]),
+      backupServers: optional(cells[at.bck]),
+      bytesIn: number(cells[at.bin]),
+      bytesOut: number(cells[at.bout]),
+      sessionRate: number(cells[at.rate]),
+      connectionRate: optional(cells[at.conn_rate]),
+      requestRate: optional(cells[at.req_rate]),
+      totalRequests: optional(cells[at.req_tot]),
+      connectionErrors: optional(cells[at.econ]),
+      responseErrors: optional(cells[at.eresp]),
+      requestErrors: optional(cells[at.ereq]),
+      deniedRequests: optional(cells[at.dreq]),
+      deniedConnections: optional(cells[at.dcon]),
+      deniedSessions: optional(cells[at.dses]),
+      retries: optional(cells[at.wretr]),
+      responses1xx: optional(cells[at.hrsp_1xx]),
+      responses2xx: optional(cells[at.hrsp_2xx]),
+      responses3xx: optional(cells[at.hrsp_3xx]),
+      responses4xx: optional(cells[at.hrsp_4xx]),
+      responses5xx: optional(cells[at.hrsp_5xx]),
+      responsesOther: optional(cells[at.hrsp_other]),
+      queueTime: optional(cells[at.qtime]),
+      connectTime: optional(cells[at.ctime]),
+      responseTime: optional(cells[at.rtime]),
+      totalTime: optional(cells[at.ttime]),
+      lastChange: optional(cells[at.lastchg]),
+      downtime: optional(cells[at.downtime])
     })
   }
   return Result.succeed(rows)
 }
 
-/** The records of a CSV body: cells may be quoted with `"`, doubled inside; a quoted cell may hold a comma. */
-function* records(text: string, from: number): Generator<ReadonlyArray<string>> {
+const text = (cell: string | undefined, limit: number): string =>
+  cell === undefined || cell === "" ? "" : plain(cell, limit)
+
+const optional = (cell: string | undefined): number | null => cell === undefined || cell === "" ? null : Number(cell)
+
+const number = (cell: string | undefined): number => Number(cell ?? 0)
+
+/** HAProxy's names of the columns that are read. */
+const columns = [
+  "pxname",
+  "svname",
+  "iid",
+  "type",
+  "status",
+  "mode",
+  "addr",
+  "check_status",
+  "check_code",
+  "check_duration",
+  "last_chk",
+  "scur",
+  "smax",
+  "slim",
+  "stot",
+  "qcur",
+  "qmax",
+  "weight",
+  "act",
+  "bck",
+  "bin",
+  "bout",
+  "rate",
+  "conn_rate",
+  "req_rate",
+  "req_tot",
+  "econ",
+  "eresp",
+  "ereq",
+  "dreq",
+  "dcon",
+  "dses",
+  "wretr",
+  "hrsp_1xx",
+  "hrsp_2xx",
+  "hrsp_3xx",
+  "hrsp_4xx",
+  "hrsp_5xx",
+  "hrsp_other",
+  "qtime",
+  "ctime",
+  "rtime",
+  "ttime",
+  "lastchg",
+  "downtime"
+] as const
+
+/** Where they stand in this answer; -1 for one that is not there. */
+const positions = (names: ReadonlyArray<string>) =>
+  Object.fromEntries(columns.map((column) => [column, names.indexOf(column)])) as Readonly<
+    Record<typeof columns[number], number>
+  >
+
+/** The first `count` cells of each record: cells may be quoted with `"`, doubled inside; a quoted cell may hold a comma. */
+function* records(
+  text: string,
+  from: number,
+  count: number,
+  keep: (proxy: string) => boolean
+): Generator<ReadonlyArray<string>> {
   while (from < text.length) {
     const newline = text.indexOf("\n", from)
-    const line = text.slice(from, newline < 0 ? text.length : newline)
-    from = newline < 0 ? text.length : newline + 1
-    if (line === "") continue
-    yield line.includes("\"") ? quotedCells(line) : line.split(",")
+    const end = newline < 0 ? text.length : newline
+    const start = from
+    from = end + 1
+    // Names of proxies are never quoted: they have letters, digits and `-_.:`.
+    if (start === end || !keep(text.slice(start, text.indexOf(",", start)))) continue
+    const line = text.slice(start, end)
+    yield line.includes("\"") ? quotedCells(line) : line.split(",", count)
   }
 }
 
@@ -136,11 +241,30 @@ export interface StatFilter {
   readonly proxy?: string
   /** Kinds of rows; all without it. */
   readonly kinds?: ReadonlyArray<StatKind>
+  /** Of an answer about all proxies, which ones to read; the others cost next to nothing. */
+  readonly keep?: (proxy: string) => boolean
 }
 
-/** `show stat PROXY TYPES -1`: the type bits are 1 frontends, 2 backends, 4 servers, 8 listeners; -1 is all. */
+const everything = () => true
+
+/**
+ * `show stat PROXY TYPES -1`: the type bits are 1 frontends, 2 backends, 4 servers, 8 listeners; -1 is all.
+ *
+ * PROXY is a name or a number (`iid`). A frontend and a backend may share a name up to 3.2: it then means one of them
+ * (3.0.11: the frontend), and the other's rows are missing.
+ *
+ * What it costs beside 10,000 backends of 10 servers (2 cores): one proxy 0.4 ms, for HAProxy walks all of them; all
+ * backends 4.1 MB and 110 ms; all servers 32 MB and over a second. HAProxy writes in pieces and serves in between.
+ */
 export const show = (filter: StatFilter = {}): Command<ReadonlyArray<StatRow>> => {
   const bits = filter.kinds?.reduce((sum, kind) => sum | 1 << kinds.indexOf(kind), 0) ?? -1
-  // An unknown proxy is answered with `No such proxy.`; `-1` means all of them.
-  return { words: ["show", "stat", filter.proxy ?? "-1", String(bits), "-1"], parse: parseStat }
+  const keep = filter.keep ?? everything
+  return {
+    // An unknown proxy is answered with `No such proxy.`; `-1` means all of them.
+    words: ["show", "stat", filter.proxy ?? "-1", String(bits), "-1"],
+    parse: (answer) => parseStat(answer, keep)
+  }
 }
+
+/** Is this the answer for a proxy that HAProxy does not have (any more)? */
+export const isUnknownProxy = (text: string): boolean => text.startsWith("No such proxy")

@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { InvalidInput } from "../domain/Errors.ts"
-import { nearest } from "./Nearest.ts"
+import { nearest } from "../domain/Nearest.ts"
 import type { Fields } from "./Tool.ts"
 
 /** Characters that a parameter may have as JSON text: 10 servers need less than 1,000. */

@@ -2,6 +2,7 @@
 import type { Tool } from "./Tool.ts"
 import { addDomainTool, cleanupWildcardsTool, listDomainsTool, removeDomainTool } from "./tools/domains.ts"
 import { domainHealthTool, healthTool } from "./tools/health.ts"
+import { backendsTool, connectionsTool, listFrontendsTool, serverHealthTool, statsTool } from "./tools/monitoring.ts"
 import { operationTool } from "./tools/operations.ts"
 import {
   addServersTool,
@@ -30,6 +31,11 @@ export const allTools: ReadonlyArray<Tool> = [
   waitDrainTool,
   healthTool,
   domainHealthTool,
+  serverHealthTool,
+  statsTool,
+  backendsTool,
+  listFrontendsTool,
+  connectionsTool,
   operationTool
 ]
 

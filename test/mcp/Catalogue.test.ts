@@ -58,6 +58,11 @@ describe("the catalogue", () => {
       "haproxy_wait_drain(domain, slot?, timeout=30)",
       "haproxy_health()",
       "haproxy_domain_health(domain)",
+      "haproxy_get_server_health(backend?, search?, status?, limit=50, cursor?)",
+      "haproxy_stats()",
+      "haproxy_backends(search?, status?, limit=50, cursor?)",
+      "haproxy_list_frontends(search?, limit=50, cursor?)",
+      "haproxy_get_connections(backend?, limit=20, cursor?)",
       "haproxy_operation(operation_id, wait=0)"
     ])
   })
@@ -82,7 +87,7 @@ describe("the catalogue", () => {
         assert.isBoolean(annotations[hint], `${name} ${hint}`)
       }
       assert.isFalse(annotations.readOnlyHint && annotations.destructiveHint, name)
-      const reading = /_(list_|health$|domain_health$|wait_drain$|operation$)/.test(name)
+      const reading = /_(list_|get_|stats$|backends$|health$|domain_health$|wait_drain$|operation$)/.test(name)
       assert.strictEqual(annotations.readOnlyHint, reading, name)
     }
   })

@@ -62,6 +62,11 @@ const good: Readonly<Record<string, Args>> = {
   haproxy_wait_drain: { domain: "a.com", slot: 2, timeout: 1 },
   haproxy_health: {},
   haproxy_domain_health: { domain: "a.com" },
+  haproxy_get_server_health: {},
+  haproxy_stats: {},
+  haproxy_backends: {},
+  haproxy_list_frontends: {},
+  haproxy_get_connections: {},
   haproxy_operation: { operation_id: "chg_0" }
 }
 
@@ -122,6 +127,21 @@ const parameters: Readonly<Record<string, Cases>> = {
   "haproxy_wait_drain.slot": { bad: [...heldSlot.bad, { value: 1, code: "CONFLICT" }] },
   "haproxy_wait_drain.timeout": { bad: BadInput.badTimeout },
   "haproxy_domain_health.domain": { bad: BadInput.badKnownDomain },
+  "haproxy_get_server_health.backend": { bad: BadInput.badReadBackend },
+  "haproxy_get_server_health.search": { bad: BadInput.badSearch },
+  "haproxy_get_server_health.status": { bad: BadInput.badStatus },
+  "haproxy_get_server_health.limit": { bad: BadInput.badLimit },
+  "haproxy_get_server_health.cursor": { bad: [...BadInput.badCursor, ...BadInput.notPosition] },
+  "haproxy_backends.search": { bad: BadInput.badSearch },
+  "haproxy_backends.status": { bad: BadInput.badStatus },
+  "haproxy_backends.limit": { bad: BadInput.badLimit },
+  "haproxy_backends.cursor": { bad: BadInput.badCursor },
+  "haproxy_list_frontends.search": { bad: BadInput.badSearch },
+  "haproxy_list_frontends.limit": { bad: BadInput.badLimit },
+  "haproxy_list_frontends.cursor": { bad: BadInput.badCursor },
+  "haproxy_get_connections.backend": { bad: BadInput.badReadBackend },
+  "haproxy_get_connections.limit": { bad: BadInput.badLimit },
+  "haproxy_get_connections.cursor": { bad: [...BadInput.badCursor, ...BadInput.notPosition] },
   "haproxy_operation.operation_id": { bad: BadInput.badOperation },
   "haproxy_operation.wait": { bad: BadInput.badWait }
 }

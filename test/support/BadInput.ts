@@ -377,6 +377,24 @@ export const badBackend: ReadonlyArray<Bad> = [
   { value: "pool_2", field: "server" }
 ]
 
+/** Names that HAProxy cannot have are refused as such; those it could have are not found. */
+export const badReadBackend: ReadonlyArray<Bad> = badBackend.flatMap(({ code, value }) =>
+  code === undefined || value === "web_backend"
+    ? notText.filter((bad) => Object.is(bad.value, value))
+    : [/^[A-Za-z0-9_.:-]{1,255}$/.test(String(value)) ? { value, code: "NOT_FOUND" } : { value }]
+)
+
+/** Words of a list: the same for servers and backends, whose words differ from these. */
+export const badStatus: ReadonlyArray<Bad> = [
+  ...notText,
+  ...values(["", "UP", "up ", "ready", "unknown", "up; show info", "down\n", ["up"], huge, ...prototypeNames])
+]
+
+/** A name alone is no position among servers or loads. */
+export const notPosition: ReadonlyArray<Bad> = values(
+  ["pool_1", "pool_1/", "/pool_1_1", "-1 pool_1", "1  x"].map(base64)
+)
+
 export const badServer: ReadonlyArray<Bad> = [
   ...notText,
   ...values(
