@@ -45,20 +45,26 @@ const haproxy = fromSettings((settings) =>
   )
 )
 
+/** HAProxy's host as the settings say; nothing is asked of it yet. */
+export const hostLayer = (
+  settings: SettingsShape,
+  haproxyIsHere: boolean
+): Layer.Layer<HostControl, never, RuntimeApi> =>
+  HostControl.layer({
+    masterSocket: settings.haproxyMasterSocket,
+    container: settings.haproxyContainer,
+    systemdUnit: settings.haproxySystemdUnit,
+    reloadCommand: settings.haproxyReloadCommand,
+    checkCommand: settings.haproxyCheckCommand,
+    configFiles: settings.haproxyConfigFiles,
+    binary: settings.haproxyBinary,
+    stateFile: settings.haproxyStateFile,
+    isHere: haproxyIsHere,
+    search: true
+  })
+
 const host = fromSettings((settings) =>
-  Layer.unwrap(Effect.map(Effect.service(Limits), ({ haproxyIsHere }) =>
-    HostControl.layer({
-      masterSocket: settings.haproxyMasterSocket,
-      container: settings.haproxyContainer,
-      systemdUnit: settings.haproxySystemdUnit,
-      reloadCommand: settings.haproxyReloadCommand,
-      checkCommand: settings.haproxyCheckCommand,
-      configFiles: settings.haproxyConfigFiles,
-      binary: settings.haproxyBinary,
-      stateFile: settings.haproxyStateFile,
-      isHere: haproxyIsHere,
-      search: true
-    })))
+  Layer.unwrap(Effect.map(Effect.service(Limits), ({ haproxyIsHere }) => hostLayer(settings, haproxyIsHere)))
 )
 
 const programs = fromSettings((settings) =>

@@ -8,9 +8,12 @@
  * only it knows.
  */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { decodeSettings, type SettingsShape, type Sources } from "../Config.ts"
+import { hostLayer } from "../ControlPlane.ts"
+import { HostControl } from "../haproxy/HostControl.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import { version } from "../Version.ts"
 import * as Access from "./Access.ts"
@@ -18,6 +21,7 @@ import * as Database from "./Database.ts"
 import * as Files from "./Files.ts"
 import { type Check, check, error, type Finding, ok, type Report, run, warning } from "./Finding.ts"
 import * as Haproxy from "./Haproxy.ts"
+import * as Host from "./Host.ts"
 import * as Machine from "./Machine.ts"
 import * as Routing from "./Routing.ts"
 import * as Serving from "./Serving.ts"
@@ -50,6 +54,7 @@ const invalid = (message: string): Check =>
 const checksOf = (sources: Sources, settings: SettingsShape) =>
   Effect.gen(function*() {
     const runtime = yield* RuntimeApi
+    const host = yield* HostControl
     const [serving, link] = yield* Effect.all([
       Effect.map(Effect.timeoutOption(Serving.ask(settings.mcpAdminSocket), firstAnswer.serving), Option.getOrNull),
       runtime.link
@@ -60,7 +65,11 @@ const checksOf = (sources: Sources, settings: SettingsShape) =>
       settingsOf(settings),
       ...Machine.checks,
       ...(link._tag === "Up"
-        ? [...Haproxy.checks({ runtime, link }, transport), ...Routing.checks({ runtime, link }, settings)]
+        ? [
+          ...Haproxy.checks({ runtime, link }, transport),
+          ...Host.checks(host),
+          ...Routing.checks({ runtime, link }, host, settings)
+        ]
         : [Haproxy.unreachable(transport, link.reason)]),
       ...Files.checks(settings, Haproxy.haproxyIsHere(transport) ? certificates : null),
       ...Database.checks(settings, serving?.pid ?? null),
@@ -103,6 +112,9 @@ export const examine = (sources: Sources): Effect.Effect<Report> =>
     })
     return yield* Effect.flatMap(checksOf(sources, settings.success), all).pipe(
       Effect.map(reportOf),
-      Effect.provide(runtime)
+      Effect.provide(Layer.provideMerge(
+        hostLayer(settings.success, Haproxy.haproxyIsHere(settings.success.haproxyTransport)),
+        runtime
+      ))
     )
   })

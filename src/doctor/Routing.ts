@@ -1,17 +1,18 @@
 /** What HAProxy routes by: frontends, maps and pools, compared with the settings and the map files. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { readFile, readlink } from "node:fs/promises"
-import { dirname, join, resolve } from "node:path"
+import { readFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import type { SettingsShape } from "../Config.ts"
 import { parseSlotName } from "../domain/Pool.ts"
+import type { HostControl } from "../haproxy/HostControl.ts"
 import { lookupTypes, scans } from "../haproxy/LookupCommands.ts"
 import * as Maps from "../haproxy/MapCommands.ts"
 import { findMapPaths, type MapPaths } from "../haproxy/MapPaths.ts"
 import * as ServerCommands from "../haproxy/ServerCommands.ts"
 import * as Stat from "../haproxy/StatCommands.ts"
 import { type Check, check, error, type Found, ok, warning } from "./Finding.ts"
-import { haproxyIsHere, type Live } from "./Haproxy.ts"
+import type { Live } from "./Haproxy.ts"
 
 const some = (names: ReadonlyArray<string>): string =>
   names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "")
@@ -178,20 +179,7 @@ const pools = Effect.fnUntraced(function*({ runtime }: Live, settings: SettingsS
   return findings.length > 0 ? findings : [ok("Pools", `${count} pools of ${slots} slots, as the settings say`)]
 })
 
-/** The configuration files that a running HAProxy was started with; null when this cannot be seen. */
-const startedWith = async (pid: number): Promise<ReadonlyArray<string> | null> => {
-  try {
-    const words = (await readFile(`/proc/${pid}/cmdline`, "utf8")).split("\0")
-    const folder = await readlink(`/proc/${pid}/cwd`).catch(() => "/")
-    return words.some((word) => word.includes("haproxy"))
-      ? words.flatMap((word, index) => word === "-f" ? [resolve(folder, words[index + 1] ?? "")] : [])
-      : null
-  } catch {
-    return null
-  }
-}
-
-const coldStart = async ({ link }: Live, settings: SettingsShape): Promise<ReadonlyArray<Found>> => {
+const coldStart = Effect.fnUntraced(function*(host: HostControl["Service"], settings: SettingsShape) {
   const file = settings.haproxyPoolsFile
   if (file === null) {
     return [
@@ -206,12 +194,12 @@ const coldStart = async ({ link }: Live, settings: SettingsShape): Promise<Reado
       )
     ]
   }
-  const files = haproxyIsHere(settings.haproxyTransport) ? await startedWith(link.epoch.pid) : null
+  const files = (yield* host.configFiles)?.map(({ path }) => path) ?? null
   if (files === null || files.length === 0) {
     return [ok("Cold start", `the servers are kept in ${file}; whether HAProxy loads it cannot be seen from here`)]
   }
   return [
-    files.some((one) => one === file || one === dirname(file))
+    files.includes(file)
       ? ok("Cold start", `HAProxy starts from ${file} and serves at once`)
       : warning(
         "Cold start",
@@ -219,12 +207,16 @@ const coldStart = async ({ link }: Live, settings: SettingsShape): Promise<Reado
         `Start HAProxy with \`-f haproxy.cfg -f ${file}\`.`
       )
   ]
-}
+})
 
 /** The checks of a HAProxy that answers. */
-export const checks = (live: Live, settings: SettingsShape): ReadonlyArray<Check> => [
+export const checks = (
+  live: Live,
+  host: HostControl["Service"],
+  settings: SettingsShape
+): ReadonlyArray<Check> => [
   check("routing", "Frontends", frontends(live)),
   check("routing", "Maps", maps(live, settings), 4_000),
   check("routing", "Pools", pools(live, settings), 4_000),
-  check("routing", "Cold start", Effect.promise(() => coldStart(live, settings)))
+  check("routing", "Cold start", coldStart(host, settings))
 ]

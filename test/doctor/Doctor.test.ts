@@ -80,7 +80,13 @@ describe("a control plane that is well", () => {
         yield* makeDatabase(join(site.dir, "state.db"))
         yield* Effect.promise(() => writeFile(join(site.dir, "tokens.env"), `MCP_TOKEN=${token}x\n`, { mode: 0o600 }))
         const before = [yield* Effect.promise(() => contents(site.dir)), yield* running(haproxy, site)]
-        const report = yield* examine({ env: envOf(site, { MCP_TOKEN_FILE: join(site.dir, "tokens.env") }) })
+        const report = yield* examine({
+          env: envOf(site, {
+            MCP_TOKEN_FILE: join(site.dir, "tokens.env"),
+            HAPROXY_MASTER_SOCKET: site.masterSocket,
+            HAPROXY_BINARY: binary.path
+          })
+        })
         assert.deepStrictEqual(troubles(report), ["Process"], JSON.stringify(report, null, 2))
         assert.strictEqual(report.status, "warning")
         assert.include(one(report, "Version").found, binary.line)
@@ -88,6 +94,8 @@ describe("a control plane that is well", () => {
         assert.include(one(report, "Look-ups").found, "by tree")
         assert.include(one(report, "Pools").found, "4 pools of 3 slots")
         assert.include(one(report, "Cold start").found, "serves at once")
+        assert.include(one(report, "Reload").found, site.masterSocket)
+        assert.match(one(report, "Configuration").found, /^valid/)
         assert.include(one(report, "Contents").found, "revision 0")
         assert.include(one(report, "Token").found, "2 set")
         assert.include(one(report, "Exposure").found, "loopback")
@@ -196,12 +204,17 @@ describe("what is wrong is found, with the way to mend it", () => {
     () =>
       Effect.gen(function*() {
         const { site } = yield* startHaproxy({ poolsFile: false })
-        yield* Effect.promise(() => writeFile(site.poolsFile, ""))
-        const env = { HAPROXY_POOL_COUNT: "3", HAPROXY_MAX_SLOTS: "2" }
+        yield* Effect.promise(async () => {
+          await writeFile(site.poolsFile, "")
+          await appendFile(site.configFile, "\nbackend broken\n  bogus keyword\n")
+        })
+        const env = { HAPROXY_POOL_COUNT: "3", HAPROXY_MAX_SLOTS: "2", HAPROXY_BINARY: newestLine.path }
         const report = yield* examine({ env: envOf(site, env) })
         assert.include(one(report, "Pools").mend, "HAPROXY_POOL_COUNT=4")
         assert.include(one(report, "Slots").mend, "HAPROXY_MAX_SLOTS=3")
         assert.include(one(report, "Cold start").found, "a restart of it serves nothing by itself")
+        assert.strictEqual(one(report, "Configuration").level, "error")
+        assert.include(one(report, "Configuration").found, "bogus")
         const other = yield* examine({ env: envOf(site, { HAPROXY_MAP_FILE: join(site.dir, "hosts.map") }) })
         assert.include(one(other, "Maps").found, "HAProxy does not use")
         assert.strictEqual(one(other, "domains.map").level, "warning")
@@ -298,7 +311,6 @@ describe("a Runtime API that does not answer as it should", () => {
       })
       assert.include(crowded.found, "did not answer")
       assert.include(crowded.mend, "stats maxconn")
-      assert.strictEqual(newestLine.line, full.binary.line)
     }).pipe(Effect.scoped), limit)
 
   it.live("and a paused one, within ten seconds", () =>
