@@ -19,7 +19,6 @@ import { Settings, type SettingsShape } from "./Config.ts"
 import { ConfigInvalid } from "./domain/Errors.ts"
 import * as ProcessMetrics from "./ProcessMetrics.ts"
 import { plain, safeJson } from "./Scrub.ts"
-import { isTraced } from "./Tracing.ts"
 
 const levels: Readonly<Record<SettingsShape["logLevel"], LogLevel.LogLevel>> = {
   DEBUG: "Debug",
@@ -52,7 +51,7 @@ export const formatLine = Logger.make<unknown, string>(({ cause, date, fiber, lo
   const parts: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
   const own = { time: date.toISOString(), level: levelNames[logLevel], msg: "" }
   const line: Record<string, unknown> = { ...own, ...fiber.getRef(References.CurrentLogAnnotations) }
-  if (isTraced(fiber) && fiber.cache.span !== undefined) line["trace_id"] = fiber.cache.span.traceId
+  if (fiber.cache.span !== undefined) line["trace_id"] = fiber.cache.span.traceId
   for (const part of parts) {
     if (isFields(part)) Object.assign(line, part)
     else {

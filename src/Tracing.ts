@@ -82,11 +82,13 @@ export const parse = (traceparent: unknown): Tracer.ExternalSpan | undefined => 
     : Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 })
 }
 
-/** The `traceparent` of the span that the fiber is in, for another process of ours. */
-export const traceparent: Effect.Effect<string | undefined> = Effect.map(
-  current,
-  (span) => span === undefined ? undefined : `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`
-)
+/** The `traceparent` of the span that the fiber is in, collected or not, for another process of ours. */
+export const traceparent: Effect.Effect<string | undefined> = Effect.withFiber((fiber) => {
+  const { span } = fiber.cache
+  return Effect.succeed(
+    span === undefined ? undefined : `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`
+  )
+})
 
 /** A span that callbacks begin and end. */
 export interface Manual {

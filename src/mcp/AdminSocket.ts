@@ -6,6 +6,7 @@
  * - `POST /call/<tool>` with `{args, actor: {via, who, requestId}, timeout}` answers lines of JSON: any number of
  *   `{progress: {done, total, message}}`, then one `{result: {structuredContent, isError}}`;
  * - `POST /admin/<verb>` is the same for what only the command line may ask (AdminCatalogue.ts), with larger bodies;
+ *   on both, the header `traceparent` says which trace a call is part of;
  * - `GET /status` answers {@link Status}.
  *
  * A caller that goes away interrupts its call. A stale file of a dead process is replaced, a live one never.
@@ -19,6 +20,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { ConfigInvalid, Conflict } from "../domain/Errors.ts"
 import { version } from "../Version.ts"
 import { largestBody, readBody } from "./Body.ts"
+import { asRequest } from "./RequestSpan.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 import { listenUnix } from "./UnixListener.ts"
 
@@ -100,11 +102,13 @@ export const layer = (path: string): Layer.Layer<never, ConfigInvalid | Conflict
         if (!response.headersSent) response.writeHead(200, { "content-type": "application/x-ndjson" })
         response.write(`${JSON.stringify(value)}\n`)
       }
-      const fiber = runFork(run(tool, args, {
-        actor,
-        timeout,
-        progress: (done, total, message) => Effect.sync(() => line({ progress: { done, total, message } }))
-      }))
+      const fiber = runFork(
+        run(tool, args, {
+          actor,
+          timeout,
+          progress: (done, total, message) => Effect.sync(() => line({ progress: { done, total, message } }))
+        }).pipe(asRequest(tool, actor.via, request.headers["traceparent"] as string | undefined))
+      )
       response.once("close", () => fiber.interruptUnsafe())
       fiber.addObserver((exit) => {
         if (exit._tag === "Success") {

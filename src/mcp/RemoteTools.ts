@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import { request as httpRequest } from "node:http"
 import { Busy, Internal, OutcomeUnknown } from "../domain/Errors.ts"
 import type { CallerShape } from "../program/Caller.ts"
+import * as Tracing from "../Tracing.ts"
 import { CallLine, Status } from "./AdminSocket.ts"
 import { findTool } from "./Catalogue.ts"
 import { errorCodes } from "./ErrorDocument.ts"
@@ -84,6 +85,7 @@ const callRemote = (
   tool: string,
   args: unknown,
   caller: Omit<CallerShape, "tool">,
+  traceparent: string | undefined,
   onProgress: (line: Extract<Line, { readonly progress: unknown }>["progress"]) => void
 ): Effect.Effect<ToolResult> =>
   Effect.callback((resume) => {
@@ -95,7 +97,11 @@ const callRemote = (
       path: `/${kind}/${encodeURIComponent(tool)}`,
       method: "POST",
       agent: false,
-      headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body) }
+      headers: {
+        "content-type": "application/json",
+        "content-length": Buffer.byteLength(body),
+        ...(traceparent === undefined ? {} : { traceparent })
+      }
     })
     const end = (result: ToolResult) => {
       clearTimeout(timer)
@@ -182,8 +188,9 @@ export const layer = (path: string): Layer.Layer<ToolRunner> =>
     Effect.gen(function*() {
       const runFork = Effect.runForkWith(yield* Effect.context<never>())
       const through = (kind: Kind): ToolRunner["Service"]["call"] => (name, args, caller) =>
-        callRemote(path, kind, name, args, caller, ({ done, message, total }) =>
-          runFork(caller.progress(done, total, message)))
+        Effect.flatMap(Tracing.traceparent, (traceparent) =>
+          callRemote(path, kind, name, args, caller, traceparent, ({ done, message, total }) =>
+            runFork(caller.progress(done, total, message))))
       return ToolRunner.of({
         call: through("call"),
         admin: through("admin"),

@@ -4,9 +4,11 @@
  * What is none is ignored, as both ask for.
  *
  * With a collector the call becomes a span below the client's. Without one its log lines still carry the client's
- * `trace_id`, so that they are found from the trace of whoever called.
+ * `trace_id`, so that they are found from the trace of whoever called, and a `stdio` process hands it on to the process
+ * that serves.
  */
 import * as Effect from "effect/Effect"
+import { ParentSpan } from "effect/Tracer"
 import * as Tracing from "../Tracing.ts"
 
 /** Runs the call of a tool as the span of its request. `header`: the HTTP header, if any; `meta`: `_meta`, unchecked. */
@@ -19,7 +21,7 @@ export const asRequest =
         : undefined
       const parent = Tracing.parse(named) ?? Tracing.parse(header)
       if (!Tracing.isTraced(fiber)) {
-        return parent === undefined ? call : Effect.annotateLogs(call, "trace_id", parent.traceId)
+        return parent === undefined ? call : Effect.provideService(call, ParentSpan, parent)
       }
       return call.pipe(Tracing.span(`tools/call ${tool}`, {
         kind: "server",

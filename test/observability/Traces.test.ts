@@ -4,10 +4,12 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { spawn } from "node:child_process"
 import { callMessage, clients, connected, post } from "../mcp/harness.ts"
 import { type CollectedSpan, type Collector, startCollector } from "../support/Collector.ts"
 import { becomes, poll } from "../support/Poll.ts"
 import { releasePort, takePort } from "../support/Ports.ts"
+import { program } from "../support/Program.ts"
 import { startHaproxy } from "../support/RealHaproxy.ts"
 import { type Env, settingsOf, startServer } from "../support/ServerProcess.ts"
 
@@ -23,10 +25,8 @@ const sendingTo = (url: string): Env => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTE
 
 const running = Effect.fnUntraced(function*(env: Env) {
   const haproxy = yield* startHaproxy(shape)
-  const server = yield* startServer({
-    token,
-    env: settingsOf(haproxy.site, { ...shape, env: { MCP_TOKEN: token, ...env } })
-  })
+  const settings = settingsOf(haproxy.site, { ...shape, env: { MCP_TOKEN: token, ...env } })
+  const server = yield* startServer({ token, env: settings })
   yield* promise(server.ready)
   const call = (name: string, args: object, headers: Record<string, string> = {}, meta?: object) => {
     const message = callMessage(name, args)
@@ -38,7 +38,7 @@ const running = Effect.fnUntraced(function*(env: Env) {
       )
     )
   }
-  return { haproxy, server, call }
+  return { haproxy, server, call, env: settings }
 })
 
 /** The spans of a trace, once its request has ended. */
@@ -186,6 +186,35 @@ describe("traces", () => {
         )
       }
       assert.isAtLeast(batch.links.length, 5)
+    }), 60_000)
+
+  it.live("go through a stdio process to the process that serves", () =>
+    Effect.gen(function*() {
+      const collector = yield* startCollector()
+      const { env, server } = yield* running(sendingTo(collector.url))
+      const child = spawn(process.execPath, [program, "stdio"], {
+        env: { ...process.env, ...env, OTEL_EXPORTER_OTLP_ENDPOINT: "" },
+        stdio: ["pipe", "pipe", "ignore"]
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
+      let output = ""
+      child.stdout.on("data", (part: Buffer) => (output += part.toString("utf8")))
+      const send = (message: object) => child.stdin.write(`${JSON.stringify(message)}\n`)
+      const clientInfo = { name: "test", version: "1" }
+      send({
+        jsonrpc: "2.0",
+        id: 1,
+        method: "initialize",
+        params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo }
+      })
+      yield* promise(() => becomes("initialized", () => output.includes("serverInfo")))
+      send({ jsonrpc: "2.0", method: "notifications/initialized" })
+      const message = callMessage("haproxy_list_domains", {}, 2)
+      send({ ...message, params: { ...message.params, _meta: { traceparent } } })
+      const spans = yield* promise(() => traceOf(collector, traceId))
+      inOrder(treeOf(spans, clientSpan), ["tools/call haproxy_list_domains", "  tool haproxy_list_domains"])
+      yield* promise(() => becomes("the line", () => server.logs().some((line) => line["trace_id"] === traceId)))
+      child.stdin.end()
     }), 60_000)
 
   it.live(
