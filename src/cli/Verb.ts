@@ -52,6 +52,7 @@ interface Failure {
   readonly code: string
   readonly message: string
   readonly hint: string
+  readonly change_id?: string
 }
 
 /** The answer of a question; a refusal has been said on standard error when it fails with {@link Ended}. */
@@ -62,7 +63,8 @@ export const answer = <R>(
 ): Effect.Effect<Record<string, unknown>, unknown, R> =>
   Effect.flatMap(ask(handlers, sources, question), ({ isError, structuredContent }) => {
     if (!isError) return Effect.succeed(structuredContent as Record<string, unknown>)
-    const { code, hint, message } = structuredContent["error"] as unknown as Failure
-    process.stderr.write(`haproxy-mcp: ${message}\n${hint === "" ? "" : `haproxy-mcp: ${hint}\n`}`)
+    const { change_id: changeId, code, hint, message } = structuredContent["error"] as unknown as Failure
+    const about = changeId === undefined ? "" : ` (change_id ${changeId})`
+    process.stderr.write(`haproxy-mcp: ${message}${about}\n${hint === "" ? "" : `haproxy-mcp: ${hint}\n`}`)
     return Effect.fail(new Ended({ code: code === "INVALID_INPUT" ? exitCodes.usage : exitCodes.failed }))
   })

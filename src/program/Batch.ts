@@ -38,6 +38,9 @@ export interface BatchResult {
 
 /** Kept back from the deadline for the inverse and the answer, milliseconds. */
 const reserve = 400
+/** The same for each edit of a large batch, and for all of them, milliseconds. */
+const reservePerEdit = 0.1
+const longestReserve = 10_000
 /** How long HAProxy gets to take an inverse when the deadline has passed already, milliseconds. */
 const takeBackTime = 3_000
 /** How long a begun batch still waits for HAProxy once the process is going away, milliseconds. */
@@ -56,7 +59,8 @@ const answer = (job: Job, exit: Exit.Exit<Written<unknown>, ControlError>) => {
 }
 
 /** 2, the long way round: wait for HAProxy, let old commands drain, bring everything to the desired state. */
-const recover = Effect.fnUntraced(function*(plane: Plane, latest: number, sent: boolean) {
+const recover = Effect.fnUntraced(function*(plane: Plane, latest: number, before: boolean) {
+  let sent = before
   let reason = "HAProxy did not come back"
   let deadline = latest
   for (; Date.now() < deadline; yield* Effect.sleep(20)) {
@@ -71,8 +75,9 @@ const recover = Effect.fnUntraced(function*(plane: Plane, latest: number, sent: 
     if (Result.isSuccess(result)) return result.success
     if (result.failure._tag !== "LinkLost") return result.failure
     reason = result.failure.reason
+    sent ||= result.failure.sent
   }
-  return { _tag: "lost", reason } as const
+  return { _tag: "lost", reason, sent } as const
 })
 
 interface Live {
@@ -114,7 +119,7 @@ const goLiveWhole = Effect.fnUntraced(
       return live
     }
     return found._tag === "lost"
-      ? all({ _tag: "lost", sent, reason: found.reason })
+      ? all({ _tag: "lost", sent: found.sent, reason: found.reason })
       : all({ _tag: "failed", error: found })
   }
 )
@@ -123,9 +128,9 @@ const goLiveWhole = Effect.fnUntraced(
 const goLive = Effect.fnUntraced(
   function*(plane: Plane, node: Node, planned: ReadonlyArray<Planned>, ahead: Ahead | null, deadline: number) {
     if (isLarge(planned)) {
-      // A swap of whole maps instead of some commands per entry. What it began may be under way when it is lost.
+      // A swap of whole maps instead of some commands per entry.
       for (const { job } of planned) yield* job.caller.progress(60, 100, "committed; making it live in HAProxy")
-      return yield* goLiveWhole(plane, planned, true, deadline)
+      return yield* goLiveWhole(plane, planned, false, deadline)
     }
     const applied = yield* Effect.result(
       applyJobs(plane.runtime, node, planned.map(({ plan }) => plan.edits), deadline, ahead)
@@ -237,7 +242,9 @@ export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jo
     const result: BatchResult = { putOff, node, drifted: false, unsettled: [] }
     return result
   }
-  return yield* carryOut(plane, node, planned, ahead, revision, deadline, putOff)
+  const edits = planned.reduce((sum, { plan }) => sum + plan.edits.length, 0)
+  const latest = isLarge(planned) ? deadline - Math.min(longestReserve, edits * reservePerEdit) : deadline
+  return yield* carryOut(plane, node, planned, ahead, revision, latest, putOff)
 })
 
 /** 2 to 5, for what was committed. */
