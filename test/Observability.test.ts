@@ -117,8 +117,15 @@ describe("traces", () => {
     const env = ConfigProvider.layer(ConfigProvider.fromEnvRecord({
       OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`
     }))
+    const key = "-----BEGIN EC PRIVATE KEY-----\nhunter2\n-----END EC PRIVATE KEY-----"
+    const leaky = Effect.fail(new Error(`Authorization: Bearer hunter2, ${key}`)).pipe(
+      Effect.withSpan("Leaky.span", { attributes: { env: "MCP_TOKEN=hunter2", key } }),
+      Effect.ignore
+    )
     await Effect.runPromise(
-      Effect.void.pipe(Effect.withSpan("Test.span"), Effect.provide(layer.pipe(Layer.provide(env))))
+      Effect.andThen(Effect.withSpan(Effect.void, "Test.span"), leaky).pipe(
+        Effect.provide(layer.pipe(Layer.provide(env)))
+      )
     )
     collector.close()
     collector.closeAllConnections()
@@ -126,5 +133,7 @@ describe("traces", () => {
       bodies.some((body) => body.startsWith("/v1/traces ") && body.includes("Test.span")),
       bodies.join("\n")
     )
+    assert.include(bodies.join("\n"), "Leaky.span")
+    assert.notInclude(bodies.join("\n"), "hunter2")
   })
 })
