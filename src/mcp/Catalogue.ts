@@ -1,5 +1,6 @@
 /** Every tool, in the order in which clients list them. The one list: transports, admin socket and documentation. */
 import type { Tool } from "./Tool.ts"
+import { checkConfigTool, reloadTool, restoreStateTool, saveStateTool } from "./tools/configuration.ts"
 import { addDomainTool, cleanupWildcardsTool, listDomainsTool, removeDomainTool } from "./tools/domains.ts"
 import { domainHealthTool, healthTool } from "./tools/health.ts"
 import { backendsTool, connectionsTool, listFrontendsTool, serverHealthTool, statsTool } from "./tools/monitoring.ts"
@@ -36,6 +37,10 @@ export const allTools: ReadonlyArray<Tool> = [
   backendsTool,
   listFrontendsTool,
   connectionsTool,
+  checkConfigTool,
+  reloadTool,
+  saveStateTool,
+  restoreStateTool,
   operationTool
 ]
 

@@ -32,13 +32,11 @@ const fileName = (path: string): string => path.slice(path.lastIndexOf("/") + 1)
 /** Pools and slots as HAProxy has them, against those that the settings name. */
 const poolNeeds = (rows: ReadonlyArray<Servers.ServerStateRow>, limits: PoolLimits): ReadonlyArray<Need> => {
   const slots = new Map<number, number>()
-  const nowhere: Array<string> = []
   for (const row of rows) {
     const name = parseSlotName(row.server)
     if (name === null || poolName(name.pool) !== row.backend) continue
     if (name.pool > limits.pools || name.slot > limits.slots) continue
     slots.set(name.pool, (slots.get(name.pool) ?? 0) + 1)
-    if (row.ip === "0.0.0.0" || row.ip === "::") nowhere.push(row.server)
   }
   const short = [...slots.values()].filter((count) => count < limits.slots).length
   const absent = limits.pools - slots.size
@@ -48,12 +46,6 @@ const poolNeeds = (rows: ReadonlyArray<Servers.ServerStateRow>, limits: PoolLimi
       absent === 0 && short === 0,
       `HAProxy lacks ${absent} of these pools, and ${short} more lack slots. Declare them (\`haproxy-mcp config\` prints `
         + "them) and reload, or set HAPROXY_POOL_COUNT and HAPROXY_MAX_SLOTS to what HAProxy has."
-    ),
-    missing(
-      "Empty slots point at 192.0.2.1:1",
-      nowhere.length === 0,
-      `${nowhere.length} slots, such as ${nowhere[0] ?? "none"}, have the address 0.0.0.0, which means "wherever the `
-        + "client wanted to go\". Write 192.0.2.1:1 disabled instead."
     )
   ]
 }
@@ -127,6 +119,15 @@ const textNeeds = (
           : `${slow} scans the whole map at every request; \`haproxy-mcp config\` prints the look-ups by map_str.`
       ))
     }
+    const nowhere = [...text.matchAll(/^\s*server\s+(pool_\d+_\d+)\s+(?:0\.0\.0\.0|\*|\[?::\]?)(?=[:\s])/gm)]
+    needs.push(missing(
+      "Empty slots point at 192.0.2.1:1",
+      nowhere.length === 0,
+      `${nowhere.length} slots, such as ${
+        nowhere[0]?.[1] ?? "none"
+      }, are declared with an address that means "wherever `
+        + "the client wanted to go\". Write 192.0.2.1:1 disabled instead."
+    ))
     needs.push(missing(
       "A reload cuts no kept connection",
       /^\s*option\s+idle-close-on-response(?:\s|$)/m.test(text),

@@ -63,6 +63,10 @@ describe("the catalogue", () => {
       "haproxy_backends(search?, status?, limit=50, cursor?)",
       "haproxy_list_frontends(search?, limit=50, cursor?)",
       "haproxy_get_connections(backend?, limit=20, cursor?)",
+      "haproxy_check_config()",
+      "haproxy_reload()",
+      "haproxy_save_state()",
+      "haproxy_restore_state()",
       "haproxy_operation(operation_id, wait=0)"
     ])
   })
@@ -87,7 +91,9 @@ describe("the catalogue", () => {
         assert.isBoolean(annotations[hint], `${name} ${hint}`)
       }
       assert.isFalse(annotations.readOnlyHint && annotations.destructiveHint, name)
-      const reading = /_(list_|get_|stats$|backends$|health$|domain_health$|wait_drain$|operation$)/.test(name)
+      const reading = /_(list_|get_|stats$|backends$|health$|domain_health$|wait_drain$|check_config$|operation$)/.test(
+        name
+      )
       assert.strictEqual(annotations.readOnlyHint, reading, name)
     }
   })

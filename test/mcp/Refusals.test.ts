@@ -67,8 +67,20 @@ const good: Readonly<Record<string, Args>> = {
   haproxy_backends: {},
   haproxy_list_frontends: {},
   haproxy_get_connections: {},
+  haproxy_check_config: {},
+  haproxy_reload: {},
+  haproxy_save_state: {},
+  haproxy_restore_state: {},
   haproxy_operation: { operation_id: "chg_0" }
 }
+
+/** Tools whose good call finds nothing to change here, or that change no desired state. */
+const repeated = new Set([
+  "haproxy_cleanup_wildcards",
+  "haproxy_reload",
+  "haproxy_save_state",
+  "haproxy_restore_state"
+])
 
 /** The bad values of a parameter, and the call to try them in when it is not the tool's good one. */
 interface Cases {
@@ -378,7 +390,7 @@ layer(Layer.effect(World, Effect.orDie(quiet(prepare))), { excludeTestServices: 
         for (const tool of allTools) {
           const args = tool.name === "haproxy_operation" ? { operation_id: added["change_id"] } : good[tool.name]
           const answer = yield* world.good(tool.name, args)
-          const unchanged = tool.annotations.readOnlyHint || tool.name === "haproxy_cleanup_wildcards"
+          const unchanged = tool.annotations.readOnlyHint || repeated.has(tool.name)
           if (!unchanged) assert.isTrue(answer["changed"], `${tool.name} ${JSON.stringify(answer)}`)
         }
         yield* world.consistent

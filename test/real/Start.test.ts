@@ -108,6 +108,7 @@ describe("npm start with the predecessor's variables and a haproxy.cfg written b
         HAPROXY_SERVERS_FILE: join(site.dir, "conf", "servers.json"),
         HAPROXY_CERTS_FILE: join(site.dir, "conf", "certificates.json"),
         HAPROXY_STATE_FILE: join(site.dir, "servers.state"),
+        HAPROXY_MASTER_SOCKET: site.masterSocket,
         HAPROXY_POOL_COUNT: String(shape.pools),
         HAPROXY_MAX_SLOTS: String(shape.slots)
       }

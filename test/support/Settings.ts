@@ -13,6 +13,8 @@ export const settingsOf = (
   HAPROXY_RUNTIME_MODE: "unix",
   HAPROXY_RUNTIME_SOCKET: site.runtimeSocket,
   HAPROXY_MAP_FILE: site.domainsMap,
+  HAPROXY_MASTER_SOCKET: site.masterSocket,
+  HAPROXY_STATE_FILE: join(site.dir, "servers.state"),
   ...(options.poolsFile === true ? { HAPROXY_POOLS_FILE: site.poolsFile } : {}),
   HAPROXY_DB_FILE: databaseOf(site),
   HAPROXY_POOL_COUNT: String(options.pools),
