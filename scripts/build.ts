@@ -8,7 +8,7 @@
 import * as esbuild from "esbuild"
 import { execFileSync } from "node:child_process"
 import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { builtinModules } from "node:module"
+import { builtinModules, createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -102,7 +102,9 @@ const buildLibrary = async (outdir: string): Promise<void> => {
     chunkNames: "library-[hash]",
     packages: "external"
   })
-  const tsc = join(root, "node_modules", "typescript", "bin", "tsc")
+  // Wherever it is installed: a copy of the sources may lie below the packages that it uses.
+  const typescript = createRequire(import.meta.url).resolve("typescript/package.json")
+  const tsc = join(dirname(typescript), "bin", "tsc")
   execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
 }
 

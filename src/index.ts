@@ -7,10 +7,19 @@
 export { decodeSettings, Settings, type SettingsShape, type Sources } from "./Config.ts"
 export { layer as controlPlane } from "./ControlPlane.ts"
 export { layer as mcpOverHttp } from "./McpHttp.ts"
+export { run as mcpOverStdio } from "./McpStdio.ts"
 export { layer as observability } from "./Observability.ts"
 export { version } from "./Version.ts"
 
 // The verbs.
+export { connections, listBackends } from "./program/Backends.ts"
+export { checkConfig } from "./program/ConfigCheck.ts"
+export type {
+  CheckConfigAnswer,
+  ReloadAnswer,
+  RestoreStateAnswer,
+  SaveStateAnswer
+} from "./program/ConfigurationShapes.ts"
 export { listDomains } from "./program/DomainList.ts"
 export { addDomain, cleanupWildcards, removeDomain } from "./program/Domains.ts"
 export type {
@@ -26,9 +35,26 @@ export type {
   ServerItem
 } from "./program/DomainShapes.ts"
 export { waitDrain } from "./program/Drain.ts"
+export { exportDomains } from "./program/Export.ts"
 export { health, notReadyReason } from "./program/Health.ts"
 export type { ComponentStatus, DomainHealthAnswer, DomainHealthInput, HealthAnswer } from "./program/HealthShapes.ts"
+export { importDomains } from "./program/Import.ts"
+export type { ExportAnswer, ImportAnswer, ImportInput } from "./program/import/Shapes.ts"
+export type {
+  BackendItem,
+  BackendsAnswer,
+  BackendsInput,
+  ConnectionsAnswer,
+  ConnectionsInput,
+  FrontendsAnswer,
+  ServerHealthAnswer,
+  ServerHealthInput,
+  StatsAnswer
+} from "./program/MonitoringShapes.ts"
 export { operation, type OperationAnswer, type OperationInput } from "./program/Operations.ts"
+export { reload } from "./program/Reload.ts"
+export { restoreState, saveState } from "./program/SavedState.ts"
+export { serverHealth } from "./program/ServerHealth.ts"
 export { domainHealth, listServers } from "./program/ServerList.ts"
 export {
   addServer,
@@ -54,6 +80,7 @@ export type {
   WaitDrainAnswer,
   WaitDrainInput
 } from "./program/ServerShapes.ts"
+export { listFrontends, statistics } from "./program/Statistics.ts"
 
 // What the verbs answer, fail with and are told about their caller.
 export {
@@ -97,7 +124,9 @@ export {
 export { type ForeignEntry, MapFiles, type MapFilesOptions } from "./haproxy/MapFiles.ts"
 export { type Epoch, LinkLost, type LinkState, RuntimeApi, type RuntimeOptions } from "./haproxy/RuntimeApi.ts"
 export { layer as limitsFromSettings } from "./Listeners.ts"
+export { Extension, type ExtensionShape, type ExtensionTool } from "./mcp/Extension.ts"
 export { HttpListener, type HttpOptions } from "./mcp/Http.ts"
+export type { Client } from "./mcp/Server.ts"
 export { ToolRunner } from "./mcp/ToolRunner.ts"
 export { Limits } from "./program/Limits.ts"
 export { Operations } from "./program/Operations.ts"
