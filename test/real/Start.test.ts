@@ -85,6 +85,8 @@ describe("npm start with the predecessor's variables and a haproxy.cfg written b
         binary: newestLine,
         ...shape,
         mapAlias: true,
+        // haproxy_reload is among the tools, and visitors keep their connections.
+        frontend: ["option idle-close-on-response"],
         domains: foreignLines,
         wildcards: foreignWildcards,
         sections: ["backend legacy_app", `  server app_1 127.0.0.1:${legacy.port} weight 42`, ""]
