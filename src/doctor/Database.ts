@@ -62,14 +62,13 @@ const contents = Effect.fnUntraced(function*(file: string): Effect.fn.Return<Rea
       error(name, `${file} was made by another program; serve leaves it alone`, "Name another file in HAPROXY_DB_FILE.")
     ]
   }
-  const { damage, domains, journal, lineage, pending, revision } = judged.success
+  const { damage, domains, journal, lineage, revision } = judged.success
   if (damage.length > 0) return [error(name, `damaged: ${damage[0]}`, restore)]
   return [
     ok(
       name,
       `whole (quick_check), revision ${revision}, ${domains} domains, lineage ${lineage.slice(0, 8)}, `
-        + `${journal === "wal" ? "write-ahead log" : "rollback journal (changes to WAL at start)"}`
-        + (pending > 0 ? `, ${pending} changes not settled` : "")
+        + (journal === "wal" ? "write-ahead log" : "rollback journal (changes to WAL at start)")
     )
   ]
 })

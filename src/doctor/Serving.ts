@@ -97,6 +97,7 @@ const sameSettings = (
   const different = ([
     ["HAPROXY_DB_FILE", settings.haproxyDbFile, db_file.path],
     ["HAPROXY_MAP_FILE", settings.haproxyMapFile, map_file.path],
+    ["HAPROXY_POOL_COUNT", String(settings.haproxyPoolCount), String(desired_state.pools_declared)],
     ["HAPROXY_POOLS_FILE", settings.haproxyPoolsFile ?? "not set", pools_file?.path ?? "not set"]
   ] as const).filter(([, here, there]) => here !== there)
   return different.map(([name, here, there]) =>

@@ -17,8 +17,6 @@ export interface Examination {
   readonly lineage: string
   readonly revision: number
   readonly domains: number
-  /** Changes whose fate was not recorded. */
-  readonly pending: number
 }
 
 /** The header of an SQLite file (sqlite.org/fileformat.html): the write version at 18, the application id at 68. */
@@ -51,8 +49,7 @@ export const examineCopy = (copy: string): Examination | null => {
       journal: bytes[18] === 2 ? "wal" : "rollback",
       lineage: String(meta?.["lineage"]),
       revision: Number(meta?.["revision"]),
-      domains: number("SELECT count(*) FROM routes WHERE name >= '*/'"),
-      pending: number("SELECT count(*) FROM changes WHERE outcome = 'pending'")
+      domains: number("SELECT count(*) FROM routes WHERE name >= '*/'")
     }
   } finally {
     db.close()
