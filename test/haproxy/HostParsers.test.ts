@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { parseMessages, reasonIn } from "../../src/haproxy/host/CheckMessages.ts"
-import { parseArguments, paths } from "../../src/haproxy/host/CommandLine.ts"
+import { environment, parseArguments, paths } from "../../src/haproxy/host/CommandLine.ts"
 import { parseProcesses } from "../../src/haproxy/host/MasterSocket.ts"
 
 const loader = [
@@ -40,6 +40,12 @@ describe("HAProxy's command line", () => {
     for (const argv of [[], [""], ["haproxy"], ["haproxy", "-W"], ["haproxy", "-f"], ["-f", "x.cfg"]]) {
       assert.isNull(parseArguments(argv))
     }
+  })
+
+  it("gives a check HAProxy's own environment, without what HAProxy made itself and without ours", () => {
+    const text = "PATH=/bin\0SITE=a=b\0HAPROXY_MWORKER_REEXEC=1\0HAPROXY_PROCESSES=|type=m;fd=5\0MCP_TOKEN=x\0"
+      + "ACME_KEY=y\0NOTIFY_SOCKET=/run/n\0HAPROXY_HTTP_FMT=%h\0=odd\0"
+    assert.deepStrictEqual(environment(text), { PATH: "/bin", SITE: "a=b", HAPROXY_HTTP_FMT: "%h" })
   })
 
   it("names files from the folder that HAProxy reads them in", () => {

@@ -99,6 +99,16 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
 })
 
 describe("ways to reload", () => {
+  it.live("two at once: one after the other, and the last worker runs the desired state", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ poolsFile: true })
+      const [one, two] = yield* Effect.all([world.run(reload), world.run(reload)], { concurrency: 2 })
+      assert.notStrictEqual(one.new_worker.pid, two.new_worker.pid)
+      const last = yield* worker(world)
+      assert.include([one.new_worker.pid, two.new_worker.pid], last)
+      yield* world.consistent()
+    }))
+
   it.live("with none the error names the settings", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ host: { masterSocket: null } })

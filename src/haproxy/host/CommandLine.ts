@@ -62,7 +62,8 @@ const isHaproxy = (program: ReadonlyArray<string>): boolean =>
 const notItsOwn =
   /^(?:HAPROXY_(?:PROCESSES|CFGFILES|MWORKER\w*|STARTUP\w*|LOCALPEER|CLI|MASTER_CLI|LOAD_SUCCESS)|NOTIFY_SOCKET|LISTEN_\w+|MCP_\w+|ACME_\w+)$/
 
-const environment = (text: string): Record<string, string> => {
+/** The variables of a `/proc/PID/environ`, without those that are not for `haproxy -c`. */
+export const environment = (text: string): Record<string, string> => {
   const env: Record<string, string> = {}
   for (const pair of text.split("\0")) {
     const at = pair.indexOf("=")
