@@ -15,11 +15,13 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { version } from "../Version.ts"
+import { changesCommand } from "./ChangesCommand.ts"
 import { completionCommand, completionsFlag } from "./Completion.ts"
 import { configCommand } from "./ConfigCommand.ts"
 import { doctorCommand } from "./Doctor.ts"
 import { Ended, exitCodes } from "./Exit.ts"
 import { exportCommand } from "./ExportCommand.ts"
+import { foreignCommand } from "./ForeignCommand.ts"
 import type { Handlers } from "./Handlers.ts"
 import { importCommand } from "./ImportCommand.ts"
 import { presenter } from "./Presenter.ts"
@@ -39,8 +41,8 @@ const make = <R>(handlers: Handlers<R>) => {
     Command.withSubcommands([
       { group: "Run", commands: [serveCommand(handlers), stdioCommand(handlers)] },
       { group: "Set up", commands: [configCommand, tokenCommand, completionCommand(whole)] },
-      { group: "Domains", commands: [importCommand(handlers), exportCommand(handlers)] },
-      { group: "Look", commands: [statusCommand(handlers), doctorCommand(handlers)] }
+      { group: "Domains", commands: [importCommand(handlers), exportCommand(handlers), foreignCommand(handlers)] },
+      { group: "Look", commands: [statusCommand(handlers), doctorCommand(handlers), changesCommand(handlers)] }
     ]),
     Command.withExamples([
       { command: "haproxy-mcp config > haproxy.cfg", description: "A configuration for HAProxy, then HAProxy with it" },

@@ -75,8 +75,8 @@ export interface Actor {
   readonly requestId: string
 }
 
-/** One row of the change log. */
-export interface Change {
+/** One row of the change log, without its edits: they can be many. */
+export interface ChangeHead {
   readonly changeId: string
   readonly revision: number
   /** Milliseconds since 1970. */
@@ -84,6 +84,10 @@ export interface Change {
   readonly actor: Actor
   readonly tool: string
   readonly summary: string
-  readonly edits: ReadonlyArray<Edit>
   readonly outcome: Outcome
+}
+
+/** One row of the change log. */
+export interface Change extends ChangeHead {
+  readonly edits: ReadonlyArray<Edit>
 }

@@ -3,12 +3,21 @@
  * tools of MCP (whole imports and exports, the change log, foreign entries). The same shape as a tool, so they are
  * decoded, timed, logged and counted like one; no MCP client can list or call them.
  */
+import { listChangesVerb, showChangeVerb } from "./admin/changes.ts"
 import { exportVerb, importVerb } from "./admin/domains.ts"
+import { adoptForeignVerb, listForeignVerb } from "./admin/foreign.ts"
 import type { Catalogue } from "./CallTool.ts"
 import type { Tool } from "./Tool.ts"
 
 /** See the module's head. */
-export const adminVerbs: ReadonlyArray<Tool> = [importVerb, exportVerb]
+export const adminVerbs: ReadonlyArray<Tool> = [
+  importVerb,
+  exportVerb,
+  listChangesVerb,
+  showChangeVerb,
+  listForeignVerb,
+  adoptForeignVerb
+]
 
 const byName: ReadonlyMap<string, Tool> = new Map(adminVerbs.map((verb) => [verb.name, verb]))
 

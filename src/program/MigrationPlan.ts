@@ -14,7 +14,7 @@
 import * as Result from "effect/Result"
 import type { Edit, Route } from "../domain/Change.ts"
 import type { LegacyDatabase, LegacyEntry, LegacyServer } from "../domain/Legacy.ts"
-import { isOwn, type MapTextKind } from "../domain/MapText.ts"
+import type { MapTextKind } from "../domain/MapText.ts"
 import { ownPool, type PoolLimits, poolName, type PoolNumber } from "../domain/Pool.ts"
 import { type DomainName, fromMapKey, isWildcard, mapKey, parentOf, type RouteName } from "../domain/RouteName.ts"
 import type { MigrationReport, Note } from "./MigrationReport.ts"
@@ -60,6 +60,14 @@ export const whyRefused = (kind: MapTextKind, key: string): string => {
   return `the name is not written as ${mapKey(name.success)}`
 }
 
+/** The name of a key that this map may hold; the same rule as in MapText.ts. */
+const ownName = (kind: MapTextKind, key: string): RouteName | null => {
+  const name = fromMapKey(key)
+  return Result.isSuccess(name) && mapKey(name.success) === key && isWildcard(name.success) === (kind === "wildcards")
+    ? name.success
+    : null
+}
+
 /** The names, and what was decided about them. */
 class Names {
   readonly pools = new Map<RouteName, PoolNumber>()
@@ -84,16 +92,16 @@ class Names {
     const first = new Map<string, string>()
     for (const { key, value } of entries) {
       const before = first.get(key)
-      const own = isOwn(kind, limits, key, value)
       const pool = ownPool(value, limits)
+      const name = pool === null ? null : ownName(kind, key)
+      const own = name !== null
       if (before === undefined) first.set(key, value)
       if (pool === null) this.foreign.push({ what: key, from, why: whyForeign(value, limits) })
-      else if (!own) {
+      else if (name === null) {
         this.refused.push({ what: key, from, why: `${whyRefused(kind, key)}; it leads to ${value}` })
         this.reserved.add(pool)
         if (!this.poolOf.has(key)) this.poolOf.set(key, pool)
       } else if (before === undefined) {
-        const name = Result.getOrThrow(fromMapKey(key))
         this.pools.set(name, pool)
         this.poolOf.set(name, pool)
       } else {

@@ -62,6 +62,10 @@ export class PoolAllocator extends Context.Service<PoolAllocator, {
   readonly reconcile: Effect.Effect<SyncState, ControlError>
   /** Runs something while no write and no comparison does; those that come meanwhile wait for its end. */
   readonly withoutWrites: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** What the last comparison saw; null while HAProxy is not known to run the desired state. */
+  readonly observed: Effect.Effect<Node | null>
+  /** Takes what HAProxy runs into the desired state, then compares: see TakeOver.ts. */
+  readonly takeOver: Effect.Effect<SyncState, ControlError>
   /** Writes waiting for their turn. */
   readonly queued: Effect.Effect<number>
   /**
@@ -296,23 +300,30 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     )
   })
 
+  const reconcile = Effect.gen(function*() {
+    const caller = yield* Caller
+    const deferred = Deferred.makeUnsafe<SyncState>()
+    asked.push(deferred)
+    nudge()
+    return yield* Deferred.await(deferred).pipe(
+      Effect.timeoutOrElse({ duration: caller.timeout, orElse: () => Effect.suspend(() => Effect.fail(tooLate())) })
+    )
+  })
+
   return PoolAllocator.of({
     submit,
     sync: Effect.sync(() => sync),
+    observed: Effect.sync(() => node),
     queued: Effect.sync(() => waiting.length),
     withoutWrites: (work) => permit.withPermit(work),
     stopping: Effect.sync(() => {
       closing = true
       nudge()
     }),
-    reconcile: Effect.gen(function*() {
-      const caller = yield* Caller
-      const deferred = Deferred.makeUnsafe<SyncState>()
-      asked.push(deferred)
-      nudge()
-      return yield* Deferred.await(deferred).pipe(
-        Effect.timeoutOrElse({ duration: caller.timeout, orElse: () => Effect.suspend(() => Effect.fail(tooLate())) })
-      )
+    reconcile,
+    takeOver: Effect.suspend(() => {
+      takingOver = true
+      return Effect.tapError(reconcile, () => Effect.sync(() => void (takingOver = false)))
     })
   })
 })

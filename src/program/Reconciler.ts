@@ -185,7 +185,8 @@ const refuseEmpty = (own: number) =>
   Effect.fail(
     new ConfigInvalid({
       message: `The database is empty, but HAProxy's maps hold ${own} entries of our pools`,
-      hint: "Restore the database, or move these entries out of the map files and reload HAProxy to start anew."
+      hint: "Restore the database. Or take over what HAProxy runs: haproxy-mcp foreign adopt --all. Or, to start anew, "
+        + "move these entries out of the map files and reload HAProxy."
     })
   )
 

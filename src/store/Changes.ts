@@ -2,18 +2,21 @@
  * The change log. It keeps the newest changes and every one whose fate is not recorded; the whole of it travels
  * with each copy of the database, so it is bounded.
  */
-import type { Change, Outcome } from "../domain/Change.ts"
+import type { Change, ChangeHead, Outcome } from "../domain/Change.ts"
+import type { RouteName } from "../domain/RouteName.ts"
 import type { Database, Row } from "./Database.ts"
 import { decodeEdits, encodeEdits } from "./EditJson.ts"
-import type { ChangeDraft } from "./Store.ts"
+import type { ChangeDraft, ChangePage, ChangeQuery } from "./Store.ts"
 
 /** Old changes are dropped in steps of this many, not one with each commit. */
 const pruneEvery = 64
 
 const columns = "change_id, revision, at, via, who, request_id, tool, summary, edits, outcome"
 
-/** A row, with what was settled since it was written. */
-const toChange = (row: Row, settled: ReadonlyMap<string, Outcome>): Change => {
+const headColumns = "id, change_id, revision, at, via, who, request_id, tool, summary, outcome"
+
+/** A row without its edits, with what was settled since it was written. */
+const toHead = (row: Row, settled: ReadonlyMap<string, Outcome>): ChangeHead => {
   const changeId = row["change_id"] as string
   return {
     changeId,
@@ -26,8 +29,55 @@ const toChange = (row: Row, settled: ReadonlyMap<string, Outcome>): Change => {
     },
     tool: row["tool"] as string,
     summary: row["summary"] as string,
-    edits: decodeEdits(row["edits"] as string),
     outcome: settled.get(changeId) ?? row["outcome"] as Outcome
+  }
+}
+
+const toChange = (row: Row, settled: ReadonlyMap<string, Outcome>): Change => ({
+  ...toHead(row, settled),
+  edits: decodeEdits(row["edits"] as string)
+})
+
+/** Rows read at once; one more look is a walk down the primary key. */
+const pageRows = 200
+
+/** Does a text speak of a name, and not of a longer one? */
+const speaksOf = (text: string, name: RouteName): boolean => {
+  for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1)) {
+    if (
+      !/[a-z0-9*.-]/.test(text[at - 1] ?? " ") &&
+      !/[a-z0-9-]|\.[a-z0-9]/.test(text.slice(at + name.length, at + name.length + 2))
+    ) {
+      return true
+    }
+  }
+  return false
+}
+
+/** Newest first, by their place in the log. Edits name routes and owners; a change of servers names them in its words. */
+export const list = (db: Database, query: ChangeQuery, settled: ReadonlyMap<string, Outcome>): ChangePage => {
+  const { limit, name, since } = query
+  const found: Array<ChangeHead> = []
+  let before = query.before ?? Number.MAX_SAFE_INTEGER
+  for (;;) {
+    const rows = name === undefined
+      ? db.all(`SELECT ${headColumns} FROM changes WHERE id < ? ORDER BY id DESC LIMIT ?+0`, before, pageRows)
+      : db.all(
+        `SELECT ${headColumns}, instr(edits, ?) > 0 AS named FROM changes WHERE id < ? ORDER BY id DESC LIMIT ?+0`,
+        JSON.stringify(name),
+        before,
+        pageRows
+      )
+    for (const row of rows) {
+      // Revisions grow with the log.
+      if (since !== undefined && (row["revision"] as number) <= since) return { changes: found, next: null }
+      if (name !== undefined && row["named"] !== 1 && !speaksOf(row["summary"] as string, name)) continue
+      if (found.length === limit) return { changes: found, next: before }
+      found.push(toHead(row, settled))
+      before = row["id"] as number
+    }
+    if (rows.length < pageRows) return { changes: found, next: null }
+    before = rows.at(-1)!["id"] as number
   }
 }
 

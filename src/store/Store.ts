@@ -9,7 +9,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Actor, Change, Edit, Outcome, Route } from "../domain/Change.ts"
+import type { Actor, Change, ChangeHead, Edit, Outcome, Route } from "../domain/Change.ts"
 import type { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
 import type { PoolLimits, PoolNumber, Server } from "../domain/Pool.ts"
 import type { RouteName } from "../domain/RouteName.ts"
@@ -66,6 +66,23 @@ export interface Snapshot {
   readonly owners: ReadonlyMap<PoolNumber, RouteName>
 }
 
+/** Which changes to list. Newest first. */
+export interface ChangeQuery {
+  /** Only older ones than this place in the log: {@link ChangePage.next} of the page before. */
+  readonly before?: number
+  /** Only of later revisions than this one. */
+  readonly since?: number
+  /** Only those that speak of this name. */
+  readonly name?: RouteName
+  readonly limit: number
+}
+
+/** Some changes, and where the next page begins; null on the last. */
+export interface ChangePage {
+  readonly changes: ReadonlyArray<ChangeHead>
+  readonly next: number | null
+}
+
 /** How the store is opened. */
 export interface StoreOptions {
   /** The database file (HAPROXY_DB_FILE); made with its directory when it is not there. */
@@ -112,6 +129,7 @@ export class Store extends Context.Service<Store, {
   readonly snapshot: Effect.Effect<Snapshot, StorageFailed>
 
   readonly change: (changeId: string) => Effect.Effect<Change | null, StorageFailed>
+  readonly changes: (query: ChangeQuery) => Effect.Effect<ChangePage, StorageFailed>
   /** Changes whose fate was not recorded before the last stop. */
   readonly pendingChanges: Effect.Effect<ReadonlyArray<Change>, StorageFailed>
 
@@ -202,6 +220,7 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
       owners: Pools.allOwners(db)
     })),
     change: (changeId) => read("read a change", (db) => Changes.find(db, changeId, settled)),
+    changes: (query) => read("list changes", (db) => Changes.list(db, query, settled)),
     pendingChanges: read("read the pending changes", (db) => Changes.pending(db, settled)),
     commit: (body) => Tracing.span("Store.commit")(transactions.commit(body)),
     savepoint: transactions.savepoint,

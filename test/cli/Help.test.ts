@@ -21,6 +21,10 @@ describe("help", () => {
     "completion",
     "import",
     "export",
+    "foreign",
+    "foreign list",
+    "foreign adopt",
+    "changes",
     "status",
     "doctor"
   ])(

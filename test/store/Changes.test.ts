@@ -7,6 +7,7 @@ import {
   add,
   draft,
   folder,
+  name,
   ownerEdit,
   route,
   routeEdit,
@@ -112,4 +113,39 @@ describe("the text form of edits", () => {
     assert.deepStrictEqual(decodeEdits(encodeEdits(edits)), edits)
     assert.isBelow(encodeEdits(edits).length, JSON.stringify(edits).length / 2)
   })
+})
+
+describe("a list of changes", () => {
+  it.live("comes newest first, page by page, from a revision on, or of one name", () =>
+    withNewStore((store) =>
+      Effect.gen(function*() {
+        for (let n = 0; n < 450; n++) {
+          yield* store.commit(store.record({
+            ...draft([], { changeId: `c${n}` }),
+            summary: n % 100 === 7
+              ? `a.example.com, server ${n}`
+              : n % 2 === 0
+              ? "xa.example.com"
+              : "a.example.com.x.org"
+          }))
+        }
+        yield* store.commit(add(store, "a.example.com", { changeId: "added" }))
+        yield* store.settle("added", "unknown")
+        const first = yield* store.changes({ limit: 3 })
+        assert.deepStrictEqual(ids(first.changes), ["added", "c449", "c448"])
+        assert.strictEqual(first.changes[0]!.outcome, "unknown")
+        assert.isFalse("edits" in first.changes[0]!)
+        const second = yield* store.changes({ limit: 3, before: first.next! })
+        assert.deepStrictEqual(ids(second.changes), ["c447", "c446", "c445"])
+        assert.deepStrictEqual(ids((yield* store.changes({ limit: 10, since: 449 })).changes), ["added", "c449"])
+        const of = (limit: number, before?: number) =>
+          store.changes({ limit, name: name("a.example.com"), ...(before === undefined ? {} : { before }) })
+        const page = yield* of(2)
+        assert.deepStrictEqual(ids(page.changes), ["added", "c407"])
+        const rest = yield* of(10, page.next!)
+        assert.deepStrictEqual(ids(rest.changes), ["c307", "c207", "c107", "c7"])
+        assert.isNull(rest.next)
+        assert.strictEqual((yield* store.changes({ limit: 1_000 })).changes.length, 451)
+      })
+    ))
 })

@@ -1,0 +1,57 @@
+/** `haproxy-mcp changes`: its flags; Changes.ts does the work. */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Handlers } from "./Handlers.ts"
+import { settingFlags, sourcesOf } from "./SettingFlags.ts"
+
+export const changesCommand = <R>(handlers: Pick<Handlers<R>, "alone">) =>
+  Command.make("changes", {
+    change: Argument.String("change").pipe(
+      Argument.withDescription("Id of one change (chg_…): show what it did, row by row"),
+      Argument.optional
+    ),
+    limit: Flag.Int("limit").pipe(
+      Flag.withMetavar("N"),
+      Flag.withDescription("Most changes to print (default: 20)"),
+      Flag.withDefault(20)
+    ),
+    since: Flag.Int("since").pipe(
+      Flag.withMetavar("REVISION"),
+      Flag.withDescription("Only changes after this revision"),
+      Flag.optional
+    ),
+    domain: Flag.String("domain").pipe(
+      Flag.withMetavar("NAME"),
+      Flag.withDescription("Only changes that speak of this name"),
+      Flag.optional
+    ),
+    json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON instead of a table"), Flag.withDefault(false)),
+    settings: settingFlags("stdio")
+  }, ({ change, domain, json, limit, settings, since }) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./Changes.ts")),
+      ({ printChange, printChanges }) =>
+        Option.isSome(change)
+          ? printChange(handlers, sourcesOf(settings), change.value, { json })
+          : printChanges(handlers, sourcesOf(settings), {
+            limit: Math.min(10_000, Math.max(1, limit)),
+            since: Option.getOrNull(since),
+            domain: Option.getOrNull(domain),
+            json
+          })
+    )).pipe(
+      Command.withDescription(
+        "Prints who changed what, newest first, out of the change log of the database. Works through a running `serve`, "
+          + "else alone."
+      ),
+      Command.withShortDescription("Say who changed what"),
+      Command.withExamples([
+        { command: "haproxy-mcp changes", description: "The newest changes" },
+        { command: "haproxy-mcp changes --domain shop.example.com", description: "Those of one domain" },
+        { command: "haproxy-mcp changes chg_0mij4x2k1f3a9b7c2", description: "What one change did, row by row" },
+        { command: "haproxy-mcp changes --since 120 --json", description: "For scripts" }
+      ])
+    )

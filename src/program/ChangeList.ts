@@ -1,0 +1,131 @@
+/** Who changed what: the change log, newest first, or one change with its edits in words. */
+import * as Effect from "effect/Effect"
+import { formatEndpoint } from "../domain/Address.ts"
+import type { ChangeHead, Edit, Route } from "../domain/Change.ts"
+import { type ControlError, InvalidInput, NotFound } from "../domain/Errors.ts"
+import { poolName, type Server, slotName } from "../domain/Pool.ts"
+import { Store } from "../store/Store.ts"
+import type { Answer } from "./Answer.ts"
+import * as Input from "./Input.ts"
+import type { ProgramServices } from "./Services.ts"
+
+/** Changes of one page when nobody says. */
+const usualLimit = 50
+/** Edits of one change that are shown: a migration has thousands. */
+const shownEdits = 500
+
+export interface ListChangesInput {
+  readonly limit?: number
+  /** `next_cursor` of the page before. */
+  readonly cursor?: string
+  /** Only later revisions. */
+  readonly since?: number
+  /** Only changes that speak of this name. */
+  readonly domain?: string
+}
+
+/** A change, as scripts and tables take it. */
+export interface ChangeItem {
+  /** ISO 8601, UTC. */
+  readonly time: string
+  readonly revision: number
+  readonly change_id: string
+  readonly via: string
+  readonly who: string
+  readonly request_id: string
+  readonly tool: string
+  readonly summary: string
+  readonly outcome: ChangeHead["outcome"]
+}
+
+export interface ListChangesAnswer extends Answer {
+  readonly changes: ReadonlyArray<ChangeItem>
+  readonly next_cursor: string | null
+}
+
+/** One row before and after; null: it was not, or is not, there. */
+export interface EditItem {
+  readonly what: string
+  readonly before: string | null
+  readonly after: string | null
+}
+
+export interface ShowChangeAnswer extends Answer {
+  readonly change: ChangeItem
+  /** At most 500. */
+  readonly edits: ReadonlyArray<EditItem>
+  readonly edit_count: number
+}
+
+const item = ({ actor, at, changeId, outcome, revision, summary, tool }: ChangeHead): ChangeItem => ({
+  time: new Date(at).toISOString(),
+  revision,
+  change_id: changeId,
+  via: actor.via,
+  who: actor.who,
+  request_id: actor.requestId,
+  tool,
+  summary,
+  outcome
+})
+
+const routeText = (route: Route | null): string | null =>
+  route === null ? null : `${poolName(route.pool)}${route.implicit ? ", with its domain" : ""}`
+
+const serverText = (server: Server | null): string | null =>
+  server === null ? null : `${formatEndpoint(server.ip, server.port)} weight ${server.weight} ${server.state}`
+
+const editItem = (edit: Edit): EditItem =>
+  edit.kind === "route"
+    ? { what: edit.name, before: routeText(edit.before), after: routeText(edit.after) }
+    : edit.kind === "server"
+    ? { what: slotName(edit.pool, edit.slot), before: serverText(edit.before), after: serverText(edit.after) }
+    : { what: `owner of ${poolName(edit.pool)}`, before: edit.before, after: edit.after }
+
+/** A page of the change log, newest first. */
+export const listChanges = Effect.fn("listChanges")(function*(
+  input: ListChangesInput
+): Effect.fn.Return<ListChangesAnswer, ControlError, ProgramServices> {
+  const store = yield* Store
+  const limit = yield* Input.whole("limit", input.limit ?? usualLimit, 1, 1000)
+  const name = input.domain === undefined ? undefined : yield* Input.existingName("domain", input.domain)
+  const before = input.cursor === undefined ? undefined : Number(input.cursor)
+  if (before !== undefined && (!/^\d{1,15}$/.test(input.cursor!) || !Number.isSafeInteger(before))) {
+    return yield* new InvalidInput({
+      message: `cursor ${Input.shown(input.cursor)} is not one of this list`,
+      hint: "Pass next_cursor of the page before, or nothing for the newest changes.",
+      field: "cursor"
+    })
+  }
+  const { changes, next } = yield* store.changes({
+    limit,
+    ...(name === undefined ? {} : { name }),
+    ...(before === undefined ? {} : { before }),
+    ...(input.since === undefined ? {} : { since: input.since })
+  })
+  return {
+    summary: changes.length === 0 ? "No change" : `${changes.length} changes, newest first`,
+    changes: changes.map(item),
+    next_cursor: next === null ? null : String(next)
+  }
+})
+
+/** One change with what it did. */
+export const showChange = Effect.fn("showChange")(function*(
+  input: { readonly change_id: string }
+): Effect.fn.Return<ShowChangeAnswer, ControlError, ProgramServices> {
+  const change = yield* (yield* Store).change(input.change_id.slice(0, 100))
+  if (change === null) {
+    return yield* new NotFound({
+      message: `There is no change ${Input.shown(input.change_id)}`,
+      hint: "`haproxy-mcp changes` lists them; the log keeps the newest 10,000.",
+      field: "change_id"
+    })
+  }
+  return {
+    summary: change.summary,
+    change: item(change),
+    edits: change.edits.slice(0, shownEdits).map(editItem),
+    edit_count: change.edits.length
+  }
+})

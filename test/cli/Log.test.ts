@@ -1,0 +1,118 @@
+/** `haproxy-mcp changes` and `haproxy-mcp foreign`, through a running `serve` and without one. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { changesText, changeText } from "../../src/cli/Changes.ts"
+import { adoptText, foreignText } from "../../src/cli/Foreign.ts"
+import { runNode } from "../support/Process.ts"
+import { program } from "../support/Program.ts"
+import { newestLine, startHaproxy } from "../support/RealHaproxy.ts"
+import { settingsOf, startServer } from "../support/ServerProcess.ts"
+
+const limit = 60_000
+
+const change = {
+  time: "2026-02-08T12:03:50.123Z",
+  revision: 7,
+  change_id: "chg_1",
+  via: "mcp",
+  who: "ann\u001b[2J",
+  request_id: "r-1",
+  tool: "haproxy_add_domain",
+  summary: "shop.example.com is routed\nto pool_1",
+  outcome: "applied"
+} as const
+
+describe("the text", () => {
+  it("of changes is a table without control characters", () => {
+    assert.strictEqual(changesText([]), "No change.\n")
+    const [head, row] = changesText([change]).split("\n")
+    assert.match(head!, /^time \(UTC\) +rev +who +tool +outcome +change +what$/)
+    assert.match(
+      row!,
+      /^2026-02-08 12:03:50 +7 +mcp ann\?\[2J +haproxy_add_domain +applied +chg_1 +shop\.example\.com is routed\?to pool_1$/
+    )
+    const text = changeText({
+      summary: "s",
+      change,
+      edits: [{ what: "shop.example.com", before: null, after: "pool_1" }],
+      edit_count: 900
+    })
+    assert.match(text, /^shop\.example\.com +- +pool_1$/m)
+    assert.match(text, /and 899 more/)
+    // oxlint-disable-next-line no-control-regex
+    assert.notMatch(text, /[\u0000-\u0009\u000b-\u001f]/)
+  })
+
+  it("of foreign entries says what to do", () => {
+    const entry = {
+      map: "domains",
+      key: "a\u0007.com",
+      value: "be_a",
+      where: "both",
+      why: "it leads to be_a",
+      adopt_as: null,
+      hint: "Leave it."
+    } as const
+    const text = foreignText({ summary: "1 foreign entry", entries: [entry], total: 4, warnings: [] })
+    assert.match(text, /^domains +a\?\.com +be_a +file, HAProxy +it leads to be_a +Leave it\.$/m)
+    assert.match(text, /and 3 more: --limit 4/)
+    const done = adoptText({
+      summary: "1 entry adopted; 1 cannot be",
+      dry_run: false,
+      adopted: [{ domain: "b.com", backend: "pool_2" }],
+      refused: [entry],
+      changed: true,
+      revision: 2,
+      warnings: []
+    })
+    assert.include(done, "  b.com → pool_2\n  a?.com: it leads to be_a. Leave it.\n")
+  })
+})
+
+describe("the commands", () => {
+  it.live("answer through a running serve, and alone", () =>
+    Effect.gen(function*() {
+      const shape = { pools: 4, slots: 2 }
+      const { site } = yield* startHaproxy({
+        binary: newestLine,
+        ...shape,
+        domains: ["shop.example.com pool_1", "Loud.example.com pool_2", "site.example.com be_site"]
+      })
+      const env = settingsOf(site, shape)
+      const run = (...args: ReadonlyArray<string>) => runNode(program, args, { env, limit })
+      const server = yield* startServer({ env })
+      yield* Effect.promise(async () => {
+        await server.ready()
+        const list = await run("foreign", "list")
+        assert.deepStrictEqual([list.code, list.stderr], [0, ""])
+        assert.match(list.stdout, /^2 foreign entries, 1 of them can be adopted/)
+        assert.match(
+          list.stdout,
+          /Loud\.example\.com +pool_2 +file, HAProxy +.*haproxy-mcp foreign adopt loud\.example\.com$/m
+        )
+        const none = await run("foreign", "adopt", "site.example.com")
+        assert.strictEqual(none.code, 1)
+        assert.match(none.stdout, /site\.example\.com: it leads to be_site, which is none of our pools/)
+        const adopted = await run("foreign", "adopt", "--all", "--json")
+        assert.deepInclude(JSON.parse(adopted.stdout), {
+          changed: true,
+          adopted: [{ domain: "loud.example.com", backend: "pool_2" }]
+        })
+        assert.strictEqual((await run("foreign", "adopt")).code, 2)
+        const changes = await run("changes", "--json")
+        const logged = JSON.parse(changes.stdout) as ReadonlyArray<Record<string, string>>
+        assert.deepStrictEqual(logged.map(({ tool }) => tool), ["adopt_foreign", "migration"])
+        assert.match((await run("changes", "--limit", "1")).stdout, /adopt_foreign +applied/)
+        assert.strictEqual(JSON.parse((await run("changes", "--since", "1", "--json")).stdout).length, 1)
+        const shown = await run("changes", logged[0]!["change_id"]!)
+        assert.match(shown.stdout, /^loud\.example\.com +- +pool_2$/m)
+        assert.strictEqual((await server.stop()).code, 0)
+        const alone = await run("changes", "--domain", "shop.example.com", "--json")
+        assert.strictEqual(alone.code, 0, alone.stderr)
+        assert.deepStrictEqual(
+          (JSON.parse(alone.stdout) as ReadonlyArray<Record<string, string>>).map(({ tool }) => tool),
+          ["migration"]
+        )
+      })
+    }).pipe(Effect.scoped), limit)
+})
