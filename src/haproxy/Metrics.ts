@@ -49,6 +49,11 @@ export const link = (isUp: () => boolean): Effect.Effect<LinkMetrics, never, Sco
     const context = yield* Effect.context<never>()
     let last: Epoch | null = null
     let connections = 0
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        if (last !== null) Metric.removeUnsafe(worker(last), context)
+      })
+    )
     return {
       connected: (epoch) => {
         if (connections++ > 0) reconnects.updateUnsafe(1, context)
