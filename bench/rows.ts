@@ -3,9 +3,11 @@ import type { Row } from "./Row.ts"
 import { addInProcess } from "./rows/AddInProcess.ts"
 import { addOverMcp } from "./rows/AddOverMcp.ts"
 import { againstCaddy, againstNginx } from "./rows/AgainstPeer.ts"
+import { importRow } from "./rows/Import.ts"
 import { manyCallers, manyCallersOverMcp } from "./rows/ManyCallers.ts"
 import { memory } from "./rows/Memory.ts"
 import { readOverMcp } from "./rows/ReadOverMcp.ts"
+import { reconcileRow } from "./rows/Reconcile.ts"
 import { start } from "./rows/Start.ts"
 import { underLoad } from "./rows/UnderLoad.ts"
 
@@ -17,6 +19,8 @@ export const rows: ReadonlyArray<Row> = [
   againstNginx,
   manyCallers,
   manyCallersOverMcp,
+  importRow,
+  reconcileRow,
   underLoad,
   memory,
   start

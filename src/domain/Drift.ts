@@ -49,6 +49,29 @@ const observedRoute = (key: string, pool: PoolNumber): Route => ({
 })
 
 /**
+ * Does the map hold just these routes in just this order? That is the rule after a swap, and after a start from our
+ * files: then nothing has to be looked up.
+ */
+const sameInOrder = (desired: ReadonlyArray<Route>, observed: ObservedMap, limits: PoolLimits): boolean => {
+  if (desired.length !== observed.length) return false
+  const values = new Map<PoolNumber, string | null>()
+  for (let at = 0; at < desired.length; at++) {
+    const { name, pool } = desired[at]!
+    let value = values.get(pool)
+    if (value === undefined) {
+      value = pool <= limits.pools ? poolName(pool) : null
+      values.set(pool, value)
+    }
+    const entry = observed[at]!
+    if (entry.value !== value || entry.key !== mapKey(name)) return false
+  }
+  return true
+}
+
+/** What HAProxy has of a route. */
+const Found = { missing: 0, there: 1, elsewhere: 2, repeated: 3 } as const
+
+/**
  * Compares a map with the routes that belong into it. An entry is ours when its value is one of our pools and its key a
  * name that this map may hold (MapText.ts has the same rule for the file). Where a key holds a foreign entry, nothing
  * of that key is touched.
@@ -59,11 +82,14 @@ export const mapDrift = (
   observed: ObservedMap,
   limits: PoolLimits
 ): MapDrift => {
-  // 100,000 entries are compared several times in a large change: no object and no list per entry.
-  const wanted = new Map<string, Route>()
-  for (const route of desired) wanted.set(mapKey(route.name), route)
-  const seen = new Map<string, PoolNumber>()
-  const repeated = new Set<string>()
+  if (sameInOrder(desired, observed, limits)) return { repairs: [], foreign: new Map(), shadowed: [] }
+  // 100,000 entries are compared several times in a large change: one look-up for each, and no object.
+  const wanted = new Map<string, number>()
+  if (observed.length > 0) { for (let at = 0; at < desired.length; at++) wanted.set(mapKey(desired[at]!.name), at) }
+  const found = new Uint8Array(desired.length)
+  /** The first pool of routes that are not where they should be. */
+  const elsewhere = new Map<number, PoolNumber>()
+  const leaving = new Map<string, PoolNumber>()
   const foreign = new Map<string, string>()
   const pools = new Map<string, PoolNumber | null>()
   for (const { key, value } of observed) {
@@ -72,38 +98,46 @@ export const mapDrift = (
       pool = ownPool(value, limits)
       pools.set(value, pool)
     }
-    if (pool === null || (!wanted.has(key) && !isOwn(kind, limits, key, value))) {
+    const at = wanted.get(key)
+    if (pool === null || (at === undefined && !isOwn(kind, limits, key, value))) {
       if (!foreign.has(key)) foreign.set(key, value)
-      continue
-    }
-    // `get map` answers one of several entries: any second one is drift, also when it looks the same.
-    if (seen.has(key)) repeated.add(key)
-    else seen.set(key, pool)
+    } else if (at === undefined) {
+      if (!leaving.has(key)) leaving.set(key, pool)
+    } else if (found[at] === Found.missing) {
+      found[at] = pool === desired[at]!.pool ? Found.there : Found.elsewhere
+      if (found[at] === Found.elsewhere) elsewhere.set(at, pool)
+      // `get map` answers one of several entries: any second one is drift, also when it looks the same.
+    } else found[at] = Found.repeated
   }
   const repairs: Array<ReadonlyArray<Edit>> = []
-  for (const [key, pool] of seen) {
-    const route = wanted.get(key)
-    const isRepeated = repeated.size > 0 && repeated.has(key)
-    if (route !== undefined && route.pool === pool && !isRepeated) continue
-    // Removing a key removes the foreign entries under it as well: such a key is left to the operator.
-    if (foreign.has(key)) continue
+  // Removing a key removes the foreign entries under it as well: such a key is left to the operator.
+  const isLeft = (key: string) => foreign.size > 0 && foreign.has(key)
+  for (const [key, pool] of leaving) {
+    if (isLeft(key)) continue
     const before = observedRoute(key, pool)
-    const name = before.name
-    if (route === undefined) repairs.push([{ kind: "route", name, before, after: null }])
-    else if (isRepeated) {
+    repairs.push([{ kind: "route", name: before.name, before, after: null }])
+  }
+  for (let at = 0; at < desired.length; at++) {
+    const state = found[at]
+    if (state === Found.there) continue
+    const after = desired[at]!
+    const name = after.name
+    const key = mapKey(name)
+    if (isLeft(key)) continue
+    const before = observedRoute(key, elsewhere.get(at) ?? after.pool)
+    if (state === Found.missing) repairs.push([{ kind: "route", name, before: null, after }])
+    else if (state === Found.elsewhere) repairs.push([{ kind: "route", name, before, after }])
+    else {
       repairs.push([
         { kind: "route", name, before, after: null },
-        { kind: "route", name: route.name, before: null, after: route }
+        { kind: "route", name, before: null, after }
       ])
-    } else repairs.push([{ kind: "route", name: route.name, before, after: route }])
-  }
-  for (const [key, route] of wanted) {
-    if (seen.has(key) || foreign.has(key)) continue
-    repairs.push([{ kind: "route", name: route.name, before: null, after: route }])
+    }
   }
   const shadowed: Array<string> = []
   for (const key of foreign.keys()) {
-    if (wanted.has(key) && !seen.has(key)) shadowed.push(key)
+    const at = wanted.get(key)
+    if (at !== undefined && found[at] === Found.missing) shadowed.push(key)
   }
   return { repairs, foreign, shadowed }
 }

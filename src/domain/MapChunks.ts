@@ -126,8 +126,21 @@ const holds = (map: MapChunks, values: ReadonlyMap<string, string>): boolean =>
     })
   )
 
+/** The same, when the entries come in order already: then nothing has to be looked up. */
+const holdsInOrder = (map: MapChunks, entries: ReadonlyArray<readonly [key: string, value: string]>): boolean => {
+  let at = 0
+  return map.size === entries.length && map.chunks.every((chunk) =>
+    linesOf(chunk).every((line) => {
+      const [key, value] = entries[at++]!
+      return line.length === key.length + 1 + value.length && line.startsWith(key) && line.endsWith(value)
+        && line.charCodeAt(key.length) === 32
+    })
+  )
+}
+
 /** Replaces all entries. A key that comes twice has its last value. Answers the same object when nothing changes. */
-export const replace = (map: MapChunks, entries: Iterable<readonly [key: string, value: string]>): MapChunks => {
+export const replace = (map: MapChunks, entries: ReadonlyArray<readonly [key: string, value: string]>): MapChunks => {
+  if (holdsInOrder(map, entries)) return map
   const values = new Map(entries)
   if (holds(map, values)) return map
   const keys = map.order.sort([...values.keys()])

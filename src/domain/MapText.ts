@@ -125,7 +125,7 @@ export const empty = (kind: MapTextKind, limits: PoolLimits): MapText =>
   })
 
 /** Replaces all our entries. Answers the same object when nothing changes. */
-export const withOwn = (text: MapText, entries: Iterable<readonly [key: string, value: string]>): MapText => {
+export const withOwn = (text: MapText, entries: ReadonlyArray<readonly [key: string, value: string]>): MapText => {
   const own = MapChunks.replace(text.own, entries)
   return own === text.own ? text : arrange({ ...text, own })
 }

@@ -40,7 +40,7 @@ describe("Drift of a map", () => {
       [{ key: "b.com", value: "pool_3" }, { key: "c.com", value: "pool_4" }],
       limits
     )
-    assert.deepStrictEqual(kinds(drift.repairs), ["~b.com", "-c.com", "+a.com"])
+    assert.deepStrictEqual(kinds(drift.repairs), ["-c.com", "+a.com", "~b.com"])
   })
 
   it("removes a duplicate whole and adds it once, also when both say the same", () => {

@@ -158,7 +158,7 @@ describe.each(["domains", "wildcards"] as const)("%s: the text", (kind) => {
             else model.set(key, value)
           }
         }
-        const fresh = MapText.withOwn(MapText.withForeign(MapText.empty(kind, limits), input), model)
+        const fresh = MapText.withOwn(MapText.withForeign(MapText.empty(kind, limits), input), [...model])
         assert.strictEqual(text(map), text(fresh))
         assert.strictEqual(map.own.size, model.size)
         for (const [key, value] of model) {
@@ -167,7 +167,7 @@ describe.each(["domains", "wildcards"] as const)("%s: the text", (kind) => {
         const again = MapText.withForeign(map, Buffer.from(text(map), "latin1"))
         const parsed = MapText.withOwn(
           MapText.withForeign(MapText.empty(kind, limits), Buffer.from(text(map), "latin1")),
-          model
+          [...model]
         )
         assert.strictEqual(text(again), text(parsed))
         assert.strictEqual(text(MapText.withForeign(again, Buffer.from(text(again), "latin1"))), text(again))
