@@ -28,7 +28,7 @@ export interface Campaign {
   readonly perCase: number
   /** Units of the long form; with `table`, all of the table instead. */
   readonly full: number
-  /** Units of the short form, which runs in CI. */
+  /** Units of the short form, which runs in CI (Campaign.test.ts); 0 where a test of its own is that. */
   readonly short: number
   /** Where all cases can be listed: how many there are. Seeds are then the numbers from 0. */
   readonly table?: Effect.Effect<number>
@@ -40,6 +40,8 @@ export interface Campaign {
   readonly limit: number
   /** A full run in which one of these never occurred has tested nothing. */
   readonly mustSee: ReadonlyArray<string>
+  /** Its files may lie in memory: the time that the disk takes changes nothing of what is tested. */
+  readonly inMemory: boolean
   /** Prepares what the cases share. */
   readonly open: Effect.Effect<Runner, never, Scope.Scope>
 }

@@ -126,8 +126,9 @@ export const killed: Campaign = {
   full: 2_000,
   short: 20,
   minutes: 8,
-  concurrency: 2,
+  concurrency: 3,
   limit: 120_000,
+  inMemory: false,
   mustSee: ["killed at its start", "killed while it wrote", "acknowledged"],
   open: Effect.map(shipped, (program) => ({ run: (seed) => chain(program, seed) }))
 }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { buildProgram } from "../../scripts/build.ts"
 import { stored } from "../support/Agreement.ts"
+import { memoryFolder } from "../support/MemoryFolder.ts"
 import { ConnectionLost, PlainMcp } from "../support/PlainMcp.ts"
 import { poll } from "../support/Poll.ts"
 import { type Running, startCommand } from "../support/Process.ts"
@@ -12,9 +13,9 @@ import type { Env } from "../support/Settings.ts"
 import { type Call, Gone } from "./Writers.ts"
 
 /** A folder that goes with the scope. */
-export const temporaryFolder = (name: string) =>
+export const temporaryFolder = (name: string, within = tmpdir()) =>
   Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), `haproxy-mcp-${name}-`))),
+    Effect.sync(() => mkdtempSync(join(within, `haproxy-mcp-${name}-`))),
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
   )
 
@@ -108,7 +109,7 @@ const lineAround = (output: string, text: string): Readonly<Record<string, unkno
  */
 export const storedAfterKill = (file: string, pools: { readonly pools: number; readonly slots: number }) =>
   Effect.scoped(Effect.gen(function*() {
-    const folder = yield* temporaryFolder("copy")
+    const folder = yield* temporaryFolder("copy", memoryFolder)
     const copy = join(folder, "copy.db")
     for (const end of ["", "-wal"]) if (existsSync(file + end)) copyFileSync(file + end, copy + end)
     return yield* stored(copy, pools)

@@ -48,10 +48,11 @@ export const model: Campaign = {
   unit: "sequences",
   perCase: 1,
   full: 10_000,
-  short: 60,
+  short: 0,
   minutes: 9,
   concurrency: 2 * realLines.length,
   limit: 60_000,
+  inMemory: true,
   mustSee: ["done", "unchanged", "refused INVALID_INPUT", "refused CONFLICT", "refused NOT_FOUND", "trouble"],
   open: Effect.gen(function*() {
     const worlds = yield* Effect.forEach(
@@ -119,6 +120,7 @@ export const modelWithFaults: Campaign = {
   minutes: 2,
   concurrency: fakes,
   limit: 120_000,
+  inMemory: true,
   mustSee: ["done", "unchanged", "refused HAPROXY_REFUSED", "unknown OUTCOME_UNKNOWN", "trouble"],
   open: Effect.map(
     Effect.forEach(

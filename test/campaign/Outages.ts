@@ -136,6 +136,7 @@ export const outages: Campaign = {
   minutes: 4,
   concurrency: 2,
   limit: 180_000,
+  inMemory: false,
   mustSee: ["OK", "OUTCOME_UNKNOWN", ...new Set(kinds.map(({ text }) => text))],
   open: Effect.succeed({ run: caseOf })
 }

@@ -8,13 +8,14 @@ import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { Store } from "../../src/store/Store.ts"
 import { Dice } from "../program/Verbs.model.ts"
 import { dumpDesired, dumpFiles } from "../support/Dump.ts"
 import { makeFakeWorld } from "../support/FakeWorld.ts"
+import { memoryFolder } from "../support/MemoryFolder.ts"
+import { strace } from "../support/Strace.ts"
 import type { Campaign } from "./Campaign.ts"
 import { temporaryFolder } from "./Life.ts"
 import { Disk, type Luck } from "./power/Disk.ts"
@@ -27,15 +28,12 @@ const writes = 20
 /** One in so many system calls in the middle of a write is followed by a look, beside those right after an answer. */
 const oneIn = 4
 
-/** What a power cut leaves is looked at in memory, where there is such a folder. */
-const fast = existsSync("/dev/shm") ? "/dev/shm" : tmpdir()
-
 type State = Extract<Told, { readonly _tag: "State" }>
 
 /** Runs the child under strace; answers strace's log. */
-const record = (log: string, args: ReadonlyArray<string>) =>
+const record = (strace: string, log: string, args: ReadonlyArray<string>) =>
   Effect.callback<void>((resume) => {
-    const strace = [
+    const options = [
       "-f",
       "-qq",
       "-xx",
@@ -48,7 +46,7 @@ const record = (log: string, args: ReadonlyArray<string>) =>
       "-o",
       log
     ]
-    const child = spawn("strace", ["--seccomp-bpf", ...strace, process.execPath, script, ...args], {
+    const child = spawn(strace, ["--seccomp-bpf", ...options, process.execPath, script, ...args], {
       stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, UV_USE_IO_URING: "0" }
     })
@@ -128,7 +126,7 @@ const inspect = Effect.fnUntraced(function*(moment: Moment, next: State | null, 
   const during = begun === null ? `after "${answered?.step ?? "nothing"}"` : `in the middle of "${begun}"`
   const note = `(seed ${seed}, power cut at call ${line} ${during}, ${luck})`
   const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(fast, "haproxy-mcp-cut-"))),
+    Effect.sync(() => mkdtempSync(join(memoryFolder, "haproxy-mcp-cut-"))),
     (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
   )
   for (const [name, content] of found) writeFileSync(join(folder, name), content, { mode: 0o600 })
@@ -165,7 +163,13 @@ const inspect = Effect.fnUntraced(function*(moment: Moment, next: State | null, 
   }
 })
 
-const life = (seed: number) =>
+const filesIn = (folder: string): ReadonlyMap<string, Buffer> =>
+  new Map(
+    readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile())
+      .map(({ name }) => [name, readFileSync(join(folder, name))])
+  )
+
+const life = (tool: string, seed: number) =>
   Effect.gen(function*() {
     const dice = new Dice(seed)
     const world = yield* makeFakeWorld(shape)
@@ -179,12 +183,14 @@ const life = (seed: number) =>
       yield* world.startPlane
       yield* world.stopPlane
     }
-    const before = new Map(
-      readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile())
-        .map(({ name }) => [name, readFileSync(join(folder, name))])
-    )
-    yield* record(log, [String(seed), String(writes), JSON.stringify(world.plane)])
-    const moments = momentsOf(readFileSync(log, "latin1"), new Disk(folder, before), dice)
+    const before = filesIn(folder)
+    yield* record(tool, log, [String(seed), String(writes), JSON.stringify(world.plane)])
+    const disk = new Disk(folder, before)
+    const moments = momentsOf(readFileSync(log, "latin1"), disk, dice)
+    const rebuilt = disk.cut("all")
+    for (const [name, content] of filesIn(folder)) {
+      assert.isTrue(rebuilt.get(name)?.equals(content), `${name} was not rebuilt as it is (seed ${seed})`)
+    }
     const states = [...new Set(moments.flatMap(({ answered }) => answered ?? []))]
     assert.strictEqual(states.length, writes + 1, "the writing process did not tell all")
     const tally: Record<string, number> = { writes, "disk states": moments.length }
@@ -209,6 +215,11 @@ export const power: Campaign = {
   minutes: 4,
   concurrency: 2,
   limit: 120_000,
+  inMemory: true,
   mustSee: ["done", "disk states", "right after an answer", "in the middle of a write", "something uncertain"],
-  open: Effect.succeed({ run: life })
+  open: Effect.gen(function*() {
+    const tool = yield* Effect.promise(() => strace())
+    if (tool === null) return yield* Effect.die(new Error("power cuts need strace, and the right to trace a process"))
+    return { run: (seed) => life(tool, seed) }
+  })
 }

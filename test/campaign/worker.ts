@@ -5,6 +5,8 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import { tmpdir } from "node:os"
+import { memoryFolder } from "../support/MemoryFolder.ts"
 import { type Campaign, judge, type Runner, type Verdict } from "./Campaign.ts"
 import { campaigns } from "./Campaigns.ts"
 import type { Run, Said } from "./Messages.ts"
@@ -20,6 +22,8 @@ interface Open {
 
 let open: Open | null = null
 
+const onDisk = tmpdir()
+
 const close = async () => {
   const closing = open
   open = null
@@ -30,6 +34,7 @@ const opened = async (name: string): Promise<Open> => {
   if (open !== null && open.campaign.name === name) return open
   await close()
   const campaign = campaigns.find((one) => one.name === name)!
+  process.env["TMPDIR"] = campaign.inMemory ? memoryFolder : onDisk
   const scope = Scope.makeUnsafe()
   // What was begun of it goes too when the whole does not open.
   open = { campaign, scope, runner: { run: () => Effect.die(new Error("not open")) } }

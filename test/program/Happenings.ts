@@ -10,9 +10,9 @@ import { dirname } from "node:path"
 import { Fault } from "../../src/testing.ts"
 import { within } from "../support/ControlPlane.ts"
 import { dumpDatabase, dumpRuntimeBy } from "../support/Dump.ts"
-import { type FakeWorld, makeFakeWorld } from "../support/FakeWorld.ts"
+import type { FakeWorld } from "../support/FakeWorld.ts"
 import { type Step, stepHere } from "./Steps.ts"
-import { begin, desired, undisturbed, type Write, writes } from "./Writes.ts"
+import { begin, desired, undisturbed, type Write, writes, writesWorld } from "./Writes.ts"
 
 /** Milliseconds a caller waits; long enough for a reconnect, short enough for a test. */
 const patience = 1_200
@@ -41,6 +41,7 @@ const onArrival = (hand: (world: FakeWorld) => Effect.Effect<void>): Hand => (wo
 
 /** By what the command does then. */
 export const happenings: Readonly<Record<string, Happening>> = {
+  "is answered as if done, and is not": { prepare: injected(({ answer }) => Fault.pretend(answer)), changing: true },
   "is refused": { prepare: injected(() => Fault.refuse("Out of memory error.")) },
   "hangs": { prepare: injected(() => Fault.hang()), afterwards: ({ fake }) => fake.dropConnections },
   "is not run, connection lost": { prepare: injected(() => Fault.dropBefore) },
@@ -48,7 +49,6 @@ export const happenings: Readonly<Record<string, Happening>> = {
   "is done and answered, then connection lost": { prepare: injected(() => Fault.answerThenDrop) },
   "is answered by half": { prepare: injected(() => Fault.partial(1)) },
   "is answered with nonsense": { prepare: injected(() => Fault.nonsense("What?\n\n")) },
-  "is answered as if done, and is not": { prepare: injected(({ answer }) => Fault.pretend(answer)), changing: true },
   "finds HAProxy crashing before it": {
     prepare: injected(() => Fault.hang()),
     meanwhile: onArrival(({ fake }) => fake.restart)
@@ -101,12 +101,16 @@ export const calm = Effect.fnUntraced(function*(world: FakeWorld, planned: Reado
   for (const { happening, step } of planned) yield* happenings[happening]!.afterwards?.(world, step) ?? Effect.void
 })
 
-/** Makes a write while things happen. Checks that it ends in time, and what can be checked before all is calm again. */
+/**
+ * Makes a write while things happen; `queued`: it may have to wait for one before it longer than its caller waits.
+ * Checks that it ends in time, and what can be checked before all is calm again.
+ */
 export const attempt = Effect.fnUntraced(function*(
   world: FakeWorld,
   write: Write,
   planned: ReadonlyArray<Planned>,
-  note: string
+  note: string,
+  queued = false
 ) {
   const here = planned.map(({ happening, step }) => ({
     happening: happenings[happening]!,
@@ -141,7 +145,7 @@ export const attempt = Effect.fnUntraced(function*(
   assert(error._tag === "Some", `${note}: the write died: ${String(exit.cause)}`)
   const { code } = error.value
   if (code === "OUTCOME_UNKNOWN") assert.match(error.value.changeId ?? "", /^chg_/)
-  else assert.include(["HAPROXY_REFUSED", "HAPROXY_UNREACHABLE"], code, note)
+  else assert.include(["HAPROXY_REFUSED", "HAPROXY_UNREACHABLE", ...(queued ? ["TIMEOUT"] : [])], code, note)
   return { code, reached } satisfies Ended
 })
 
@@ -156,7 +160,7 @@ const told = (kind: string, planned: ReadonlyArray<Planned>) =>
 export const caseOf = (kind: string, planned: ReadonlyArray<Planned>) =>
   Effect.gen(function*() {
     const note = told(kind, planned)
-    const world = yield* makeFakeWorld()
+    const world = yield* writesWorld
     yield* begin(world)
     const before = yield* world.run(Effect.orDie(desired))
     const { after } = yield* undisturbed([kind])
@@ -178,11 +182,11 @@ export const consecutive = (
     const note = `${told(first.kind, first.planned)}; then${calmly ? "" : " at once"} ${
       told(second.kind, second.planned)
     }`
-    const world = yield* makeFakeWorld()
+    const world = yield* writesWorld
     yield* begin(world)
     const one = yield* attempt(world, writes[first.kind]!, first.planned, note)
     if (calmly) yield* calm(world, first.planned)
-    const two = yield* attempt(world, writes[second.kind]!, second.planned, note)
+    const two = yield* attempt(world, writes[second.kind]!, second.planned, note, true)
     yield* calm(world, [...(calmly ? [] : first.planned), ...second.planned])
     yield* world.consistent(note)
     const now = yield* world.run(Effect.orDie(desired))

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { ControlError } from "../../src/domain/Errors.ts"
 import { addDomain, cleanupWildcards, removeDomain } from "../../src/program/Domains.ts"
+import { importDomains } from "../../src/program/Import.ts"
 import {
   addServer,
   addServers,
@@ -69,7 +70,21 @@ export interface Step {
 
 const nothing = () => {}
 
-/** A random verb with random arguments, good ones mostly; `routed` are the names that exist. */
+/** Rows of an import, with a bad one now and then. */
+const someRows = (dice: Dice) =>
+  Array.from({ length: 1 + dice.next(3) }, () => ({
+    domain: dice.next(12) === 0 ? dice.pick(badNames) : dice.pick(names),
+    ...(dice.next(3) === 0
+      ? { shares_with: dice.pick(names) }
+      : dice.next(3) === 0
+      ? {}
+      : { servers: `${dice.pick(["10.0.0.1", "10.0.0.2"])}:80` })
+  }))
+
+/**
+ * A random verb with random arguments, good ones mostly; `routed` are the names that exist. A new verb is added here,
+ * and its steps in Writes.ts.
+ */
 export const randomStep = (dice: Dice, routed: ReadonlyArray<string>): Step => {
   const known = routed.length > 0 && dice.next(2) === 0
   const domain = dice.next(16) === 0 ? dice.pick(badNames) : known ? dice.pick(routed) : dice.pick(names)
@@ -81,7 +96,7 @@ export const randomStep = (dice: Dice, routed: ReadonlyArray<string>): Step => {
     program,
     names: change
   })
-  switch (dice.next(12)) {
+  switch (dice.next(13)) {
     case 0:
     case 1:
       return step(`add ${domain} ${ip}`, addDomain({ domain, ip }), (routed) => routed.add(domain))
@@ -118,6 +133,13 @@ export const randomStep = (dice: Dice, routed: ReadonlyArray<string>): Step => {
           return step(`weight ${domain} ${slot} ${weight}`, setServerWeight({ domain, slot, weight }))
         }
       }
+    case 11: {
+      const rows = someRows(dice)
+      const lines = rows.map((row, index) => [index + 1, row])
+      return step(`import ${JSON.stringify(rows)}`, importDomains({ rows: lines }), (routed) => {
+        for (const row of rows) routed.add(row.domain)
+      })
+    }
     default:
       return step("cleanup", cleanupWildcards({}))
   }

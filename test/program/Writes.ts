@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { dirname } from "node:path"
 import type { ControlError } from "../../src/domain/Errors.ts"
 import { addDomain, removeDomain } from "../../src/program/Domains.ts"
+import { importDomains } from "../../src/program/Import.ts"
 import { addServer, addServers, removeServer, setServerState } from "../../src/program/Servers.ts"
 import type { ProgramServices } from "../../src/program/Services.ts"
 import { dumpDesired } from "../support/Dump.ts"
@@ -22,8 +23,14 @@ export const writes: Readonly<Record<string, Write>> = {
   "a drained server": setServerState({ domain: "a.com", slot: 1, state: "drain" }),
   "a server that leaves": removeServer({ domain: "a.com", slot: 2 }),
   "a share that leaves": removeDomain({ domain: "b.com" }),
-  "a domain that leaves with its pool": removeDomain({ domain: "z.com" })
+  "a domain that leaves with its pool": removeDomain({ domain: "z.com" }),
+  "an import": importDomains({
+    rows: [[1, { domain: "i.net", servers: "10.0.0.8:80" }], [2, { domain: "www.i.net", shares_with: "i.net" }]]
+  })
 }
+
+/** A world with room for two new pools. */
+export const writesWorld = makeFakeWorld({ pools: 4 })
 
 /** Starts the control plane and makes what the writes begin from. */
 export const begin = (world: FakeWorld) =>
@@ -59,7 +66,7 @@ export const undisturbed = Effect.fnUntraced(function*(kinds: ReadonlyArray<stri
 })
 
 const record = Effect.fnUntraced(function*(kinds: ReadonlyArray<string>) {
-  const world = yield* makeFakeWorld()
+  const world = yield* writesWorld
   yield* begin(world)
   let from = world.fake.commands.length
   for (const kind of kinds) {

@@ -143,6 +143,9 @@ export class Reader {
       const fd = flushed(begun)
       const flush = fd !== null && tracked.fd(fd) ? this.flushes++ : null
       this.unfinished.set(thread, { text: begun, flush })
+      // From here another thread may get the same number for another file, and may be told so first.
+      const closed = /^close\((\d+)/.exec(begun)?.[1]
+      if (closed !== undefined && tracked.fd(Number(closed))) yield { _tag: "Close", fd: Number(closed) }
       if (fd !== null && flush !== null) yield { _tag: "FlushBegins", fd, flush }
       return
     }
@@ -165,7 +168,7 @@ export class Reader {
       }
       return
     }
-    yield* eventsOf(call, tracked)
+    if (begun === null || call.name !== "close") yield* eventsOf(call, tracked)
   }
 }
 
