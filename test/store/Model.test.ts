@@ -98,10 +98,11 @@ const expected = (model: Model, revision: number) => {
   const sorted = <A>(rows: Iterable<A>) => [...rows].map((row) => JSON.stringify(row)).sort()
   const all = Array.from({ length: limits.pools }, (_, index) => pool(index + 1))
   const routes = [...model.routes.values()]
+  const filled = new Set<number>([...model.servers.values()].map((server) => server.pool))
   return {
     routes: sorted(routes),
     servers: sorted(model.servers.values()),
-    free: all.filter((number) => !model.owners.has(number)),
+    free: all.filter((number) => !model.owners.has(number) && !filled.has(number)),
     counts: {
       domains: routes.filter((one) => !isWildcard(one.name)).length,
       wildcards: routes.filter((one) => isWildcard(one.name)).length,
