@@ -90,7 +90,7 @@ const compared = ({ components: { reconciler } }: HealthAnswer): ReadonlyArray<F
 
 /** A doctor with other settings than serve looks at other files. */
 const sameSettings = (
-  { components: { config_files } }: HealthAnswer,
+  { components: { config_files, desired_state } }: HealthAnswer,
   settings: SettingsShape
 ): ReadonlyArray<Found> => {
   const { db_file, map_file, pools_file } = config_files.files

@@ -52,7 +52,9 @@ describe("a page", () => {
     const text = readFileSync(join(root, name), "utf8")
     const code = [...text.matchAll(/```[\s\S]*?```|`[^`\n]*`/g)].map((match) => match[0]).join("\n")
     for (
-      const [, first, second] of code.matchAll(/(?<!(?:-u|-g|-aG|group) )\bhaproxy-mcp ([a-z]+)\b(?: ([a-z]+)\b)?/g)
+      const [, first, second] of code.matchAll(
+        /(?<!(?:-u|-g|-aG|group|install) )\bhaproxy-mcp ([a-z]+)\b(?: ([a-z]+)\b)?/g
+      )
     ) {
       assert.isTrue(commands.has(first!), `${name}: haproxy-mcp ${first}`)
       if (first === "token" && second !== undefined) {
