@@ -36,7 +36,7 @@ const make = <R>(handlers: Handlers<R>) => {
     Command.withDescription(
       "A control plane for HAProxy: domains and servers change while traffic flows, without a reload. Every setting is an "
         + "environment variable and a flag (`haproxy-mcp serve --help`). Exit codes: 0 done, 1 failed, 2 wrong command "
-        + "line or settings, 3 degraded (status), 70 a defect."
+        + "line or settings, 3 degraded (status, doctor), 70 a defect."
     ),
     Command.withSubcommands([
       { group: "Run", commands: [serveCommand(handlers), stdioCommand(handlers)] },
