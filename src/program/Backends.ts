@@ -8,6 +8,7 @@ import { parseRouteName } from "../domain/RouteName.ts"
 import * as Info from "../haproxy/InfoCommands.ts"
 import type { StatRow } from "../haproxy/StatCommands.ts"
 import { Store } from "../store/Store.ts"
+import * as Tracing from "../Tracing.ts"
 import { itemOf, overview, viewsOf } from "./BackendView.ts"
 import * as Input from "./Input.ts"
 import { Limits } from "./Limits.ts"
@@ -58,7 +59,7 @@ export const requireBackend = Effect.fnUntraced(function*(
 })
 
 /** The backends in use with their numbers: our pools by number, then the others by name. */
-export const listBackends = Effect.fn("listBackends")(function*(
+export const listBackends = Tracing.fn("listBackends")(function*(
   input: BackendsInput
 ): Effect.fn.Return<BackendsAnswer, ControlError, ProgramServices> {
   const limit = yield* rowsFor(input.limit)
@@ -115,7 +116,7 @@ const serversOfMany = 30
 const serversOfOne = 120
 
 /** Who is connected to what, the busiest first; idle backends are counted only. */
-export const connections = Effect.fn("connections")(function*(
+export const connections = Tracing.fn("connections")(function*(
   input: ConnectionsInput
 ): Effect.fn.Return<ConnectionsAnswer, ControlError, ProgramServices> {
   const limit = yield* rowsFor(input.limit ?? connectionRows)
@@ -150,10 +151,12 @@ export const connections = Effect.fn("connections")(function*(
         domain: known.domain,
         ...load,
         servers_total: members.length,
-        servers: members
-          .toSorted((a, b) => loadNow(b) - loadNow(a))
-          .slice(0, input.backend === undefined ? serversOfMany : serversOfOne)
-          .map((server) => ({ addr: server.address, ...loadOf(server.server, server) }))
+        servers: fitting(
+          members
+            .toSorted((a, b) => loadNow(b) - loadNow(a))
+            .slice(0, input.backend === undefined ? serversOfMany : serversOfOne)
+            .map((server) => ({ addr: server.address, ...loadOf(server.server, server) }))
+        )
       }
     })
   )

@@ -10,7 +10,7 @@ import * as Input from "./Input.ts"
 const pageChars = 20_000
 
 /** Rows to prepare for a page at most: none is so small that more would fit. */
-const mostRows = 120
+const mostRows = 70
 
 /** A name of HAProxy's, twice, and a number. */
 const longestCursor = 1_000

@@ -19,9 +19,7 @@ import * as Stats from "../haproxy/StatCommands.ts"
 import { Store } from "../store/Store.ts"
 import { Caller } from "./Caller.ts"
 import { Limits } from "./Limits.ts"
-
-/** Milliseconds that a look may take, if the caller has that long. */
-const lookTime = 5_000
+import { shared } from "./SharedRead.ts"
 
 /** `show stat` of single proxies in one exchange: 0.4 ms each with 10,000 proxies. */
 const statGroup = 25
@@ -65,15 +63,13 @@ const refused = (words: ReadonlyArray<string>, text: string) =>
     hint: "Check that the Runtime API socket has level admin and that this version of HAProxy is supported."
   })
 
-/** Ends a look in time. The connection stays: an answer that comes too late is read away. */
+/** Ends a look by the caller's deadline. The connection stays: an answer that comes too late is read away. */
 export const inTime = <A, R>(look: Effect.Effect<A, ControlError, R>): Effect.Effect<A, ControlError, R> =>
-  Effect.flatMap(Caller, ({ timeout }) => {
-    const duration = Math.min(timeout, lookTime)
-    return Effect.timeoutOrElse(look, {
-      duration,
-      orElse: () => Effect.fail(unreachable(`no complete answer within ${duration} ms`))
-    })
-  })
+  Effect.flatMap(Caller, ({ timeout }) =>
+    Effect.timeoutOrElse(look, {
+      duration: timeout,
+      orElse: () => Effect.fail(unreachable(`no complete answer within ${timeout} ms`))
+    }))
 
 /** The verdicts of commands of one kind, in their order; `group` of them at a time. */
 const askAll = Effect.fnUntraced(function*<A>(
@@ -111,8 +107,7 @@ export const order = (a: Pick<KnownBackend, "name" | "pool">, b: Pick<KnownBacke
     ? 1
     : byName(a.name, b.name)
 
-/** Names from HAProxy, owners from the database. */
-export const inventory = Effect.gen(function*() {
+const readInventory = Effect.gen(function*() {
   const store = yield* Store
   const { pools } = yield* Limits
   const names = yield* ask(Backends.show)
@@ -124,6 +119,9 @@ export const inventory = Effect.gen(function*() {
     .sort(order)
   return { backends, names, unused: names.length - backends.length } satisfies Inventory
 })
+
+/** Names from HAProxy, owners from the database; callers that wait together share one reading. */
+export const inventory = Effect.flatMap(RuntimeApi, (runtime) => shared(runtime, "inventory", readInventory))
 
 /** Rows of one proxy each; those that HAProxy no longer has are left out. */
 const rowsOneByOne = Effect.fnUntraced(function*(

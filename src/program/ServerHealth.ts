@@ -5,6 +5,7 @@ import { ownPool } from "../domain/Pool.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import type { ServerStateRow } from "../haproxy/ServerCommands.ts"
 import type { StatRow } from "../haproxy/StatCommands.ts"
+import * as Tracing from "../Tracing.ts"
 import { matches, requireBackend } from "./Backends.ts"
 import * as Input from "./Input.ts"
 import { Limits } from "./Limits.ts"
@@ -77,7 +78,7 @@ const itemOf = ({ known, state }: Shown, row: StatRow) => ({
 })
 
 /** Servers in use, by backend and name. Placeholder slots are only counted. */
-export const serverHealth = Effect.fn("serverHealth")(function*(
+export const serverHealth = Tracing.fn("serverHealth")(function*(
   input: ServerHealthInput
 ): Effect.fn.Return<ServerHealthAnswer, ControlError, ProgramServices> {
   const limit = yield* rowsFor(input.limit)

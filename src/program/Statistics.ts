@@ -6,6 +6,7 @@ import * as Info from "../haproxy/InfoCommands.ts"
 import * as Listeners from "../haproxy/ListenerCommands.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import * as Stats from "../haproxy/StatCommands.ts"
+import * as Tracing from "../Tracing.ts"
 import { loadNow, namePosition } from "./Backends.ts"
 import { type BackendView, errorsOf, numbers, overview, responsesOf, sum } from "./BackendView.ts"
 import * as Input from "./Input.ts"
@@ -116,7 +117,7 @@ export const statistics: Effect.Effect<StatsAnswer, ControlError, ProgramService
       servers_total: total
     }))
   }
-}).pipe(Effect.withSpan("statistics"))
+}).pipe(Tracing.span("statistics"))
 
 /** Where each frontend listens, as text; with addresses where this machine knows them. */
 const bindsByFrontend = Effect.gen(function*() {
@@ -144,7 +145,7 @@ const bindsByFrontend = Effect.gen(function*() {
 const namedBinds = 20
 
 /** The frontends by name. */
-export const listFrontends = Effect.fn("listFrontends")(function*(
+export const listFrontends = Tracing.fn("listFrontends")(function*(
   input: PageInput
 ): Effect.fn.Return<FrontendsAnswer, ControlError, ProgramServices> {
   const limit = yield* rowsFor(input.limit)

@@ -7,6 +7,7 @@ import { type AddressInfo, createServer, type Socket } from "node:net"
 import type { HaproxyBinary } from "../../scripts/haproxy.ts"
 import { callTool } from "../../src/mcp/CallTool.ts"
 import { until } from "../haproxy/contract/Harness.ts"
+import { makeFakeWorld } from "../support/FakeWorld.ts"
 import { startHeldOrigin } from "../support/HeldOrigin.ts"
 import { startOrigin } from "../support/Origin.ts"
 import { realLines } from "../support/RealHaproxy.ts"
@@ -22,7 +23,7 @@ const one = (answer: Item, name: string, wanted: string): Item => {
   return found ?? assert.fail(`${wanted} is not among ${JSON.stringify(answer[name])}`)
 }
 
-const call = (world: World, name: string, args: Item, timeout = 10_000) =>
+const call = (world: Pick<World, "run">, name: string, args: Item, timeout = 10_000) =>
   world.run(
     callTool(name, args, {
       actor: { via: "test", who: "tester", requestId: "req-1" },
@@ -31,7 +32,7 @@ const call = (world: World, name: string, args: Item, timeout = 10_000) =>
     })
   )
 
-const good = (world: World, name: string, args: Item = {}) =>
+const good = (world: Pick<World, "run">, name: string, args: Item = {}) =>
   Effect.map(call(world, name, args), (result) => {
     assert.isFalse(result.isError, `${name} ${JSON.stringify(args)}: ${result.text.slice(0, 500)}`)
     return result.structuredContent as Item
@@ -370,3 +371,28 @@ describe("the monitoring tools", () => {
       assert.lengthOf(list(yield* good(world, "haproxy_list_frontends"), "frontends"), 1)
     })))
 })
+
+for (const line of ["3.0", "3.2", "3.4"] as const) {
+  describe(`the monitoring tools on a fake HAProxy ${line}`, () => {
+    it.live("answer as on a real one", () =>
+      quiet(Effect.gen(function*() {
+        const world = yield* makeFakeWorld({ line, pools: 4, slots: 3 })
+        yield* world.startPlane
+        yield* good(world, "haproxy_add_domain", { domain: "a.example", ip: "10.0.0.1" })
+        yield* good(world, "haproxy_add_server", { domain: "a.example", ip: "10.0.0.2" })
+        yield* world.fake.setHealth("pool_1/pool_1_2", false)
+        const health = yield* good(world, "haproxy_get_server_health")
+        assert.deepInclude(health, { total: 2, empty_slots: 1, counts: { up: 1, down: 1, drain: 0, maint: 0 } })
+        assert.strictEqual(one(health, "servers", "pool_1_2")["status"], "DOWN")
+        const backends = yield* good(world, "haproxy_backends")
+        assert.deepInclude(backends, { total: 1, unused_pools: 3 })
+        assert.deepInclude(one(backends, "backends", "pool_1"), { status: "degraded", domain: "a.example" })
+        const stats = yield* good(world, "haproxy_stats")
+        assert.deepInclude(stats["backends"] as Item, { pools: 1, others: 0, unused_pools: 3, degraded: 1 })
+        assert.deepInclude(yield* good(world, "haproxy_get_connections"), { total: 0, idle_backends: 1 })
+        const frontends = yield* good(world, "haproxy_list_frontends")
+        assert.deepInclude(one(frontends, "frontends", "web"), { status: "OPEN", binds: ["unix"] })
+        assert.deepStrictEqual(world.fake.unimitated, [])
+      })))
+  })
+}

@@ -1,6 +1,9 @@
 /** Servers and statistics: what is set is what is read back, in the next exchange. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Backends from "../../../src/haproxy/BackendCommands.ts"
+import * as Info from "../../../src/haproxy/InfoCommands.ts"
+import * as Listeners from "../../../src/haproxy/ListenerCommands.ts"
 import type { RuntimeApi } from "../../../src/haproxy/RuntimeApi.ts"
 import * as Servers from "../../../src/haproxy/ServerCommands.ts"
 import * as Stats from "../../../src/haproxy/StatCommands.ts"
@@ -133,6 +136,60 @@ export const serverContract = (make: MakeTarget): void => {
             assert.strictEqual(sides.find((row) => row.kind === "frontend")?.status, "OPEN")
             const [unknown] = yield* api.exchange([Stats.show({ proxy: "pool_99" })])
             assert.match(refusedText(unknown), /^No such proxy/)
+          }))
+      }))
+
+    it.live("have every number that is read of them", () =>
+      Effect.gen(function*() {
+        const target = yield* make({ pools: 3, slots: 2 })
+        yield* withApi(target.transports.unix, (api) =>
+          Effect.gen(function*() {
+            const kept = yield* run(api, Stats.show({ kinds: ["backend"], keep: (proxy) => proxy === "pool_2" }))
+            assert.deepStrictEqual(kept.map(({ proxy }) => proxy), ["pool_2"])
+            const [backend] = kept
+            assert.deepInclude(backend, { currentQueue: 0, maxQueue: 0, activeServers: 0, backupServers: 0 })
+            for (const [field, value] of Object.entries(backend!)) {
+              if (typeof value === "number") assert.isTrue(Number.isInteger(value), field)
+            }
+            // By its number it is the same one.
+            const again = yield* run(api, Stats.show({ proxy: String(backend!.id), kinds: ["backend", "server"] }))
+            assert.deepStrictEqual(again.map(({ server }) => server), ["pool_2_1", "pool_2_2", "BACKEND"])
+            const empty = ["checkCode", "checkDuration", "requestRate", "sessionLimit"]
+            assert.deepStrictEqual(
+              Object.entries(again[0]!).flatMap(([field, value]) => empty.includes(field) ? [value] : []),
+              [null, null, null, null]
+            )
+            const fronts = yield* run(api, Stats.show({ kinds: ["frontend"] }))
+            assert.isAbove(fronts.length, 0)
+            for (const front of fronts) {
+              assert.deepInclude(front, { mode: "http", deniedConnections: 0, deniedSessions: 0, connectionRate: 0 })
+              assert.isNumber(front.requestRate)
+              assert.isNumber(front.sessionLimit)
+            }
+          }))
+      }))
+
+    it.live("stand beside the names of all backends and sockets, and the process's own numbers", () =>
+      Effect.gen(function*() {
+        const target = yield* make({ pools: 3, slots: 2 })
+        yield* withApi(target.transports.unix, (api) =>
+          Effect.gen(function*() {
+            const names = yield* run(api, Backends.show)
+            assert.deepStrictEqual(names.filter((name) => name.startsWith("pool_")), ["pool_1", "pool_2", "pool_3"])
+            const sockets = yield* run(api, Listeners.showAll)
+            assert.includeMembers(
+              sockets.filter(({ frontend }) => frontend === "GLOBAL").map(({ family }) => family),
+              ["unix", "ipv4"]
+            )
+            const frontends = new Set(sockets.map(({ frontend }) => frontend))
+            const fronts = yield* run(api, Stats.show({ kinds: ["frontend"] }))
+            for (const { proxy } of fronts) assert.isTrue(frontends.has(proxy), proxy)
+            const info = yield* run(api, Info.show)
+            for (const [field, value] of Object.entries(info)) {
+              if (typeof value === "number") assert.isTrue(Number.isInteger(value), field)
+            }
+            assert.isAbove(info.maxConnections, 0)
+            assert.isAbove(info.poolAllocated, 0)
           }))
       }))
   })
