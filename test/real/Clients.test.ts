@@ -112,5 +112,5 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
       yield* round("alone", newest, stdio, haproxy, origins)
       assert.strictEqual(yield* agreement(haproxy.site, shape), "")
       console.log(`clients: HAProxy ${binary.version}: ${rounds.length + 3} rounds of ${toolNames.length} tools`)
-    }).pipe(Effect.scoped), 120_000)
+    }).pipe(Effect.scoped), 240_000)
 })

@@ -42,12 +42,14 @@ export const installInspector = async (): Promise<string> => {
   return installed
 }
 
-/** The arguments that name a server. */
+/** The arguments that name a server; over HTTP the newer era of the protocol, over stdio the older one. */
 const targetArgs = (target: Target): ReadonlyArray<string> =>
   "url" in target
     ? [
       "--transport",
       "http",
+      "--protocol-era",
+      "modern",
       "--server-url",
       target.url,
       ...Object.entries(target.headers ?? {}).flatMap(([name, value]) => ["--header", `${name}: ${value}`])
