@@ -16,6 +16,7 @@ import type { Decide, Draft } from "./Decision.ts"
 import { adopted, type ForeignItem, readForeign } from "./ForeignEntries.ts"
 import * as Input from "./Input.ts"
 import { Limits } from "./Limits.ts"
+import { counted } from "./MigrationReport.ts"
 import { PoolAllocator, write } from "./PoolAllocator.ts"
 import type { ProgramServices } from "./Services.ts"
 
@@ -51,7 +52,7 @@ export const listForeign = Effect.fn("listForeign")(function*(
   return {
     summary: entries.length === 0
       ? "No foreign entry"
-      : `${entries.length} foreign ${entries.length === 1 ? "entry" : "entries"}, ${able} of them can be adopted`,
+      : `${counted(entries.length, "foreign entry", "foreign entries")}, ${able} of them can be adopted`,
     entries: entries.slice(0, limit),
     total: entries.length,
     warnings: unseenText(unseen)
@@ -69,7 +70,7 @@ const adoptEverything = Effect.fnUntraced(function*(dryRun: boolean) {
     const answer: AdoptForeignAnswer = {
       ...none,
       dry_run: true,
-      summary: `The database is empty: everything that HAProxy runs in our pools would become the desired state`,
+      summary: "The database is empty: everything that HAProxy runs in our pools would become the desired state",
       changed: false,
       revision: yield* store.revision,
       warnings: reason === "" ? [] : [reason]
@@ -84,7 +85,9 @@ const adoptEverything = Effect.fnUntraced(function*(dryRun: boolean) {
     ...none,
     summary: revision === 0
       ? "HAProxy runs nothing in our pools: there is nothing to take over"
-      : `${domains} domains, ${wildcards} wildcards and ${servers} servers are taken over as HAProxy runs them`,
+      : `${counted(domains, "domain")}, ${counted(wildcards, "wildcard")} and ${
+        counted(servers, "server")
+      } are taken over as HAProxy runs them`,
     changed: revision > 0,
     ...(change === undefined ? {} : { change_id: change.changeId }),
     revision
@@ -137,9 +140,7 @@ export const adoptForeign = Effect.fn("adoptForeign")(function*(
   const wanted = meant.filter((one, index) => meant.findIndex(({ name }) => name === one.name) === index)
   const items = wanted.map(({ name, pool }) => ({ domain: name, backend: poolName(pool) }))
   const summaryOf = (verb: string) =>
-    `${items.length} ${items.length === 1 ? "entry" : "entries"} ${verb}${
-      refused.length === 0 ? "" : `; ${refused.length} cannot be`
-    }`
+    `${counted(items.length, "entry", "entries")} ${verb}${refused.length === 0 ? "" : `; ${refused.length} cannot be`}`
   const answer: Draft<AdoptForeignAnswer> = {
     summary: summaryOf(dryRun ? "would be adopted" : "adopted"),
     dry_run: dryRun,

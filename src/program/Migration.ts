@@ -22,17 +22,15 @@ import { Store } from "../store/Store.ts"
 import { newChangeId } from "./ChangeId.ts"
 import { Limits } from "./Limits.ts"
 import { planMigration } from "./MigrationPlan.ts"
-import { type MigrationReport, reportText, takenText } from "./MigrationReport.ts"
+import { counted, type MigrationReport, reportText, takenText } from "./MigrationReport.ts"
 import { acceptServer, migrationActor, migrationTool } from "./TakeOver.ts"
 
 /** Where the report of a database's migration lies. */
 export const reportFile = (database: string): string => `${database}.migration.txt`
 
-const counted = (count: number, one: string): string => `${count} ${count === 1 ? one : `${one}s`}`
-
 const describeMap = ({ entries, file, isThere }: LegacyFiles.LegacyMap) => ({
   file,
-  found: isThere ? entries.length === 1 ? "1 entry" : `${entries.length} entries` : "not there"
+  found: isThere ? counted(entries.length, "entry", "entries") : "not there"
 })
 
 const describeDatabase = ({ certificates, file, routes, servers }: LegacyDatabase) => ({

@@ -32,7 +32,8 @@ export interface MigrationReport {
   readonly decided: ReadonlyArray<Note>
 }
 
-const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
+/** `1 server`, `2 servers`. */
+export const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
 
 /** `118 domains, 40 wildcards and 96 servers in 60 pools`. */
 export const takenText = ({ taken }: Pick<MigrationReport, "taken">): string =>

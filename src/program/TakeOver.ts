@@ -13,6 +13,7 @@ import { StorageFailed } from "../domain/Errors.ts"
 import { newChangeId } from "./ChangeId.ts"
 import * as Input from "./Input.ts"
 import type { Limits } from "./Limits.ts"
+import { counted } from "./MigrationReport.ts"
 import { observe, type Plane } from "./Reconciler.ts"
 import { planTakeOver } from "./TakeOverPlan.ts"
 
@@ -54,7 +55,9 @@ export const takeOver = Effect.fnUntraced(function*(plane: Plane, limits: Limits
     },
     yield* store.nextSeq
   )
-  const summary = `Took ${plan.routes} names and ${plan.servers} servers over as HAProxy runs them`
+  const summary = `Took over ${counted(plan.routes, "name")} and ${
+    counted(plan.servers, "server")
+  } as HAProxy runs them`
   const changeId = plan.edits.length === 0 ? null : newChangeId()
   if (changeId !== null) {
     yield* store.commit(Effect.andThen(

@@ -103,7 +103,7 @@ describe("foreign entries", () => {
       assert.match(`${blocked.message} ${blocked.hint}`, /database is empty.*foreign adopt --all/)
       assert.deepInclude(yield* run(adoptForeign({ all: true, dry_run: true })), { changed: false })
       const taken = yield* run(adoptForeign({ all: true }))
-      assert.match(taken.summary, /^2 domains, 1 wildcards and 1 servers/)
+      assert.match(taken.summary, /^2 domains, 1 wildcard and 1 server /)
       assert.strictEqual(yield* runtime, before)
       yield* world.consistent()
       assert.include(yield* run(Effect.orDie(dumpDesired)), "owner pool_2 example.org")
