@@ -102,6 +102,7 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
         const plan = yield* traced(job.decide(viewOf(plane, node, batch.writes)))
         const footprint = { reads: new Set(plan.reads), writes: writesOf(plan.edits) }
         if (collide(footprint, batch)) return yield* new Collision()
+        if (plan.edits.length > stride) yield* Effect.yieldNow
         if (plan.edits.length > 0) {
           yield* applyInTurns(store, plan.edits, job.caller)
           yield* store.record({

@@ -91,10 +91,12 @@ export const importDomains = Effect.fn("importDomains")(function*(
         const seq = before?.seq ?? (yield* store.nextSeq)
         routes.push({ kind: "route", name, before, after: { name, pool, implicit, seq } })
       }
+      yield* Effect.yieldNow
       // In the order of the table, which writes it several times faster.
       routes.sort((a, b) => nameOf(a) < nameOf(b) ? -1 : 1)
       for (const edit of placement.edits) edits.push(edit)
       for (const edit of routes) edits.push(edit)
+      yield* Effect.yieldNow
     }
     const outcome: ImportOutcome = refused
       ? "refused"

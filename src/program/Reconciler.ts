@@ -230,8 +230,11 @@ export const reconcile = Tracing.fn("Reconciler.reconcile")(function*(
   for (let round = 1;; round++) {
     const observed = yield* observe(plane, deadline)
     listeners ??= yield* findListeners(plane, observed.node.epoch.pid, deadline)
+    // Each takes a while at 100,000 entries: others, and the look at the link, get their turns between.
     const domains = mapDrift("domains", exact, observed.domains, plane.limits)
+    yield* Effect.yieldNow
     const wildcards = mapDrift("wildcards", wild, observed.wildcards, plane.limits)
+    yield* Effect.yieldNow
     if (fresh && domains.repairs.length + wildcards.repairs.length > 0) {
       return yield* refuseEmpty(domains.repairs.length + wildcards.repairs.length)
     }

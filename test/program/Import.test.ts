@@ -1,6 +1,9 @@
 /** Imports and exports over a real HAProxy: what is taken, what is refused and in which words, and the way back. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { readFileSync } from "node:fs"
+import { readCsv } from "../../src/cli/rows/CsvRows.ts"
+import { Unreadable } from "../../src/cli/rows/Rows.ts"
 import { addDomain, removeDomain } from "../../src/program/Domains.ts"
 import { exportDomains } from "../../src/program/Export.ts"
 import { importDomains } from "../../src/program/Import.ts"
@@ -47,6 +50,17 @@ describe("an import", () => {
       const again = yield* world.run(importDomains({ rows }))
       assert.deepInclude(again, { outcome: "unchanged", changed: false, unchanged: 5, revision: 1 })
       assert.strictEqual(yield* world.consistent(), dump)
+    }).pipe(Effect.scoped))
+
+  it.live("takes the file that the documentation shows", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ pools: 8 })
+      const manual = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8")
+      const file = readCsv(/```csv\n([^`]*)```/.exec(manual)![1]!, 100)
+      assert(!(file instanceof Unreadable))
+      const answer = yield* world.run(importDomains({ rows: file.rows, problems: file.problems }))
+      assert.deepInclude(answer, { outcome: "imported", added: 4, bad: 0, servers: 3, wildcards: 1 })
+      yield* world.consistent()
     }).pipe(Effect.scoped))
 
   it.live("tells everything that is wrong at once, and writes nothing", () =>
