@@ -11,7 +11,7 @@ import { reload } from "../../src/program/Reload.ts"
 import { startOrigin } from "../support/Origin.ts"
 import { becomes } from "../support/Poll.ts"
 import { newestLine, realLines, startHaproxy } from "../support/RealHaproxy.ts"
-import { startVisitors } from "../support/Visitors.ts"
+import { openWebSocket, startVisitors } from "../support/Visitors.ts"
 import { makeWorld, type World } from "../support/World.ts"
 
 const worker = (world: World) => world.haproxy.workerPid
@@ -42,6 +42,10 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
       const visiting = [true, false].map((keepAlive) =>
         startVisitors({ port: world.site.httpPort, host: "one.com", bodies: ["one"], visitors: 3, keepAlive })
       )
+      const webSocket = yield* Effect.acquireRelease(
+        Effect.promise(() => openWebSocket(world.site.httpPort, "one.com")),
+        ({ close }) => Effect.sync(close)
+      )
       const busy = () => visiting.every((one) => one.tally().requests > 30)
       yield* Effect.promise(() => becomes("they visit", busy))
       const before = yield* worker(world)
@@ -67,6 +71,9 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
         const { failures } = yield* Effect.promise(() => one.stop())
         assert.deepStrictEqual(failures, [])
       }
+      const echoed = webSocket.echoed()
+      yield* Effect.promise(() => becomes("the WebSocket goes on", () => webSocket.echoed() > echoed + 3))
+      assert.isNull(webSocket.trouble())
       yield* world.consistent()
     }), 30_000)
 
