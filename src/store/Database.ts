@@ -109,7 +109,10 @@ const inspect = (file: string): void => {
     : invalid(
       file,
       "was made by another program.",
-      "It was left as it is. Move it away or name another file in HAPROXY_DB_FILE."
+      maker === "unmarked"
+        ? "It was left as it is. `haproxy-mcp serve` takes it over if it is the Python version's; else move it away or name "
+          + "another file in HAPROXY_DB_FILE."
+        : "It was left as it is. Move it away or name another file in HAPROXY_DB_FILE."
     )
 }
 

@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, readFileSync, watch, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { live, stored } from "../support/Agreement.ts"
 import { startOrigin } from "../support/Origin.ts"
@@ -175,6 +175,68 @@ describe.each([realLines[0]!, newestLine])("in the place of the Python version, 
     }).pipe(Effect.scoped), 60_000)
 })
 
+describe("without the Python version's database", () => {
+  it.live(
+    "takes servers.json, and what HAProxy runs as soon as it answers; a lost database is another matter",
+    () =>
+      Effect.gen(function*() {
+        const [one, two] = yield* Effect.all(["one", "two"].map(startOrigin))
+        const haproxy = yield* startHaproxy({
+          binary: newestLine,
+          ...shape,
+          domains: ["one.example.com pool_1", "two.example.com pool_2"]
+        })
+        const { command, site } = haproxy
+        for (const [pool, port] of [[1, one!.port], [2, two!.port]]) {
+          yield* command(`set server pool_${pool}/pool_${pool}_1 addr 127.0.0.1 port ${port}`)
+          yield* command(`set server pool_${pool}/pool_${pool}_1 state ready`)
+        }
+        // A name that was added since the file was written.
+        yield* command(`add map ${site.runtimeDomainsMap} late.example.com pool_2`)
+        const before = yield* live(site)
+        const env = settingsOf(site, shape)
+        const json = join(site.dir, "conf", "servers.json")
+        writeFileSync(json, "{\"one.example.com\": {\"1\": {\"ip\": \"127.0.0.1\", ")
+        const broken = yield* Effect.promise(() => startCommand(haproxyMcp[0], [haproxyMcp[1], "serve"], { env }).ended)
+        assert.strictEqual(broken.code, 2, broken.stderr)
+        assert.match(broken.stderr, /servers\.json is not JSON.*\n.*move it away/)
+
+        writeFileSync(json, JSON.stringify({ "one.example.com": { 1: { ip: "127.0.0.1", http_port: one!.port } } }))
+        yield* haproxy.pause
+        const first = yield* startServer({ env })
+        yield* Effect.promise(async () => {
+          await becomes("the sources are taken", () => first.logs().some(({ msg }) => /^took over 2 domains/.test(msg)))
+          await first.kill()
+        })
+        yield* haproxy.resume
+        const second = yield* startServer({ env })
+        yield* Effect.promise(() => second.ready())
+        assert.strictEqual(yield* live(site), before)
+        assert.deepStrictEqual(
+          second.logs().map(({ msg }) => msg).filter((msg) => /took|Took/.test(msg)),
+          ["Took over 1 name and 1 server as HAProxy runs them"]
+        )
+        assert.strictEqual((yield* Effect.promise(() => second.stop())).code, 0)
+
+        // The maps are this program's own by now: without their database nothing is touched until somebody decides.
+        for (const end of ["", "-wal"]) rmSync(databaseOf(site) + end, { force: true })
+        const third = yield* startServer({ env })
+        yield* Effect.promise(async () => {
+          await becomes("it says why", () => third.output().includes("The database is empty"))
+          assert.strictEqual(await third.probe("/readyz"), 503)
+          const adopt = await startCommand(haproxyMcp[0], [haproxyMcp[1], "foreign", "adopt", "--all"], { env }).ended
+          assert.strictEqual(adopt.code, 0, adopt.stderr)
+          assert.match(adopt.stdout, /^3 domains, 0 wildcards and 2 servers are taken over/)
+          await third.ready()
+          assert.strictEqual((await third.stop()).code, 0)
+        })
+        assert.strictEqual(yield* live(site), before)
+        assert.strictEqual(yield* stored(databaseOf(site), shape), before)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+})
+
 describe("kill -9 while 10,000 domains are taken over", () => {
   it.live("ends as an undisturbed start does", () =>
     Effect.gen(function*() {
@@ -214,6 +276,6 @@ describe("kill -9 while 10,000 domains are taken over", () => {
       }, Effect.scoped)
       const undisturbed = yield* result([])
       assert.strictEqual(undisturbed.split("\n").length, 10_001)
-      assert.strictEqual(yield* result([1, 2, 3, 4, 7, 9, 11, 13, 16, 20, 25]), undisturbed)
+      assert.strictEqual(yield* result([1, 2, 4, 9, 12, 15, 20]), undisturbed)
     }), 60_000)
 })
