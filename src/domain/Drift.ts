@@ -124,9 +124,12 @@ export const mapDrift = (
     const name = after.name
     const key = mapKey(name)
     if (isLeft(key)) continue
+    if (state === Found.missing) {
+      repairs.push([{ kind: "route", name, before: null, after }])
+      continue
+    }
     const before = observedRoute(key, elsewhere.get(at) ?? after.pool)
-    if (state === Found.missing) repairs.push([{ kind: "route", name, before: null, after }])
-    else if (state === Found.elsewhere) repairs.push([{ kind: "route", name, before, after }])
+    if (state === Found.elsewhere) repairs.push([{ kind: "route", name, before, after }])
     else {
       repairs.push([
         { kind: "route", name, before, after: null },
