@@ -37,11 +37,18 @@ const properties = {
   change_id: text("The change that was begun; follow it with haproxy_operation.")
 } satisfies Record<keyof ErrorBody, unknown>
 
-/** See the module's head. */
+/** See the module's head. In full, where an answer tells of the failure of another call. */
 export const ErrorDocument = {
   type: "object",
   description: "Present instead of the data when the call failed.",
   properties,
   required: ["code", "message", "retryable", "hint"],
   additionalProperties: false
+} as const
+
+/** The same in one line, for the catalogue: it stands in every tool, and a model reads all of them. */
+export const errorSketch = {
+  type: "object",
+  description: "Instead of the data when isError: code, message, retryable, hint; where it helps field, valid_values, "
+    + "change_id."
 } as const

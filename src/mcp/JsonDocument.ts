@@ -3,7 +3,7 @@
  * is an array, and nothing is referenced. Computed once per tool, from the schema that decodes.
  */
 import * as Schema from "effect/Schema"
-import { ErrorDocument } from "./ErrorDocument.ts"
+import { errorSketch } from "./ErrorDocument.ts"
 
 /** A JSON Schema, as JSON. */
 export type JsonDocument = {
@@ -16,29 +16,32 @@ export type JsonDocument = {
 /** A part of a JSON Schema. */
 export type JsonNode = { readonly [key: string]: unknown }
 
-/** Bounds that only say "a safe integer": noise for a model. */
-const withoutSafeBounds = (node: unknown): unknown => {
-  if (Array.isArray(node)) return node.map(withoutSafeBounds)
+/** Without the bounds that `noise` names. */
+const withoutBounds = (node: unknown, noise: (value: unknown) => boolean): unknown => {
+  if (Array.isArray(node)) return node.map((item) => withoutBounds(item, noise))
   if (typeof node !== "object" || node === null) return node
   const kept: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(node)) {
-    if (key === "minimum" && value === Number.MIN_SAFE_INTEGER) continue
-    if (key === "maximum" && value === Number.MAX_SAFE_INTEGER) continue
-    kept[key] = withoutSafeBounds(value)
+    // A field of that name has a schema, not a number.
+    if ((key === "minimum" || key === "maximum") && typeof value === "number" && noise(value)) continue
+    kept[key] = withoutBounds(value, noise)
   }
   return kept
 }
 
-const document = (schema: Schema.Constraint): JsonDocument => {
+/** Bounds that only say "a safe integer". */
+const isSafeBound = (value: unknown) => value === Number.MIN_SAFE_INTEGER || value === Number.MAX_SAFE_INTEGER
+
+const document = (schema: Schema.Constraint, noise: (value: unknown) => boolean): JsonDocument => {
   const made = Schema.toJsonSchemaDocument(schema, { onExcessProperty: "error" })
   if (Object.keys(made.definitions).length > 0) throw new Error("a tool's schema may not use identifiers")
-  return withoutSafeBounds(made.schema) as JsonDocument
+  return withoutBounds(made.schema, noise) as JsonDocument
 }
 
 /** The document of a tool's arguments. */
 export const inputDocument = (schema: Schema.Constraint): JsonDocument => {
   // A struct without fields takes anything, and its document says so; arguments never do.
-  const { properties, required } = document(schema)
+  const { properties, required } = document(schema, isSafeBound)
   return {
     type: "object",
     properties: properties ?? {},
@@ -49,9 +52,10 @@ export const inputDocument = (schema: Schema.Constraint): JsonDocument => {
 
 /**
  * The document of a tool's answer. The 1.x client of the official SDK validates error results against it too, so
- * nothing is required at the root and `error` stands beside the data. `summary` comes first.
+ * nothing is required at the root and `error` stands beside the data. `summary` comes first. Bounds of numbers are left
+ * out: a catalogue is read whole by a model, and nobody writes these.
  */
 export const outputDocument = (schema: Schema.Constraint): JsonDocument => {
-  const { additionalProperties, properties, type } = document(schema)
-  return { type, properties: { ...properties, error: ErrorDocument }, additionalProperties }
+  const { additionalProperties, properties, type } = document(schema, () => true)
+  return { type, properties: { ...properties, error: errorSketch }, additionalProperties }
 }

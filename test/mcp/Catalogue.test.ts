@@ -126,8 +126,13 @@ describe("the catalogue", () => {
         new InvalidInput({ message: "m", hint: "h", field: "servers[0].ip", validValues: ["a"] }),
         new OutcomeUnknown({ message: "m", hint: "h", changeId: "chg_1" })
       ]
-      for (const error of errors) assert.isTrue(validate({ error: toBody(error) }).valid)
-      assert.isFalse(validate({ error: { code: "WHATEVER", message: "m", retryable: false, hint: "h" } }).valid)
+      const full = new AjvJsonSchemaValidator().getValidator(ErrorDocument as never)
+      for (const error of errors) {
+        assert.isTrue(validate({ error: toBody(error) }).valid)
+        assert.isTrue(full(toBody(error)).valid)
+      }
+      assert.isFalse(full({ code: "WHATEVER", message: "m", retryable: false, hint: "h" }).valid)
+      assert.isFalse(validate({ error: "a text" }).valid)
       assert.isFalse(validate({ unexpected: true }).valid)
     })
   }

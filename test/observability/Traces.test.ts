@@ -178,18 +178,16 @@ describe("traces", () => {
       yield* haproxy.resume
       yield* Fiber.join(first)
       yield* Fiber.join(others)
-      yield* promise(() =>
-        Promise.all(ids.map((id) =>
-          traceOf(collector, id)
-        ))
-      )
+      yield* promise(() => Promise.all(ids.map((id) => traceOf(collector, id))))
       const batch = yield* promise(() =>
         poll("a batch of many", () =>
           collector.spans().find((span) =>
             span.name === "Batch" && Number(span.attributes["haproxy_mcp.writes"]) === ids.length
           ))
       )
-      const submits = collector.spans().filter((span) => span.name === "submit")
+      const submits = collector.spans().filter((span) =>
+        span.name === "submit"
+      )
       assert.isTrue(submits.some((span) => span.spanId === batch.parentSpanId), "it hangs below its first")
       for (const link of batch.links) {
         const submit = submits.find((span) => span.spanId === link.spanId)
