@@ -4,6 +4,7 @@ import { AjvJsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/ajv
 import { readFileSync, writeFileSync } from "node:fs"
 import { InvalidInput, OutcomeUnknown, toBody } from "../../src/domain/Errors.ts"
 import { allTools, catalogue } from "../../src/mcp/Catalogue.ts"
+import { ErrorDocument } from "../../src/mcp/ErrorDocument.ts"
 import { instructions } from "../../src/mcp/Server.ts"
 
 const golden = new URL("../golden/tools.json", import.meta.url)
