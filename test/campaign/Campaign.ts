@@ -51,9 +51,27 @@ export type Verdict =
   | { readonly _tag: "Held"; readonly tally: Tally }
   | { readonly _tag: "Broken"; readonly message: string }
 
+/** What one text has and another has not, line by line: two dumps differ in few lines of many. */
+const difference = (found: string, expected: string): string => {
+  const lacking = (of: string, from: string) => {
+    const there = new Set(from.split("\n"))
+    return of.split("\n").filter((line) => !there.has(line)).slice(0, 20)
+  }
+  return [
+    ...lacking(found, expected).map((line) => `  found, not expected: ${line}`),
+    ...lacking(expected, found).map((line) => `  expected, not found: ${line}`)
+  ].join("\n")
+}
+
 /** A broken promise says all in its message; anything else is best found by its stack. */
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? (error.name === "AssertionError" ? error.message : String(error.stack)) : String(error)
+const messageOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  if (error.name !== "AssertionError") return String(error.stack)
+  const { actual, expected } = error as { readonly actual?: unknown; readonly expected?: unknown }
+  return typeof actual === "string" && typeof expected === "string" && expected.length > 40
+    ? `${error.message}\n${difference(actual, expected)}`
+    : error.message
+}
 
 /** Runs a case to its verdict; never fails. */
 export const judge = (campaign: Campaign, runner: Runner, seed: number): Effect.Effect<Verdict> =>

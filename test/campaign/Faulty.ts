@@ -59,7 +59,7 @@ export const pairs: Campaign = {
   unit: "pairs",
   perCase: 1,
   full: 2_000,
-  short: 60,
+  short: 40,
   minutes: 3,
   concurrency: 24,
   limit: 60_000,

@@ -124,7 +124,7 @@ export const killed: Campaign = {
   unit: "kills",
   perCase: kills,
   full: 2_000,
-  short: 20,
+  short: 10,
   minutes: 8,
   concurrency: 3,
   limit: 120_000,

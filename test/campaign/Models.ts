@@ -116,7 +116,7 @@ export const modelWithFaults: Campaign = {
   unit: "sequences",
   perCase: 1,
   full: 2_000,
-  short: 60,
+  short: 36,
   minutes: 2,
   concurrency: fakes,
   limit: 120_000,

@@ -73,16 +73,18 @@ export const markdown = (report: Report, perCase: (name: string) => number): str
     "",
     total === 0 ? "No promise was broken." : `**${total} promises were broken**; see below.`,
     "",
-    "| campaign | done | took | seeds | broken | seen |",
-    "| --- | --- | --- | --- | --- | --- |",
+    "| campaign | done | took | seeds | broken promises |",
+    "| --- | --- | --- | --- | --- |",
     ...report.results.map((result) => {
       const cases = Math.max(1, Math.ceil(result.done / perCase(result.name)))
       return `| ${result.name} | ${grouped(result.done)} ${result.unit}${
         result.done < result.asked ? ` of ${grouped(result.asked)}` : ""
-      } | ${clock(result.seconds)} | ${result.firstSeed} to ${
-        result.firstSeed + cases - 1
-      } | ${result.broken.length} | ${tallyText(result.tally)} |`
+      } | ${clock(result.seconds)} | ${result.firstSeed} to ${result.firstSeed + cases - 1} | ${result.broken.length} |`
     }),
+    "",
+    "What was seen:",
+    "",
+    ...report.results.map(({ name, tally, title }) => `- ${name} (${title}): ${tallyText(tally)}`),
     ""
   ]
   for (const { broken, missing, name } of report.results) {

@@ -4,6 +4,7 @@
  * run or did not see what it must.
  */
 import * as Effect from "effect/Effect"
+import { spawnSync } from "node:child_process"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { cacheFolder } from "../../scripts/debian/CacheFolder.ts"
@@ -110,9 +111,13 @@ const runAll = async (options: Options): Promise<number> => {
   process.on("SIGTERM", stop)
   const results: Array<Result> = []
   try {
-    for (const campaign of campaigns) {
-      if (!options.only.includes(campaign.name)) continue
-      results.push(await runOne(crew, place, campaign, options, began + options.minutes * 60_000))
+    const chosen = campaigns.filter(({ name }) => options.only.includes(name))
+    for (const [index, campaign] of chosen.entries()) {
+      // Time that is short is short for all: each gets its part of what is left.
+      const left = began + options.minutes * 60_000 - performance.now()
+      const budgets = chosen.slice(index).reduce((sum, { minutes }) => sum + minutes, 0)
+      const end = performance.now() + left * campaign.minutes / budgets
+      results.push(await runOne(crew, place, campaign, options, end))
       if (options.first && results.at(-1)!.broken.length > 0) break
     }
   } finally {
@@ -133,7 +138,11 @@ const runAll = async (options: Options): Promise<number> => {
   const text = markdown(report, perCase)
   writeFileSync(join(folder, "last.json"), `${JSON.stringify(report, null, 2)}\n`)
   writeFileSync(join(folder, "last.md"), text)
-  if (options.reference) writeFileSync(join(root, "docs", "campaign-results.md"), text)
+  if (options.reference) {
+    const file = join(root, "docs", "campaign-results.md")
+    writeFileSync(file, text)
+    spawnSync(join(root, "node_modules", ".bin", "dprint"), ["fmt", file], { cwd: root, stdio: "ignore" })
+  }
   say(`results: ${join(folder, "last.md")} and last.json`)
   if (results.some(({ broken }) => broken.length > 0)) return 1
   return results.some(({ missing }) => missing.length > 0) ? 2 : 0
@@ -144,7 +153,8 @@ const plantOne = async (options: Options): Promise<number> => {
   say(`planted: ${plant.what} (${plant.file})`)
   const args = ["--short", "--seed", String(options.seed), "--workers", String(options.workers)]
   const found = await caught(plant, options.count === null ? args : [...args, "--count", String(options.count)])
-  say(found ? `caught: ${plant.name}, by the campaign ${plant.campaign}` : `NOT CAUGHT: ${plant.name}`)
+  const again = `npm run campaign -- --plant ${plant.name} --seed ${options.seed}`
+  say(found ? `caught: ${plant.name}, by the campaign ${plant.campaign}; again: ${again}` : `NOT CAUGHT: ${plant.name}`)
   return found ? 0 : 1
 }
 
