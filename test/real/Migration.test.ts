@@ -205,12 +205,15 @@ describe("without the Python version's database", () => {
         yield* haproxy.pause
         const first = yield* startServer({ env })
         yield* Effect.promise(async () => {
-          await becomes("the sources are taken", () => first.logs().some(({ msg }) => msg.startsWith("took over 2 domains")))
+          await becomes("the sources are taken", () =>
+            first.logs().some(({ msg }) => msg.startsWith("took over 2 domains")))
           await first.kill()
         })
         yield* haproxy.resume
         const second = yield* startServer({ env })
-        yield* Effect.promise(() => second.ready())
+        yield* Effect.promise(() =>
+          second.ready()
+        )
         assert.strictEqual(yield* live(site), before)
         assert.deepStrictEqual(
           second.logs().map(({ msg }) => msg).filter((msg) => /took|Took/.test(msg)),
