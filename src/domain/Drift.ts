@@ -32,7 +32,12 @@ export type ObservedMap = ReadonlyArray<{ readonly key: string; readonly value: 
 
 /** Differences of one map. */
 export interface MapDrift {
-  /** One element per key: the edits that repair it (a duplicate is removed whole, then added). */
+  /** How many keys differ. */
+  readonly differences: number
+  /**
+   * One element per differing key: the edits that repair it (a duplicate is removed whole, then added). Made when asked
+   * for: a map that is swapped as a whole needs none of them.
+   */
   readonly repairs: ReadonlyArray<ReadonlyArray<Edit>>
   /** Entries that are not ours, the first of each key. */
   readonly foreign: ReadonlyMap<string, string>
@@ -82,7 +87,7 @@ export const mapDrift = (
   observed: ObservedMap,
   limits: PoolLimits
 ): MapDrift => {
-  if (sameInOrder(desired, observed, limits)) return { repairs: [], foreign: new Map(), shadowed: [] }
+  if (sameInOrder(desired, observed, limits)) return { differences: 0, repairs: [], foreign: new Map(), shadowed: [] }
   // 100,000 entries are compared several times in a large change: one look-up for each, and no object.
   const wanted = new Map<string, number>()
   if (observed.length > 0) { for (let at = 0; at < desired.length; at++) wanted.set(mapKey(desired[at]!.name), at) }
@@ -109,40 +114,47 @@ export const mapDrift = (
       // `get map` answers one of several entries: any second one is drift, also when it looks the same.
     } else found[at] = Found.repeated
   }
-  const repairs: Array<ReadonlyArray<Edit>> = []
   // Removing a key removes the foreign entries under it as well: such a key is left to the operator.
   const isLeft = (key: string) => foreign.size > 0 && foreign.has(key)
-  for (const [key, pool] of leaving) {
-    if (isLeft(key)) continue
-    const before = observedRoute(key, pool)
-    repairs.push([{ kind: "route", name: before.name, before, after: null }])
-  }
+  const removed = [...leaving].filter(([key]) => !isLeft(key))
+  let differences = removed.length
   for (let at = 0; at < desired.length; at++) {
-    const state = found[at]
-    if (state === Found.there) continue
+    if (found[at] !== Found.there && !isLeft(mapKey(desired[at]!.name))) differences++
+  }
+  const repair = (at: number): ReadonlyArray<Edit> => {
     const after = desired[at]!
-    const name = after.name
-    const key = mapKey(name)
-    if (isLeft(key)) continue
-    if (state === Found.missing) {
-      repairs.push([{ kind: "route", name, before: null, after }])
-      continue
+    const { name } = after
+    if (found[at] === Found.missing) return [{ kind: "route", name, before: null, after }]
+    const before = observedRoute(mapKey(name), elsewhere.get(at) ?? after.pool)
+    return found[at] === Found.elsewhere
+      ? [{ kind: "route", name, before, after }]
+      : [{ kind: "route", name, before, after: null }, { kind: "route", name, before: null, after }]
+  }
+  const repairAll = (): ReadonlyArray<ReadonlyArray<Edit>> => {
+    const all: Array<ReadonlyArray<Edit>> = []
+    for (const [key, pool] of removed) {
+      const before = observedRoute(key, pool)
+      all.push([{ kind: "route", name: before.name, before, after: null }])
     }
-    const before = observedRoute(key, elsewhere.get(at) ?? after.pool)
-    if (state === Found.elsewhere) repairs.push([{ kind: "route", name, before, after }])
-    else {
-      repairs.push([
-        { kind: "route", name, before, after: null },
-        { kind: "route", name, before: null, after }
-      ])
+    for (let at = 0; at < desired.length; at++) {
+      if (found[at] !== Found.there && !isLeft(mapKey(desired[at]!.name))) all.push(repair(at))
     }
+    return all
   }
   const shadowed: Array<string> = []
   for (const key of foreign.keys()) {
     const at = wanted.get(key)
     if (at !== undefined && found[at] === Found.missing) shadowed.push(key)
   }
-  return { repairs, foreign, shadowed }
+  let repairs: ReadonlyArray<ReadonlyArray<Edit>> | undefined
+  return {
+    differences,
+    get repairs() {
+      return repairs ??= repairAll()
+    },
+    foreign,
+    shadowed
+  }
 }
 
 /** Compares slots with servers. One element per pool. A slot without a server must be in maintenance at the placeholder. */

@@ -36,9 +36,9 @@ const swapAbove = 256
  * A duplicate too: one by one its key would be gone for a moment, and a request would find nothing. Not where a foreign
  * entry could not be sent along.
  */
-const needsSwap = ({ foreign, repairs }: MapDrift, seen: ObservedMap): boolean =>
-  (repairs.length > swapAbove || repairs.some((edits) => edits.length > 1))
-  && canSwap(seen.filter(({ key }) => foreign.has(key)))
+const needsSwap = (drift: MapDrift, seen: ObservedMap): boolean =>
+  (drift.differences > swapAbove || drift.repairs.some((edits) => edits.length > 1))
+  && canSwap(seen.filter(({ key }) => drift.foreign.has(key)))
 
 /** Observe-apply rounds before what is left counts as unrepairable. */
 const rounds = 3
@@ -235,9 +235,8 @@ export const reconcile = Tracing.fn("Reconciler.reconcile")(function*(
     yield* Effect.yieldNow
     const wildcards = mapDrift("wildcards", wild, observed.wildcards, plane.limits)
     yield* Effect.yieldNow
-    if (fresh && domains.repairs.length + wildcards.repairs.length > 0) {
-      return yield* refuseEmpty(domains.repairs.length + wildcards.repairs.length)
-    }
+    const inMaps = domains.differences + wildcards.differences
+    if (fresh && inMaps > 0) return yield* refuseEmpty(inMaps)
     const node: Node = {
       ...observed.node,
       maps: {
@@ -248,8 +247,7 @@ export const reconcile = Tracing.fn("Reconciler.reconcile")(function*(
       listeners
     }
     const slots = slotDrift(servers, observed.slots)
-    const drift = domains.repairs.length + wildcards.repairs.length +
-      slots.reduce((sum, group) => sum + group.length, 0)
+    const drift = inMaps + slots.reduce((sum, group) => sum + group.length, 0)
     firstDrift ??= drift
     if (drift === 0 || round > rounds) {
       const lost = homeless(servers, observed.slots)
@@ -301,7 +299,8 @@ export const reconcile = Tracing.fn("Reconciler.reconcile")(function*(
     })
     for (const [kind, desired, found, seen] of swaps) {
       const kept = seen.filter((entry) => found.foreign.has(entry.key))
-      const ours = desired.filter((route) => !found.foreign.has(entryOf(route).key)).map(entryOf)
+      const all = desired.map(entryOf)
+      const ours = found.foreign.size === 0 ? all : all.filter(({ key }) => !found.foreign.has(key))
       yield* replaceMap(plane.runtime, node.maps[kind].path, [...kept, ...ours], { deadline }).pipe(
         Effect.catchTag("HaproxyRefused", (error) => Effect.sync(() => refused.set(`map:${kind}`, error.message)))
       )
