@@ -37,9 +37,9 @@ const counting = function*(from: number, count: number): Generator<number> {
   for (let n = 0; n < count; n++) yield from + n
 }
 
-/** Handed out at a time: enough to keep a worker's cases side by side, few enough to stop soon. */
+/** Handed out at a time: enough that the wait for the slowest of them is short, few enough to stop soon. */
 const chunkOf = (campaign: Campaign, cases: number, workers: number) =>
-  Math.max(1, Math.min(2 * campaign.concurrency, Math.ceil(cases / workers)))
+  Math.max(1, Math.min(6 * campaign.concurrency, Math.ceil(cases / (4 * workers))))
 
 interface Place {
   onCase: (seed: number, verdict: Parameters<ConstructorParameters<typeof Crew>[1]>[1]) => void
