@@ -106,6 +106,8 @@ export class Crew {
         const timer = setTimeout(() => endAll(all), patience)
         child.once("exit", () => {
           clearTimeout(timer)
+          // One that died on its way out leaves its children behind.
+          endAll(all)
           resolve()
         })
         child.kill("SIGTERM")

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { tmpdir } from "node:os"
 import { memoryFolder } from "../support/MemoryFolder.ts"
@@ -22,6 +23,15 @@ interface Open {
 
 let open: Open | null = null
 
+/** What runs now: it must have let go of all that it holds before the process may end. */
+const running = new Set<Fiber.Fiber<unknown, unknown>>()
+
+const runHere = <A>(work: Effect.Effect<A>): Promise<A> => {
+  const fiber = Effect.runFork(work)
+  running.add(fiber)
+  return Effect.runPromise(Fiber.join(fiber)).finally(() => running.delete(fiber))
+}
+
 const onDisk = tmpdir()
 
 const close = async () => {
@@ -38,7 +48,7 @@ const opened = async (name: string): Promise<Open> => {
   const scope = Scope.makeUnsafe()
   // What was begun of it goes too when the whole does not open.
   open = { campaign, scope, runner: { run: () => Effect.die(new Error("not open")) } }
-  const runner = await Effect.runPromise(Effect.provideService(campaign.open, Scope.Scope, scope))
+  const runner = await runHere(Effect.provideService(campaign.open, Scope.Scope, scope))
   return open = { campaign, scope, runner }
 }
 
@@ -50,7 +60,7 @@ const again = async (campaign: Campaign, seed: number, message: string): Promise
   const work: Effect.Effect<string> = shrink === undefined
     ? Effect.map(judge(campaign, runner, seed), (verdict) => verdict._tag === "Held" ? "" : "once more from its seed")
     : Effect.map(shrink(seed), (found) => found === null ? "" : found)
-  const found = await Effect.runPromise(
+  const found = await runHere(
     work.pipe(
       Effect.timeoutOrElse({ duration: 2 * campaign.limit, orElse: () => Effect.succeed("") }),
       Effect.catchDefect((defect) => Effect.succeed(String(defect)))
@@ -87,11 +97,22 @@ let ending = false
 const end = async () => {
   if (ending) return
   ending = true
+  for (const fiber of running) await Effect.runPromise(Fiber.interrupt(fiber)).catch(() => {})
   await close().catch(() => {})
-  process.exit(0)
+  process.exit()
 }
 
-process.on("message", (message: Run) => void run(message))
+process.on("message", (message: Run) =>
+  void run(message).catch((error: unknown) => {
+    // Without an answer the parent would wait for ever; with the end of this process it knows.
+    if (ending) return
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+    process.exitCode = 1
+    void end()
+  }))
+process.on("unhandledRejection", (error) => {
+  if (!ending) throw error
+})
 process.on("disconnect", () => void end())
 process.on("SIGTERM", () => void end())
 process.on("SIGINT", () => void end())
