@@ -1,6 +1,8 @@
 /** The command line of the campaign. */
 import { availableParallelism } from "node:os"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { cacheFolder } from "../../scripts/debian/CacheFolder.ts"
 import type { Campaign } from "./Campaign.ts"
 import { plants } from "./Plant.ts"
 
@@ -17,6 +19,8 @@ export interface Options {
   readonly first: boolean
   readonly reference: boolean
   readonly plant: string | null
+  /** Where the results are written. */
+  readonly results: string
 }
 
 export const help = (campaigns: ReadonlyArray<Campaign>): string =>
@@ -29,6 +33,7 @@ export const help = (campaigns: ReadonlyArray<Campaign>): string =>
   --minutes M     ends after M minutes, with what has been done (default 60)
   --workers N     processes (default: one for each core, ${availableParallelism()})
   --first         ends at the first broken promise
+  --results DIR   where to write last.md and last.json (default: the cache folder)
   --reference     writes docs/campaign-results.md
   --plant NAME    builds a bug into a copy of the sources; a campaign must catch it: ${
     plants.map(({ name }) => name).join(", ")
@@ -57,6 +62,7 @@ export const read = (args: ReadonlyArray<string>, campaigns: ReadonlyArray<Campa
       first: { type: "boolean", default: false },
       reference: { type: "boolean", default: false },
       plant: { type: "string" },
+      results: { type: "string" },
       help: { type: "boolean", short: "h", default: false }
     }
   })
@@ -79,7 +85,8 @@ export const read = (args: ReadonlyArray<string>, campaigns: ReadonlyArray<Campa
     workers: Math.max(1, number("workers", values.workers) ?? availableParallelism()),
     first: values.first,
     reference: values.reference,
-    plant
+    plant,
+    results: values.results ?? join(cacheFolder(), "campaign")
   }
 }
 

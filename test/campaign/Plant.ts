@@ -77,7 +77,9 @@ export const caught = async (plant: Plant, args: ReadonlyArray<string>): Promise
     const file = join(folder, plant.file)
     writeFileSync(file, patched(readFileSync(file, "utf8"), plant))
     const main = join(folder, "test", "campaign", "main.ts")
-    const child = spawn(process.execPath, [main, "--only", plant.campaign, "--first", ...args], { stdio: "inherit" })
+    const child = spawn(process.execPath, [main, "--only", plant.campaign, "--first", "--results", folder, ...args], {
+      stdio: "inherit"
+    })
     const stop = () => child.kill("SIGTERM")
     process.on("SIGTERM", stop)
     process.on("SIGINT", stop)

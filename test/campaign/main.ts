@@ -7,7 +7,6 @@ import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { cacheFolder } from "../../scripts/debian/CacheFolder.ts"
 import { haproxyLines } from "../../scripts/haproxy.ts"
 import { addTally, type Campaign } from "./Campaign.ts"
 import { campaigns } from "./Campaigns.ts"
@@ -133,7 +132,7 @@ const runAll = async (options: Options): Promise<number> => {
     haproxy: (await haproxyLines()).map((binary) => binary.version),
     results
   }
-  const folder = join(cacheFolder(), "campaign")
+  const folder = options.results
   mkdirSync(folder, { recursive: true })
   const text = markdown(report, perCase)
   writeFileSync(join(folder, "last.json"), `${JSON.stringify(report, null, 2)}\n`)
