@@ -68,6 +68,22 @@ export class Crew {
     return member
   }
 
+  /** Waits until all are there. */
+  async ready(): Promise<void> {
+    while (!this.members.every(({ free }) => free)) await this.news()
+  }
+
+  /** The next word of a worker, or a second. */
+  private news(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, 1_000)
+      this.wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
   /** Hands out cases until there are no more or `stop` says so, and waits for those that were handed out. */
   async work(work: Omit<Run, "seeds">, seeds: Iterator<number>, chunk: number, stop: () => boolean): Promise<void> {
     let left = true
@@ -86,13 +102,7 @@ export class Crew {
         member.child.send({ ...work, seeds: some } satisfies Run)
       }
       if ((!left || stop()) && this.members.every(({ free, owed }) => free && owed.size === 0)) return
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, 1_000)
-        this.wake = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
+      await this.news()
     }
   }
 

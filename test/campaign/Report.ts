@@ -54,7 +54,7 @@ const tallyText = (tally: Readonly<Record<string, number>>) =>
 /** One line for each campaign, for the end of the run. */
 export const lineOf = ({ asked, broken, done, name, seconds, unit }: Result): string =>
   `${name}: ${grouped(done)} ${unit} in ${clock(seconds)}, ${
-    broken.length === 0 ? "every promise held" : `${broken.length} broken promises`
+    done === 0 ? "NOT RUN" : broken.length === 0 ? "every promise held" : `${broken.length} broken promises`
   }${done < asked ? ` (cut short: ${grouped(asked)} were asked for)` : ""}`
 
 /** The report as Markdown. */
@@ -71,7 +71,7 @@ export const markdown = (report: Report, perCase: (name: string) => number): str
       report.haproxy.join(", ")
     }, ${cpus().length} cores (${arch()}), ${Math.round(totalmem() / 2 ** 30)} GB.`,
     "",
-    total === 0 ? "No promise was broken." : `**${total} promises were broken**; see below.`,
+    total === 0 ? "No promise was broken in what was done." : `**${total} promises were broken**; see below.`,
     "",
     "| campaign | done | took | seeds | broken promises |",
     "| --- | --- | --- | --- | --- |",

@@ -110,6 +110,7 @@ const runAll = async (options: Options): Promise<number> => {
   process.on("SIGTERM", stop)
   const results: Array<Result> = []
   try {
+    await crew.ready()
     const chosen = campaigns.filter(({ name }) => options.only.includes(name))
     for (const [index, campaign] of chosen.entries()) {
       // Time that is short is short for all: each gets its part of what is left.
@@ -144,7 +145,7 @@ const runAll = async (options: Options): Promise<number> => {
   }
   say(`results: ${join(folder, "last.md")} and last.json`)
   if (results.some(({ broken }) => broken.length > 0)) return 1
-  return results.some(({ missing }) => missing.length > 0) ? 2 : 0
+  return results.some(({ done, missing }) => missing.length > 0 || done === 0) ? 2 : 0
 }
 
 const plantOne = async (options: Options): Promise<number> => {
