@@ -65,6 +65,8 @@ export class MapFiles extends Context.Service<MapFiles, {
   /** The foreign entry under a key, if any, as last read. */
   readonly foreignEntry: (map: MapKind, key: string) => Effect.Effect<ForeignEntry | null>
   readonly foreign: Effect.Effect<ReadonlyArray<ForeignEntry>>
+  /** How many there are: there may be a hundred thousand. */
+  readonly foreignCount: Effect.Effect<number>
   /** Foreign entries of a map's file as it is now, also before the first `reset`; none when it cannot be read. */
   readonly foreignIn: (map: MapKind) => Effect.Effect<ReadonlyArray<ForeignEntry>>
   /** For health: can each file be written (directory writable, file regular)? */
@@ -173,6 +175,9 @@ const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
   const foreign = (map: MapKind, text = writer.memory[map]): ReadonlyArray<ForeignEntry> =>
     text.foreign.flatMap(({ entry }) => entry === null ? [] : [{ map, ...entry }])
 
+  const countForeign = (map: MapKind): number =>
+    writer.memory[map].foreign.reduce((count, { entry }) => entry === null ? count : count + 1, 0)
+
   return MapFiles.of({
     paths,
     reset: (state) => Tracing.span("MapFiles.reset")(submit<FileReport>((done) => ({ _tag: "reset", state, done }))),
@@ -185,6 +190,7 @@ const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
         const value = writer.memory[map].foreignKeys.get(key)
         return value === undefined ? null : { map, key, value }
       }),
+    foreignCount: Effect.sync(() => countForeign("domains") + countForeign("wildcards")),
     foreign: Effect.sync(() => [...foreign("domains"), ...foreign("wildcards")]),
     foreignIn: (map) =>
       Effect.promise(() => readFile(paths[map]).catch(() => Buffer.alloc(0))).pipe(

@@ -31,7 +31,13 @@ const lookEvery = 500
 /** Nobody needs more; a larger file is not a token file. */
 const largestFile = 64 * 1024
 
-const digest = (token: string): Buffer => hash("sha256", token, "buffer")
+/** The hash in hexadecimal: as text it costs half of what a buffer of its own does. */
+const hexDigest = (token: string): string => hash("sha256", token, "hex")
+
+const digest = (token: string): Buffer => Buffer.from(hexDigest(token), "latin1")
+
+/** Where the hash of the token that came is laid for the comparison. */
+const given = Buffer.alloc(64)
 
 /** The tokens of a file: `MCP_TOKEN=…` (dotenv-like, quotes and `export` allowed) or bare, one per line. */
 export const parseTokens = (text: string): ReadonlyArray<string> =>
@@ -101,7 +107,7 @@ export const makeTokens = (options: TokenOptions): TokenStore | ConfigInvalid =>
     count: () => fixed.length + loaded.hashes.length,
     find: (token) => {
       refresh()
-      const given = digest(token)
+      given.write(hexDigest(token), "latin1")
       let found = -1
       const known = [...fixed, ...loaded.hashes]
       for (let index = 0; index < known.length; index++) if (timingSafeEqual(known[index]!, given)) found = index

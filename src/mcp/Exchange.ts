@@ -63,9 +63,10 @@ const requestView = (request: IncomingMessage, signal: AbortSignal): Request => 
 /** Writes a JSON document in one go. */
 export const writeJson = (response: ServerResponse, status: number, json: string): void => {
   if (response.headersSent || response.destroyed) return
-  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(json) }).end(
-    json
-  )
+  const length = Buffer.byteLength(json)
+  // As many bytes as characters: all are ASCII, which is the same in Latin-1, and that is written as it lies in memory.
+  response.writeHead(status, { "content-type": "application/json", "content-length": length })
+    .end(json, length === json.length ? "latin1" : "utf8")
 }
 
 /** Copies a web response to the wire, and waits for a slow reader. `open` moves while it is a stream. */

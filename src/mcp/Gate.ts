@@ -185,8 +185,8 @@ export const makeGate = (options: GateOptions): (facts: RequestFacts) => Decisio
   const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()))
   const hosts = options.allowedHosts.map(parseHost).filter((host) => host !== null)
 
-  const ownHost = (text: string | null, local: string | null): boolean => {
-    const host = text === null ? null : parseHost(text)
+  const isOwnHost = (text: string, local: string | null): boolean => {
+    const host = parseHost(text)
     if (host === null) return false
     if (host.name === "localhost") return true
     if (hosts.some((listed) => listed.name === host.name && (listed.port === null || listed.port === host.port))) {
@@ -196,6 +196,18 @@ export const makeGate = (options: GateOptions): (facts: RequestFacts) => Decisio
     const asked = parseAddress(host.name)
     const own = parseAddress(local)
     return asked !== null && own !== null && NetAddress.formatIp(asked) === NetAddress.formatIp(own)
+  }
+
+  // The last Host that was right, and where it was asked: nearly every request names the same. Nothing else decides it.
+  let rightHost: string | null = null
+  let rightLocal: string | null = null
+  const ownHost = (text: string | null, local: string | null): boolean => {
+    if (text === null) return false
+    if (text === rightHost && local === rightLocal) return true
+    if (!isOwnHost(text, local)) return false
+    rightHost = text
+    rightLocal = local
+    return true
   }
 
   /** The address to trust or not: the peer's, or what a trusted proxy says; null when nobody's word counts. */

@@ -10,6 +10,7 @@ import type { ControlError } from "../domain/Errors.ts"
 import type { ProgramServices } from "../program/Services.ts"
 import { decodeArguments } from "./Arguments.ts"
 import { inputDocument, type JsonDocument, outputDocument } from "./JsonDocument.ts"
+import { type PlainTest, plainTest } from "./PlainValue.ts"
 
 /** The four hints of MCP's ToolAnnotations (2025-03-26 and later). All are always given. */
 export interface ToolAnnotations {
@@ -88,7 +89,13 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
   let inputSchema: JsonDocument | undefined
   let outputSchema: JsonDocument | undefined
   const decode = decodeArguments(definition.input, definition.jsonText ?? [])
-  const encode = Schema.encodeUnknownEffect(output) as (answer: unknown) => Effect.Effect<Encoded, Schema.SchemaError>
+  const bySchema = Schema.encodeUnknownEffect(output) as (answer: unknown) => Effect.Effect<Encoded, Schema.SchemaError>
+  let isPlain: PlainTest | null | undefined
+  // Nearly every answer is the JSON that its schema asks for already: seeing that costs a tenth of encoding it.
+  const encode = (answer: unknown): Effect.Effect<Encoded> =>
+    (isPlain === undefined ? isPlain = plainTest(output) : isPlain)?.(answer) === true
+      ? Effect.succeed(answer as Encoded)
+      : Effect.orDie(bySchema(answer))
   return {
     name: definition.name,
     title: definition.title,
@@ -105,7 +112,7 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
     run: (args) =>
       Effect.flatMap(
         decode(args),
-        (input) => Effect.flatMap(definition.program(input), (answer) => Effect.orDie(encode(answer)))
+        (input) => Effect.flatMap(definition.program(input), encode)
       )
   }
 }

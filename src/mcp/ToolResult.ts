@@ -55,7 +55,15 @@ const safe = (value: unknown): unknown => {
   return copy ?? value
 }
 
+/** Something other than printable ASCII, or something that JSON escapes. */
+const notPlain = /[^\u0020-\u005b\u005d-\u007e]/
+
 const make = (content: Encoded, isError: boolean, code: ToolResult["code"]): ToolResult => {
+  const json = JSON.stringify(content)
+  // JSON writes an unsafe character as it is or behind a backslash, and no text is longer than the whole.
+  if (json.length <= longestText && !notPlain.test(json)) {
+    return { structuredContent: content, text: json, isError, code }
+  }
   const structuredContent = safe(content) as Encoded
   return { structuredContent, text: JSON.stringify(structuredContent), isError, code }
 }

@@ -24,8 +24,18 @@ export class ToolRunner extends Context.Service<ToolRunner, {
     ToolRunner,
     Effect.gen(function*() {
       const services = yield* Effect.context<ProgramServices>()
+      let outer = Context.empty()
+      let inner = services
+      // A transport calls with one and the same context, and merging two copies both, every time.
+      const withServices = (context: Context.Context<never>): Context.Context<ProgramServices> => {
+        if (context !== outer) {
+          outer = context
+          inner = Context.merge(context, services)
+        }
+        return inner
+      }
       return ToolRunner.of({
-        call: (name, args, caller) => Effect.provideContext(callTool(name, args, caller), services),
+        call: (name, args, caller) => Effect.updateContext(callTool(name, args, caller), withServices),
         // Loaded when it is first asked for: a server's start does without it.
         admin: (verb, args, caller) =>
           Effect.flatMap(

@@ -15,6 +15,10 @@ import type { ProgramServices } from "./Services.ts"
 /** Characters of JSON on one page: under 8,000 tokens with room for the rest of the answer. */
 const pageChars = 22_000
 
+/** Most characters of JSON of an item without its servers (two names of 253 characters), and of a server. */
+const largestItem = 700
+const largestServer = 200
+
 /** The name after which a page goes on. */
 const decodeCursor = (cursor: string): Effect.Effect<RouteName, InvalidInput> =>
   Effect.flatMap(
@@ -41,6 +45,9 @@ export const listDomains = Tracing.fn("listDomains")(function*(
   const owners = yield* store.owners(pools)
   const servers: Map<number, Array<Server>> = Map.groupBy(yield* store.serversOf(pools), (server) => server.pool)
   const domains: Array<DomainItem> = []
+  // Items are measured only where they might not fit.
+  const most = servers.size === 0 ? 0 : Math.max(...[...servers.values()].map((all) => all.length))
+  const roomy = routes.length * (largestItem + most * largestServer) <= pageChars
   let size = 0
   for (const route of routes.slice(0, limit)) {
     const owner = owners.get(route.pool) ?? route.name
@@ -51,7 +58,7 @@ export const listDomains = Tracing.fn("listDomains")(function*(
       ...(isWildcard(route.name) ? { implicit: route.implicit } : {}),
       servers: (servers.get(route.pool) ?? []).map(serverItem)
     }
-    size += JSON.stringify(item).length
+    if (!roomy) size += JSON.stringify(item).length
     if (size > pageChars && domains.length > 0) break
     domains.push(item)
   }
@@ -59,7 +66,7 @@ export const listDomains = Tracing.fn("listDomains")(function*(
   const more = last !== undefined && domains.length < routes.length
   const { domains: exact, wildcards } = yield* store.counts
   const total = includeWildcards ? exact + wildcards : exact
-  const foreign = yield* (yield* MapFiles).foreign
+  const foreign = yield* (yield* MapFiles).foreignCount
   return {
     summary: domains.length === 0
       ? (search === undefined ? "No domains are routed yet" : `No domain matches ${Input.shown(search)}`)
@@ -69,6 +76,6 @@ export const listDomains = Tracing.fn("listDomains")(function*(
     domains,
     total,
     next_cursor: more ? Page.cursorOf(last.domain) : null,
-    foreign_entries: foreign.length
+    foreign_entries: foreign
   }
 })

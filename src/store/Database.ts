@@ -179,6 +179,8 @@ export class Database {
   #db: DatabaseSync
   readonly #key: string
   readonly #statements = new Map<string, StatementSync>()
+  /** Those of {@link Database.arrays}, by their text without its mark. */
+  readonly #asArrays = new Map<string, StatementSync>()
 
   private constructor(file: string, key: string, db: DatabaseSync) {
     this.file = file
@@ -228,9 +230,14 @@ export class Database {
 
   /** All rows as arrays of their columns: two to four times as fast as {@link Database.all}. */
   arrays(sql: string, ...values: ReadonlyArray<Value>): Array<Columns> {
-    // A text of its own, as the form of the rows is a property of the prepared statement.
-    const statement = this.prepare(`${sql} -- arrays`)
-    statement.setReturnArrays(true)
+    let statement = this.#asArrays.get(sql)
+    if (statement === undefined) {
+      // A text of its own, as the form of the rows is a property of the prepared statement.
+      statement = this.prepare(`${sql} -- arrays`)
+      statement.setReturnArrays(true)
+      if (this.#asArrays.size >= maxStatements) this.#asArrays.clear()
+      this.#asArrays.set(sql, statement)
+    }
     return statement.all(...values) as unknown as Array<Columns>
   }
 
@@ -276,6 +283,7 @@ export class Database {
 
   #closeHandle(): void {
     this.#statements.clear()
+    this.#asArrays.clear()
     if (this.#db.isOpen) this.#db.close()
   }
 }
