@@ -15,11 +15,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import { type Edit, inverse, writesOf } from "../domain/Change.ts"
-import { type ControlError, HaproxyRefused, HaproxyUnreachable, OutcomeUnknown } from "../domain/Errors.ts"
+import type { ControlError } from "../domain/Errors.ts"
 import { type Ahead, applyJobs } from "./Apply.ts"
 import { newChangeId } from "./ChangeId.ts"
 import { applyInTurns, decideAll, isLarge, type Job, type Planned } from "./Deciding.ts"
 import type { Written } from "./Decision.ts"
+import * as Endings from "./Endings.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
 import { type Plane, reconcile, type Reconciled, slotKey } from "./Reconciler.ts"
@@ -48,12 +49,6 @@ const closingTime = 1_000
 /** How long a lost connection's buffered commands may still run, milliseconds (see RuntimeApi.quiesced). */
 const quiesceTime = 1_000
 
-type Fate =
-  | { readonly _tag: "live" }
-  | { readonly _tag: "refused"; readonly text: string }
-  | { readonly _tag: "failed"; readonly error: ControlError }
-  | { readonly _tag: "lost"; readonly sent: boolean; readonly reason: string }
-
 const answer = (job: Job, exit: Exit.Exit<Written<unknown>, ControlError>) => {
   Deferred.doneUnsafe(job.done, exit)
 }
@@ -81,14 +76,14 @@ const recover = Effect.fnUntraced(function*(plane: Plane, latest: number, before
 })
 
 interface Live {
-  readonly fates: ReadonlyArray<Fate>
+  readonly fates: ReadonlyArray<Endings.Fate>
   readonly node: Node | null
   readonly drifted: boolean
   /** A reconcile wrote the files already. */
   readonly filesCurrent: boolean
 }
 
-const fateAfter = (reconciled: Reconciled, edits: ReadonlyArray<Edit>): Fate => {
+const fateAfter = (reconciled: Reconciled, edits: ReadonlyArray<Edit>): Endings.Fate => {
   if (reconciled.refused.size === 0) return { _tag: "live" }
   const keys = writesOf(edits)
   for (const edit of edits) if (edit.kind === "server" && edit.after !== null) keys.add(slotKey(edit.pool, edit.slot))
@@ -103,7 +98,7 @@ const fateAfter = (reconciled: Reconciled, edits: ReadonlyArray<Edit>): Fate => 
 const goLiveWhole = Effect.fnUntraced(
   function*(plane: Plane, planned: ReadonlyArray<Planned>, sent: boolean, deadline: number) {
     const found = yield* recover(plane, deadline, sent)
-    const all = (fate: Fate): Live => ({
+    const all = (fate: Endings.Fate): Live => ({
       fates: planned.map(() => fate),
       node: null,
       drifted: false,
@@ -175,32 +170,6 @@ const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray
   return result !== null && Result.isSuccess(result) ? result.success : null
 })
 
-/** The error of a job that did not stay. `clean`: HAProxy was read back without it, and no file holds it. */
-const errorOf = (fate: Fate, changeId: string, clean: boolean): ControlError => {
-  if (fate._tag === "refused" && clean) {
-    return new HaproxyRefused({
-      message: `HAProxy refused the change: ${fate.text}`,
-      hint: "Nothing was changed. Compare haproxy.cfg with the settings (haproxy-mcp config prints what is needed).",
-      changeId
-    })
-  }
-  if (fate._tag === "failed" && clean) return fate.error
-  if (fate._tag === "lost" && !fate.sent) {
-    return new HaproxyUnreachable({
-      message: `HAProxy cannot be reached: ${fate.reason}`,
-      hint: "Nothing was changed. Check that HAProxy runs and that its Runtime API socket is the configured one.",
-      changeId
-    })
-  }
-  return new OutcomeUnknown({
-    message: fate._tag === "lost"
-      ? `HAProxy did not answer in time (${fate.reason}); the change was taken back in the database`
-      : "The change was taken back in the database, but HAProxy has not confirmed that yet",
-    hint: "Ask haproxy_operation with the change_id what became of it; the same call may be repeated.",
-    changeId
-  })
-}
-
 /** Runs one batch to its answers. Never fails: every trouble is somebody's verdict. */
 export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jobs: ReadonlyArray<Job>) {
   for (const job of jobs) job.begun = true
@@ -212,15 +181,7 @@ export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jo
     for (const job of jobs) {
       answer(
         job,
-        Exit.fail(
-          uncertain
-            ? new OutcomeUnknown({
-              message: `The disk failed under the commit: ${failure.message}`,
-              hint: "Ask haproxy_operation with the change_id what became of it, once the disk is well again.",
-              changeId: job.changeId
-            })
-            : failure
-        )
+        Exit.fail(uncertain ? Endings.commitUncertain(failure.message, job.changeId) : failure)
       )
     }
     // Committed or not, HAProxy has not heard of it: the reconciler compares once the database answers again.
@@ -283,14 +244,10 @@ const carryOut = Effect.fnUntraced(function*(
         answer(
           job,
           Exit.fail(
-            new OutcomeUnknown({
-              message: `The change could not be taken back: ${taken.failure.message}`,
-              hint: "It will be finished once the database can be written; ask haproxy_operation with the change_id.",
-              changeId: job.changeId
-            })
+            Endings.notTakenBack(taken.failure.message, job.changeId)
           )
         )
-      } else answer(job, Exit.fail(errorOf(fate, job.changeId, clean)))
+      } else answer(job, Exit.fail(Endings.takenBack(fate, job.changeId, clean)))
     }
     return node !== null
   })

@@ -15,7 +15,7 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { Busy, Cancelled, type ControlError, HaproxyUnreachable, OutcomeUnknown, TimedOut } from "../domain/Errors.ts"
+import type { ControlError } from "../domain/Errors.ts"
 import { MapFiles } from "../haproxy/MapFiles.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import { Store } from "../store/Store.ts"
@@ -26,6 +26,7 @@ import { Caller } from "./Caller.ts"
 import { newChangeId } from "./ChangeId.ts"
 import type { Job } from "./Deciding.ts"
 import type { Decide, Written } from "./Decision.ts"
+import * as Endings from "./Endings.ts"
 import { Limits } from "./Limits.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
@@ -208,13 +209,8 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     )
   )
 
-  const stopped = () =>
-    new Cancelled({
-      message: "The server is stopping",
-      hint: "Nothing was written. Repeat the call once it is back."
-    })
   const cancelWaiting = () => {
-    for (const job of waiting) Deferred.doneUnsafe(job.done, Effect.fail(stopped()))
+    for (const job of waiting) Deferred.doneUnsafe(job.done, Effect.fail(Endings.stopped()))
     waiting = []
   }
   // What a turn leaves waiting, waits for HAProxy.
@@ -244,28 +240,12 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   nudge()
 
   /** The error of a job whose turn did not come before its deadline. */
-  const tooLate = (): ControlError => {
-    if (node !== null) {
-      return new TimedOut({
-        message: "The deadline passed before this write's turn came",
-        hint: "Nothing was written. Try again."
-      })
-    }
-    return blocked ?? new HaproxyUnreachable({
-      message: `HAProxy cannot take writes: ${sync.reason}`,
-      hint: "Nothing was written. Check that HAProxy runs and that its Runtime API socket is the configured one."
-    })
-  }
+  const tooLate = (): ControlError => node !== null ? Endings.noTurn() : blocked ?? Endings.notInSync(sync.reason)
 
   const submit = Tracing.fn("submit")(function*<A>(decide: Decide<A>): Effect.fn.Return<Written<A>, ControlError> {
     const caller = yield* Caller
-    if (closing) return yield* stopped()
-    if (waiting.length >= mailbox) {
-      return yield* new Busy({
-        message: `${mailbox} writes are waiting already`,
-        hint: "Nothing was written. Try again in a moment."
-      })
-    }
+    if (closing) return yield* Endings.stopped()
+    if (waiting.length >= mailbox) return yield* Endings.full(mailbox)
     const job: Job = {
       changeId: newChangeId(),
       caller,
@@ -288,13 +268,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
         duration: caller.timeout,
         orElse: (): Effect.Effect<never, ControlError> =>
           job.begun
-            ? Effect.fail(
-              new OutcomeUnknown({
-                message: "The deadline passed while the change was being made",
-                hint: "Ask haproxy_operation with the change_id what became of it.",
-                changeId: job.changeId
-              })
-            )
+            ? Effect.fail(Endings.underWay(job.changeId))
             : Effect.suspend(() => Effect.fail(tooLate()))
       })
     )
