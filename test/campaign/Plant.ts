@@ -29,7 +29,7 @@ export const plants: ReadonlyArray<Plant> = [
     name: "no-read-back",
     what: "what HAProxy was told is not read back",
     campaign: "points",
-    file: "src/program/Apply.ts",
+    file: "src/program/Stages.ts",
     changes: [
       ["return read === value ? \"ok\" :", "return read !== undefined ? \"ok\" :"],
       [
