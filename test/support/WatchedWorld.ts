@@ -90,7 +90,8 @@ export const makeWatchedWorld = Effect.fnUntraced(function*(options: WatchedOpti
     poolsFile: site.poolsFile,
     pools,
     slots,
-    reconcileEvery: never
+    reconcileEvery: never,
+    host: { masterSocket: site.masterSocket, stateFile: join(site.dir, "servers.state") }
   }
   const outer = yield* Effect.scope
   let scope: Scope.Closeable | null = null
