@@ -24,10 +24,20 @@ const plainMethods = new Set(["tools/call", "tools/list"])
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
+const envelopeKeys: ReadonlySet<string> = new Set(["jsonrpc", "id", "method", "params"])
+
+/** Seen as a request without the SDK's schema, which looks at nothing else in one without `_meta` and takes 5 µs. */
+const isPlainRequest = (body: unknown): body is sdk.JSONRPCRequest =>
+  isRecord(body) && body["jsonrpc"] === "2.0" && typeof body["method"] === "string"
+  && (typeof body["id"] === "string" || Number.isSafeInteger(body["id"]))
+  && isRecord(body["params"]) && body["params"]["_meta"] === undefined
+  && Object.keys(body).every((key) => envelopeKeys.has(key))
+
 /** The era of a request that is plainly right; null for all others. */
 export const plainEra = (request: IncomingMessage, body: unknown): "older" | "newer" | null => {
   const { accept = "", "content-type": contentType } = request.headers
-  if (!sdk.isJSONRPCRequest(body) || !sdk.isJsonContentType(contentType)) return null
+  if (!isPlainRequest(body) && !sdk.isJSONRPCRequest(body)) return null
+  if (contentType !== "application/json" && !sdk.isJsonContentType(contentType)) return null
   if (!accept.includes("application/json") || !accept.includes("text/event-stream")) return null
   const version = request.headers["mcp-protocol-version"]
   const method = request.headers["mcp-method"]

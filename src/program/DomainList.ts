@@ -35,22 +35,20 @@ export const listDomains = Tracing.fn("listDomains")(function*(
   const after = input.cursor === undefined ? undefined : yield* decodeCursor(input.cursor)
   const includeWildcards = input.include_wildcards ?? false
   const search = input.search === undefined ? undefined : yield* Input.search("search", input.search)
-  const routes = yield* store.routes({
+  const page = yield* store.page({
     includeWildcards,
     limit: limit + 1,
     ...(search === undefined ? {} : { search }),
     ...(after === undefined ? {} : { after })
   })
-  const pools = [...new Set(routes.map((route) => route.pool))]
-  const owners = yield* store.owners(pools)
-  const servers: Map<number, Array<Server>> = Map.groupBy(yield* store.serversOf(pools), (server) => server.pool)
+  const servers: Map<number, Array<Server>> = Map.groupBy(page.servers, (server) => server.pool)
   const domains: Array<DomainItem> = []
   // Items are measured only where they might not fit.
   const most = servers.size === 0 ? 0 : Math.max(...[...servers.values()].map((all) => all.length))
-  const roomy = routes.length * (largestItem + most * largestServer) <= pageChars
+  const roomy = page.routes.length * (largestItem + most * largestServer) <= pageChars
   let size = 0
-  for (const route of routes.slice(0, limit)) {
-    const owner = owners.get(route.pool) ?? route.name
+  for (const { owner: named, route } of page.routes.slice(0, limit)) {
+    const owner = named ?? route.name
     const item: DomainItem = {
       domain: route.name,
       backend: poolName(route.pool),
@@ -63,7 +61,7 @@ export const listDomains = Tracing.fn("listDomains")(function*(
     domains.push(item)
   }
   const last = domains.at(-1)
-  const more = last !== undefined && domains.length < routes.length
+  const more = last !== undefined && domains.length < page.routes.length
   const { domains: exact, wildcards } = yield* store.counts
   const total = includeWildcards ? exact + wildcards : exact
   const foreign = yield* (yield* MapFiles).foreignCount

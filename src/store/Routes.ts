@@ -22,24 +22,31 @@ export const find = (db: Database, name: RouteName): Route | null => {
   return row === undefined ? null : toRoute(row)
 }
 
-export const list = (db: Database, query: RouteQuery): ReadonlyArray<Route> => {
+/** The rows that a query asks for, with these columns and from `routes` with what is joined to it. */
+const select = (db: Database, columns: string, from: string, query: RouteQuery): ReadonlyArray<Columns> => {
   const after = query.after ?? ""
-  const from = query.includeWildcards || after > afterWildcards ? after : afterWildcards
-  const rows = query.search === undefined || query.search === ""
-    ? db.arrays(
-      "SELECT name, pool, implicit, seq FROM routes WHERE name > ? ORDER BY name LIMIT ?+0",
-      from,
-      query.limit
-    )
+  const first = query.includeWildcards || after > afterWildcards ? after : afterWildcards
+  return query.search === undefined || query.search === ""
+    ? db.arrays(`SELECT ${columns} FROM ${from} WHERE name > ? ORDER BY name LIMIT ?+0`, first, query.limit)
     : db.arrays(
-      "SELECT name, pool, implicit, seq FROM routes WHERE name > ? AND instr(name, ?) > 0 ORDER BY name LIMIT ?+0",
-      from,
+      `SELECT ${columns} FROM ${from} WHERE name > ? AND instr(name, ?) > 0 ORDER BY name LIMIT ?+0`,
+      first,
       // Names are lower case ASCII.
       query.search.toLowerCase(),
       query.limit
     )
-  return rows.map(toRoute)
 }
+
+export const list = (db: Database, query: RouteQuery): ReadonlyArray<Route> =>
+  select(db, "name, pool, implicit, seq", "routes", query).map(toRoute)
+
+/** {@link list} with the owners of the pools: looked up by their key, row by row, not by a statement of its own. */
+export const listOwned = (
+  db: Database,
+  query: RouteQuery
+): ReadonlyArray<{ readonly route: Route; readonly owner: RouteName | null }> =>
+  select(db, "name, routes.pool, implicit, seq, owner", "routes LEFT JOIN pools ON pools.pool = routes.pool", query)
+    .map((row) => ({ route: toRoute(row), owner: row[4] as RouteName | null }))
 
 /** Neighbours in the order of names to look at on each side. */
 const neighbours = 32

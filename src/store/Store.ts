@@ -38,6 +38,12 @@ export interface RouteQuery {
   readonly limit: number
 }
 
+/** Some routes with what belongs to their pools. */
+export interface RoutePage {
+  readonly routes: ReadonlyArray<{ readonly route: Route; readonly owner: RouteName | null }>
+  readonly servers: ReadonlyArray<Server>
+}
+
 /** What a change row is made of; revision and time are the commit's. */
 export interface ChangeDraft {
   readonly changeId: string
@@ -103,6 +109,8 @@ export class Store extends Context.Service<Store, {
 
   readonly route: (name: RouteName) => Effect.Effect<Route | null, StorageFailed>
   readonly routes: (query: RouteQuery) => Effect.Effect<ReadonlyArray<Route>, StorageFailed>
+  /** The same with the owner of each pool, and the servers of all of them by pool and slot: one page, of one moment. */
+  readonly page: (query: RouteQuery) => Effect.Effect<RoutePage, StorageFailed>
   /** Names nearest to one that does not exist (same prefix or suffix), at most `limit`, for error hints. */
   readonly nearestRoutes: (name: string, limit: number) => Effect.Effect<ReadonlyArray<RouteName>, StorageFailed>
   /** The routes of a pool, oldest first. */
@@ -200,6 +208,11 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
     revision: transactions.revision,
     route: (name) => read("read a route", (db) => Routes.find(db, name)),
     routes: (query) => read("list routes", (db) => Routes.list(db, query)),
+    page: (query) =>
+      read("list routes", (db) => {
+        const routes = Routes.listOwned(db, query)
+        return { routes, servers: Servers.ofPools(db, [...new Set(routes.map(({ route }) => route.pool))]) }
+      }),
     nearestRoutes: (name, limit) => read("look for like names", (db) => Routes.nearest(db, name, limit)),
     routesOf: (pool, limit) => read("read the routes of a pool", (db) => Routes.ofPool(db, pool, limit)),
     countRoutesOf: (pool) => read("count the routes of a pool", (db) => Routes.countOfPool(db, pool)),

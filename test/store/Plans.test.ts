@@ -63,6 +63,7 @@ describe("plans", () => {
       const hot: Record<string, () => unknown> = {
         route: () => Routes.find(db, name("a.example.com")),
         page: () => Routes.list(db, { includeWildcards: true, after: name("a.example.com"), limit: 10 }),
+        ownedPage: () => Routes.listOwned(db, { includeWildcards: true, after: name("a.example.com"), limit: 10 }),
         nearest: () => Routes.nearest(db, "b.example.com", 5),
         ofPool: () => Routes.ofPool(db, pool(1), 5),
         countOfPool: () => Routes.countOfPool(db, pool(1)),
