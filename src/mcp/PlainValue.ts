@@ -1,6 +1,6 @@
 /**
  * Tests whether a value is, as it stands, what its schema would encode it to: then the schema need not be asked, which
- * costs ten times as much for a page of answers.
+ * costs about four times as much for a page of ten domains (14 µs against 4).
  *
  * Guarantees: a test says yes only where the schema would succeed and answer an equal value with its keys in the same
  * order. Where it says no, nothing is known, and the schema decides. It knows what answers are made of (structs, arrays,

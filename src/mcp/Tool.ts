@@ -91,7 +91,7 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
   const decode = decodeArguments(definition.input, definition.jsonText ?? [])
   const bySchema = Schema.encodeUnknownEffect(output) as (answer: unknown) => Effect.Effect<Encoded, Schema.SchemaError>
   let isPlain: PlainTest | null | undefined
-  // Nearly every answer is the JSON that its schema asks for already: seeing that costs a tenth of encoding it.
+  // Nearly every answer is the JSON that its schema asks for already: seeing that costs a quarter of encoding it.
   const encode = (answer: unknown): Effect.Effect<Encoded> =>
     (isPlain === undefined ? isPlain = plainTest(output) : isPlain)?.(answer) === true
       ? Effect.succeed(answer as Encoded)
