@@ -67,6 +67,11 @@ export class RuntimeApi extends Context.Service<RuntimeApi, {
    * Answers whether that was seen.
    */
   readonly quiesced: (timeout: number) => Effect.Effect<boolean, LinkLost>
+  /**
+   * 0, or the number of the last loss of a connection with changes under way, as long as {@link quiesced} has not seen
+   * the end of it: what HAProxy shows may still change by what was sent then.
+   */
+  readonly doubt: Effect.Effect<number>
   /** Drops the connection, as if it had been lost; the supervisor opens a new one. */
   readonly reset: (reason: string) => Effect.Effect<void>
 }>()("haproxy-mcp/haproxy/RuntimeApi") {
@@ -94,6 +99,9 @@ export interface RuntimeOptions {
 /** Between two looks of `quiesced`, milliseconds. */
 const quiescePause = 5
 
+/** Commands that only ask. */
+const asks: ReadonlySet<string> = new Set(["show", "get", "help"])
+
 /** What a span says of an exchange: the commands by their first two words, never what follows them. */
 const describe = (commands: ReadonlyArray<Command<unknown>>): Tracing.SpanOptions => ({
   kind: "client",
@@ -118,6 +126,8 @@ const make = Effect.fnUntraced(
     let active: Connection | null = null
     let activeSince = 0
     let count = 0
+    let losses = 0
+    let doubt = 0
     let latest: Connection | null = null
     const open = openConnection(options.transport, connectTimeout, (connection) => {
       latest = connection
@@ -227,6 +237,7 @@ const make = Effect.fnUntraced(
           lost: (reason, sent) => {
             clearTimeout(timer)
             metrics.lost()
+            if (sent && commands.some(({ words }) => !asks.has(words[0]!))) doubt = ++losses
             const error = new LinkLost({ reason, sent })
             wire?.end(Exit.fail(error))
             resume(Effect.fail(error))
@@ -255,6 +266,7 @@ const make = Effect.fnUntraced(
 
     const quiesced = Effect.fnUntraced(function*(timeout: number): Effect.fn.Return<boolean, LinkLost> {
       const deadline = performance.now() + timeout
+      const about = doubt
       for (;;) {
         const left = deadline - performance.now()
         const now = SubscriptionRef.getUnsafe(state)
@@ -267,7 +279,10 @@ const make = Effect.fnUntraced(
           const seen = yield* Effect.result(exchange([Sessions.cliSessions], { timeout: left }))
           if (Result.isSuccess(seen) && Result.isSuccess(seen.success[0])) {
             const older = seen.success[0].success.filter((session) => session.age >= age)
-            if (older.length <= 1) return true
+            if (older.length <= 1) {
+              if (doubt === about) doubt = 0
+              return true
+            }
           }
         }
         yield* Effect.sleep(quiescePause)
@@ -279,6 +294,7 @@ const make = Effect.fnUntraced(
       links: SubscriptionRef.changes(state),
       exchange,
       quiesced,
+      doubt: Effect.sync(() => doubt),
       reset: (reason) => Effect.sync(() => active?.close(reason))
     })
   }

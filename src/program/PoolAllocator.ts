@@ -28,6 +28,7 @@ import type { Job } from "./Deciding.ts"
 import type { Decide, Written } from "./Decision.ts"
 import * as Endings from "./Endings.ts"
 import { Limits } from "./Limits.ts"
+import * as LostCommands from "./LostCommands.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
 import { looksUnchanged, type Plane, reconcile as runReconcile } from "./Reconciler.ts"
@@ -107,6 +108,8 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   /** What HAProxy runs is to be taken over before the next comparison. */
   let takingOver = pending.some((change) => change.tool === migrationTool)
 
+  const lost = LostCommands.make(plane.runtime)
+
   const nudge = () => {
     Queue.offerUnsafe(wake, undefined)
   }
@@ -121,6 +124,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     const answering = asked
     asked = []
     due = "no"
+    yield* lost.settle
     const deadline = Date.now() + reconcileTime
     const result = yield* Effect.result(
       Effect.andThen(takingOver ? takeOver(plane, limits, deadline) : Effect.void, runReconcile(plane, deadline))
@@ -157,6 +161,14 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     unsettled.clear()
     if (takingOver) yield* Effect.ignore(plane.store.flush)
     takingOver = false
+    const again = yield* lost.nextLook
+    if (again !== null) {
+      const look = Effect.sync(() => {
+        due = "full"
+        nudge()
+      })
+      yield* Effect.forkIn(Effect.andThen(Effect.sleep(again), look), scope)
+    }
     for (const deferred of answering) Deferred.doneUnsafe(deferred, Effect.succeed(sync))
   })
 
@@ -183,7 +195,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     for (const changeId of result.unsettled) unsettled.add(changeId)
     if (result.node === null) lose("the last write did not end as planned")
     else node = result.node
-    if (result.drifted) due = "full"
+    if (result.drifted || (yield* lost.isNew)) due = "full"
   })
 
   const turn = Effect.gen(function*() {

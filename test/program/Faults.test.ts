@@ -5,7 +5,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { caseOf, singles } from "./Happenings.ts"
+import { caseOf, type Planned, singles } from "./Happenings.ts"
 import { undisturbed, writes } from "./Writes.ts"
 
 describe.each(Object.keys(writes))("%s", (kind) => {
@@ -15,11 +15,19 @@ describe.each(Object.keys(writes))("%s", (kind) => {
       assert.isAbove(steps.length, 0)
       const cases = singles(steps)
       const endings = new Map<string, number>()
+      const one = (planned: Planned) => caseOf(kind, [planned])
+      const late: Array<Planned> = []
       yield* Effect.forEach(cases, (planned) =>
-        Effect.map(caseOf(kind, [planned]), ({ code, reached }) => {
-          assert.strictEqual(reached, 1, `${planned.step.text}: the step was never reached, so nothing was tested`)
-          endings.set(code, (endings.get(code) ?? 0) + 1)
+        Effect.map(one(planned), ({ code, reached }) => {
+          if (reached === 1) endings.set(code, (endings.get(code) ?? 0) + 1)
+          else late.push(planned)
         }), { concurrency: 12, discard: true })
+      // On a starved machine a call can reach its deadline before its step: such a case is run again, alone.
+      for (const planned of late) {
+        const { code, reached } = yield* one(planned)
+        assert.strictEqual(reached, 1, `${planned.step.text}: the step was never reached, so nothing was tested`)
+        endings.set(code, (endings.get(code) ?? 0) + 1)
+      }
       console.log(
         `faults: ${kind}: ${cases.length} cases: ${[...endings].map(([code, n]) => `${n} ${code}`).join(", ")}`
       )
