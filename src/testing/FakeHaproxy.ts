@@ -113,7 +113,7 @@ export interface FakeHaproxyShape {
   readonly dropConnections: Effect.Effect<void>
   /** The process ends: its memory, its connections, its listener. */
   readonly kill: Effect.Effect<void>
-  /** A new process: another pid and start time, maps and servers as declared. Listens. */
+  /** A new process: another pid and start time, maps and servers as declared. Listens. One that still runs ends first. */
   readonly start: Effect.Effect<void>
   /** {@link kill}, then {@link start}. */
   readonly restart: Effect.Effect<void>
@@ -194,10 +194,7 @@ const shapeOf = (host: Host): FakeHaproxyShape => ({
   dropConnections: Effect.sync(() => host.dropConnections()),
   kill: Effect.sync(() => host.kill()),
   start: Effect.promise(() => host.start()),
-  restart: Effect.promise(async () => {
-    host.kill()
-    await host.start()
-  }),
+  restart: Effect.promise(() => host.start()),
   reload: Effect.sync(() => host.reload())
 })
 

@@ -232,6 +232,8 @@ export class Host {
   }
 
   async start(): Promise<void> {
+    // One that runs ends first: two processes behind one address is no state that a HAProxy can be in.
+    this.kill()
     this.process = this.newProcess()
     await this.open()
   }
