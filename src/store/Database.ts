@@ -7,22 +7,13 @@
  * {@link Conflict}, or SQLite's own error (see Failure.ts). No transactions and no tables of ours: see
  * Transactions.ts and migrations/.
  */
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  realpathSync,
-  statSync
-} from "node:fs"
+import { chmodSync, closeSync, existsSync, openSync, readSync, realpathSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import type { SQLInputValue, StatementSync } from "node:sqlite"
 import { DatabaseSync } from "node:sqlite"
 import { ConfigInvalid, Conflict } from "../domain/Errors.ts"
 import { isBusy } from "./Failure.ts"
+import * as NewDatabase from "./NewDatabase.ts"
 import { describeOwner, removeOwner, writeOwner } from "./Owner.ts"
 
 /** `PRAGMA application_id` of our databases: "HAPM". */
@@ -116,20 +107,6 @@ const inspect = (file: string): void => {
     )
 }
 
-/** Makes the directory (0700) and an empty file (0600) where there is none, durably. */
-const create = (file: string): void => {
-  const directory = dirname(file)
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  if (existsSync(file)) return
-  closeSync(openSync(file, "a", 0o600))
-  const fd = openSync(directory, "r")
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
 /** Refuses an SQLite that is too old. */
 export const checkVersion = (version: string): void => {
   const parts = version.split(".").map(Number)
@@ -192,7 +169,7 @@ export class Database {
   static open(path: string): Database {
     const file = resolve(path)
     try {
-      create(file)
+      NewDatabase.make(file, applicationId)
       const key = realpathSync(file)
       if (openHere.has(key)) throw held(file)
       inspect(file)
