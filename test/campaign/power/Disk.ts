@@ -136,6 +136,12 @@ export class Disk {
         this.rename(new Map<string, Inode | null>([[this.name(event.from), null], [this.name(event.to), inode]]))
         return
       }
+      case "Link": {
+        const inode = this.names.get(this.name(event.from))
+        if (inode === undefined) throw new Error(`${event.from} is linked, and was never there`)
+        this.rename(new Map([[this.name(event.to), inode]]))
+        return
+      }
       case "Unlink":
         this.rename(new Map([[this.name(event.path), null]]))
         return

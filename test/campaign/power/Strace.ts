@@ -16,6 +16,7 @@ export type Event =
   | { readonly _tag: "FlushBegins"; readonly fd: number; readonly flush: number }
   | { readonly _tag: "FlushEnds"; readonly flush: number }
   | { readonly _tag: "Rename"; readonly from: string; readonly to: string }
+  | { readonly _tag: "Link"; readonly from: string; readonly to: string }
   | { readonly _tag: "Unlink"; readonly path: string }
 
 /** The calls to trace: what is modelled, and what would have to be. */
@@ -68,7 +69,11 @@ const eventsOf = function*({ args, name, result }: Call, tracked: Tracked): Gene
       return
     }
     case "link":
-    case "linkat":
+    case "linkat": {
+      const [from, to] = paths()
+      if (tracked.path(from!) || tracked.path(to!)) yield { _tag: "Link", from: from!, to: to! }
+      return
+    }
     case "symlink":
     case "symlinkat":
     case "truncate":
