@@ -5,6 +5,7 @@ import type { ChangeHead, Edit, Route } from "../domain/Change.ts"
 import { type ControlError, InvalidInput, NotFound } from "../domain/Errors.ts"
 import { poolName, type Server, slotName } from "../domain/Pool.ts"
 import { Store } from "../store/Store.ts"
+import * as Tracing from "../Tracing.ts"
 import type { Answer } from "./Answer.ts"
 import * as Input from "./Input.ts"
 import type { ProgramServices } from "./Services.ts"
@@ -83,7 +84,7 @@ const editItem = (edit: Edit): EditItem =>
     : { what: `owner of ${poolName(edit.pool)}`, before: edit.before, after: edit.after }
 
 /** A page of the change log, newest first. */
-export const listChanges = Effect.fn("listChanges")(function*(
+export const listChanges = Tracing.fn("listChanges")(function*(
   input: ListChangesInput
 ): Effect.fn.Return<ListChangesAnswer, ControlError, ProgramServices> {
   const store = yield* Store
@@ -111,7 +112,7 @@ export const listChanges = Effect.fn("listChanges")(function*(
 })
 
 /** One change with what it did. */
-export const showChange = Effect.fn("showChange")(function*(
+export const showChange = Tracing.fn("showChange")(function*(
   input: { readonly change_id: string }
 ): Effect.fn.Return<ShowChangeAnswer, ControlError, ProgramServices> {
   const change = yield* (yield* Store).change(input.change_id.slice(0, 100))

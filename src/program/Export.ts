@@ -8,6 +8,7 @@ import type { StorageFailed } from "../domain/Errors.ts"
 import { poolName, type PoolNumber, type Server } from "../domain/Pool.ts"
 import { isWildcard, parentOf, type RouteName, wildcardOf } from "../domain/RouteName.ts"
 import { Store } from "../store/Store.ts"
+import * as Tracing from "../Tracing.ts"
 import type { ExportAnswer, ExportedRow, ServerEntry } from "./import/Shapes.ts"
 import { Limits } from "./Limits.ts"
 import type { ProgramServices } from "./Services.ts"
@@ -18,7 +19,7 @@ const stride = 5_000
 const serverEntry = ({ ip, port, slot, state, weight }: Server): ServerEntry => ({ slot, ip, port, weight, state })
 
 /** All domains with their pools and servers. */
-export const exportDomains = Effect.fn("exportDomains")(function*(
+export const exportDomains = Tracing.fn("exportDomains")(function*(
   _input: Readonly<Record<string, never>>
 ): Effect.fn.Return<ExportAnswer, StorageFailed, ProgramServices> {
   const store = yield* Store

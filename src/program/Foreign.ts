@@ -11,6 +11,7 @@ import type { Edit } from "../domain/Change.ts"
 import { type ControlError, InvalidInput, NotFound } from "../domain/Errors.ts"
 import { poolName } from "../domain/Pool.ts"
 import { Store } from "../store/Store.ts"
+import * as Tracing from "../Tracing.ts"
 import type { Answer, WriteAnswer } from "./Answer.ts"
 import type { Decide, Draft } from "./Decision.ts"
 import { adopted, type ForeignItem, readForeign } from "./ForeignEntries.ts"
@@ -43,7 +44,7 @@ const unseenText = (unseen: string): ReadonlyArray<string> =>
   unseen === "" ? [] : [`Only the files were read, HAProxy was not: ${unseen}`]
 
 /** All foreign entries, by map and key. */
-export const listForeign = Effect.fn("listForeign")(function*(
+export const listForeign = Tracing.fn("listForeign")(function*(
   input: { readonly limit?: number }
 ): Effect.fn.Return<ListForeignAnswer, ControlError, ProgramServices> {
   const limit = yield* Input.whole("limit", input.limit ?? 100, 1, 10_000)
@@ -117,7 +118,7 @@ const choose = Effect.fnUntraced(function*(entries: ReadonlyArray<ForeignItem>, 
 })
 
 /** Adds what entries mean to the desired state; what cannot be adopted is refused one by one. */
-export const adoptForeign = Effect.fn("adoptForeign")(function*(
+export const adoptForeign = Tracing.fn("adoptForeign")(function*(
   input: AdoptForeignInput
 ): Effect.fn.Return<AdoptForeignAnswer, ControlError, ProgramServices> {
   const store = yield* Store

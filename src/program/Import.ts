@@ -10,6 +10,7 @@ import type { Edit } from "../domain/Change.ts"
 import type { ControlError } from "../domain/Errors.ts"
 import { isWildcard, type RouteName, wildcardOf } from "../domain/RouteName.ts"
 import { Store } from "../store/Store.ts"
+import * as Tracing from "../Tracing.ts"
 import { Caller } from "./Caller.ts"
 import type { Decide, Draft, View } from "./Decision.ts"
 import { type Checked, checkRows } from "./import/Check.ts"
@@ -54,7 +55,7 @@ const summaryOf = (outcome: ImportOutcome, added: number, unchanged: number, bad
 }
 
 /** Imports the rows of a file. */
-export const importDomains = Effect.fn("importDomains")(function*(
+export const importDomains = Tracing.fn("importDomains")(function*(
   input: ImportInput
 ): Effect.fn.Return<ImportAnswer, ControlError, ProgramServices> {
   const store = yield* Store
