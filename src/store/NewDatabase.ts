@@ -5,6 +5,7 @@
  * page, a cut can leave a file that nothing recognises as a database, so it is made under another name and linked in
  * place when it is durable. Two processes that make one at the same time get one and the same.
  */
+import { randomBytes } from "node:crypto"
 import {
   closeSync,
   existsSync,
@@ -78,7 +79,8 @@ export const make = (path: string, applicationId: number): void => {
   if (existsSync(path)) return
   const file = behindLinks(path)
   sweep(file)
-  const making = `${file}.new-${process.pid}`
+  // The process's number alone may be another one's, too: that of a container's first process is always 1.
+  const making = `${file}.new-${process.pid}-${randomBytes(6).toString("hex")}`
   closeSync(openSync(making, "wx", 0o600))
   try {
     const db = new DatabaseSync(making)
