@@ -8,6 +8,7 @@ import type { Port, ServerIp } from "../../src/domain/Address.ts"
 import type { Edit, Route } from "../../src/domain/Change.ts"
 import type { PoolNumber, Server, SlotNumber, Weight } from "../../src/domain/Pool.ts"
 import type { RouteName } from "../../src/domain/RouteName.ts"
+import { available } from "../support/Available.ts"
 import type { Step, StepResult } from "./MapFilesChild.ts"
 
 const child = join(import.meta.dirname, "MapFilesChild.ts")
@@ -62,8 +63,8 @@ const run = (dir: string, steps: ReadonlyArray<Step>, prefix: ReadonlyArray<stri
 const contents = (dir: string) => names.map((name) => fs.readFileSync(join(dir, name), "latin1"))
 const listing = (dir: string) => fs.readdirSync(dir).sort()
 
-const canTrace = spawnSync("strace", ["-f", "-o", "/dev/null", "true"]).status === 0
-const canMount = spawnSync("unshare", ["-m", "true"]).status === 0
+const canTrace = available("faults of the file system under the map files", "strace", "-f", "-o", "/dev/null", "true")
+const canMount = available("a map file that is a mount", "unshare", "-m", "true")
 
 /** Fails or kills at the n-th of some system calls, only of those on `path` where it is given. */
 const inject = (fault: string, path?: string) => [
