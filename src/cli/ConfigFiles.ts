@@ -50,9 +50,9 @@ const optionsOf = (settings: SettingsShape, poolsFile: string | null): HaproxyCo
     addresses: settings.haproxyBind,
     httpPort: settings.haproxyHttpPort,
     httpsPort: settings.haproxyHttpsPort,
-    tls: settings.haproxyRuntimeCertDir === null
-      ? null
-      : { certificates: settings.haproxyRuntimeCertDir, quic: settings.haproxyHttp3 },
+    tls: settings.haproxyHttps
+      ? { certificates: settings.haproxyRuntimeCertDir ?? settings.haproxyCertDir, quic: settings.haproxyHttp3 }
+      : null,
     runtime: runtimeOf(settings),
     masterSocket: settings.haproxyMasterSocket ?? defaultOptions.masterSocket,
     mcp: mcpOf(settings),

@@ -8,6 +8,7 @@ import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { homedir } from "node:os"
 import { resolve } from "node:path"
 
 /** Text to value, or the rule it breaks. */
@@ -19,6 +20,7 @@ export type SettingGroup =
   | "HAProxy"
   | "HAProxy's host"
   | "Files"
+  | "Certificates"
   | "Pools"
   | "Names"
   | "Logs"
@@ -142,14 +144,14 @@ export const host: Reader<string> = (text) =>
 export const address: Reader<string> = (text) =>
   Result.mapError(Result.map(NetAddress.ipFromString(text), NetAddress.formatIp), () => "must be an IP address")
 
-/** A path; a relative one is taken from the working directory. */
+/** A path; a relative one is taken from the working directory, `~/` from the user's home. */
 export const path: Reader<string> = (text) =>
   // oxlint-disable-next-line no-control-regex
   /[\u0000-\u001f\u007f]/.test(text)
     ? Result.fail("must be a path without control characters")
     : text.endsWith("/")
     ? Result.fail("must be the path of a file, not of a folder")
-    : Result.succeed(resolve(text))
+    : Result.succeed(resolve(text.replace(/^~(?=\/)/, () => homedir())))
 
 /** The path of a folder. */
 export const folder: Reader<string> = (text) => path(text.replace(/(?<=.)\/+$/, ""))
@@ -254,3 +256,31 @@ export const secret: Reader<Redacted.Redacted<string>> = (text) =>
   /^[\u0021-\u007e]+$/.test(text)
     ? Result.succeed(Redacted.make(text))
     : Result.fail("must be visible ASCII characters without spaces")
+
+/** An address or host name with a port: `10.0.0.2:443`, `[2001:db8::1]:443`. */
+export const endpoint: Reader<{ readonly host: string; readonly port: number }> = (text) => {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(text)
+  const name = match?.[1] ?? match?.[2] ?? ""
+  const port = match === null ? null : whole(match[3]!, 1, 65_535)
+  return port !== null && isHost(name)
+    ? Result.succeed({ host: name.toLowerCase(), port })
+    : Result.fail("must be HOST:PORT (brackets around IPv6)")
+}
+
+/** An e-mail address, plain enough for an account at a CA. */
+export const email: Reader<string> = (text) =>
+  /^[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,62}[A-Za-z0-9])?@[A-Za-z0-9.-]{1,253}$/.test(text)
+    ? Result.succeed(text)
+    : Result.fail("must be an e-mail address")
+
+/** The key id of an external account binding. */
+export const keyId: Reader<string> = (text) =>
+  /^[\w.:/+=-]{1,256}$/.test(text) ? Result.succeed(text) : Result.fail("must be the key id that the CA gave")
+
+/** A CA by the short name of acme.sh, or by the URL of its ACME directory (RFC 8555, 7.1.1), which is HTTPS. */
+export const acmeServer: Reader<string> = (text) =>
+  /^[a-z][a-z0-9_]{1,31}$/i.test(text)
+    ? Result.succeed(text.toLowerCase())
+    : /^https:\/\/[\w.:[\]-]+\/[\w./~%-]*$/.test(text) && URL.canParse(text)
+    ? Result.succeed(text)
+    : Result.fail("must be the name of a CA (google, letsencrypt) or the https URL of its ACME directory")

@@ -3,6 +3,7 @@
  * the error messages all read this table, so they cannot disagree.
  */
 import type { Setting } from "./Setting.ts"
+import { certificates } from "./tables/Certificates.ts"
 import { desired } from "./tables/Desired.ts"
 import { generated } from "./tables/Generated.ts"
 import { haproxy } from "./tables/Haproxy.ts"
@@ -17,6 +18,7 @@ export const table = {
   ...haproxy,
   ...haproxyHostControl,
   ...desired,
+  ...certificates,
   ...generated
 } as const satisfies Record<string, Setting<unknown>>
 
@@ -39,12 +41,5 @@ export const notUsedYet: ReadonlyArray<string> = [
   "HAPROXY_SSH_USER",
   "HAPROXY_SSH_KEY_FILE",
   "HAPROXY_SSH_KNOWN_HOSTS",
-  "HAPROXY_CERT_DIR",
-  "ACME_HOME",
-  "ACME_SERVER",
-  "ACME_EMAIL",
-  "ACME_DNS",
-  "ACME_CREDENTIALS_FILE",
-  "HAPROXY_CERTS_FILE",
   "HAPROXY_POOL_MAX"
 ]

@@ -80,6 +80,15 @@ export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigIn
   readonly retryable = false
 }
 
+/** The CA, acme.sh or the DNS provider did not give a certificate. What served before goes on serving. */
+export class AcmeFailed extends Schema.TaggedError<AcmeFailed>()("AcmeFailed", {
+  ...fields,
+  /** The same call may help later (the CA is down), or not (it refuses the name). */
+  retryable: Schema.Boolean
+}) {
+  readonly code = "ACME_FAILED"
+}
+
 /** The call's deadline passed before its turn came. Nothing was written. */
 export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", fields) {
   readonly code = "TIMEOUT"
@@ -116,6 +125,7 @@ export type ControlError =
   | HaproxyRefused
   | StorageFailed
   | ConfigInvalid
+  | AcmeFailed
   | TimedOut
   | OutcomeUnknown
   | Cancelled

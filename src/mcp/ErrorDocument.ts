@@ -14,6 +14,7 @@ export const errorCodes = Object.keys(
     HAPROXY_REFUSED: 0,
     STORAGE_FAILED: 0,
     CONFIG_INVALID: 0,
+    ACME_FAILED: 0,
     TIMEOUT: 0,
     OUTCOME_UNKNOWN: 0,
     CANCELLED: 0,

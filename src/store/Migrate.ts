@@ -10,13 +10,15 @@ import { ConfigInvalid } from "../domain/Errors.ts"
 import type { Database } from "./Database.ts"
 import { attempt, storageFailure } from "./Failure.ts"
 import { desiredState } from "./migrations/0001_desired_state.ts"
+import { certificates } from "./migrations/0002_certificates.ts"
 import * as Sqlite from "./Sqlite.ts"
 
 /** The schema that this program reads and writes. */
-export const schemaVersion = 1
+export const schemaVersion = 2
 
 const migrations = {
-  "0001_desired_state": desiredState
+  "0001_desired_state": desiredState,
+  "0002_certificates": certificates
 }
 
 /** Sets `user_version` inside the migrations' own transaction: both are there, or neither. */

@@ -9,11 +9,13 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { Certificate } from "../domain/Certificate.ts"
 import type { Actor, Change, ChangeHead, Edit, Outcome, Route } from "../domain/Change.ts"
 import type { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
 import type { PoolLimits, PoolNumber, Server } from "../domain/Pool.ts"
 import type { RouteName } from "../domain/RouteName.ts"
 import * as Tracing from "../Tracing.ts"
+import * as Certificates from "./Certificates.ts"
 import * as Changes from "./Changes.ts"
 import * as Tally from "./Counts.ts"
 import { Database } from "./Database.ts"
@@ -136,6 +138,15 @@ export class Store extends Context.Service<Store, {
   /** Everything at one moment. */
   readonly snapshot: Effect.Effect<Snapshot, StorageFailed>
 
+  /** All certificates, by name. */
+  readonly certificates: Effect.Effect<ReadonlyArray<Certificate>, StorageFailed>
+  readonly certificate: (name: string) => Effect.Effect<Certificate | null, StorageFailed>
+  /** Routes that names of a certificate stand for (an exact name, one label below a wildcard), at most `limit`. */
+  readonly routesUnder: (
+    names: ReadonlyArray<string>,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<string>, StorageFailed>
+
   readonly change: (changeId: string) => Effect.Effect<Change | null, StorageFailed>
   readonly changes: (query: ChangeQuery) => Effect.Effect<ChangePage, StorageFailed>
   /** Changes whose fate was not recorded before the last stop. */
@@ -153,6 +164,10 @@ export class Store extends Context.Service<Store, {
   readonly nextRevision: Effect.Effect<number>
   /** Inside `commit`: writes rows. Each edit's `before` must be what is there, else it is a defect. */
   readonly apply: (edits: ReadonlyArray<Edit>) => Effect.Effect<void, StorageFailed>
+  /** Inside `commit`: adds a certificate's row, or replaces the one of its name. */
+  readonly putCertificate: (certificate: Certificate) => Effect.Effect<void, StorageFailed>
+  /** Inside `commit`: removes a certificate's row, if there is one. */
+  readonly removeCertificate: (name: string) => Effect.Effect<void, StorageFailed>
   /** Inside `commit`: adds a row to the change log under the commit's revision. */
   readonly record: (change: ChangeDraft) => Effect.Effect<void, StorageFailed>
   /** Notes what became of a change; written with the next commit, or by `flush`. Costs no commit of its own. */
@@ -232,6 +247,10 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
       servers: Servers.all(db),
       owners: Pools.allOwners(db)
     })),
+    certificates: read("list certificates", Certificates.all),
+    certificate: (name) => read("read a certificate", (db) => Certificates.find(db, name)),
+    routesUnder: (names, limit) =>
+      read("look for routes of a certificate", (db) => Certificates.routesUnder(db, names, limit)),
     change: (changeId) => read("read a change", (db) => Changes.find(db, changeId, settled)),
     changes: (query) => read("list changes", (db) => Changes.list(db, query, settled)),
     pendingChanges: read("read the pending changes", (db) => Changes.pending(db, settled)),
@@ -243,6 +262,10 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
         Edits.write(db, edits, around)
         transaction.tally = Tally.add(transaction.tally, Tally.ofEdits(edits))
       }),
+    putCertificate: (certificate) =>
+      write("putCertificate", "write a certificate's row", (db) => Certificates.put(db, certificate)),
+    removeCertificate: (name) =>
+      write("removeCertificate", "remove a certificate's row", (db) => Certificates.remove(db, name)),
     record: (draft) =>
       write("record", "write the change log", (db, transaction) => {
         Changes.insert(db, draft, transaction.revision, transaction.at, keep)

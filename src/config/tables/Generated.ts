@@ -1,5 +1,5 @@
 /** What only `haproxy-mcp config` uses: the haproxy.cfg that it prints. */
-import { address, folder, integer, list, onOff, optional, type Setting, users, withDefault, word } from "../Setting.ts"
+import { address, integer, list, onOff, optional, type Setting, users, withDefault, word } from "../Setting.ts"
 
 export const generated = {
   haproxyBind: withDefault("HAPROXY_BIND", list(address), "0.0.0.0", {
@@ -23,11 +23,25 @@ export const generated = {
     example: "8443",
     usedBy: users.generated
   }),
-  haproxyRuntimeCertDir: optional("HAPROXY_RUNTIME_CERT_DIR", folder, "no HTTPS", {
+  haproxyHttps: withDefault("HAPROXY_HTTPS", onOff, "on", {
     group: "Generated haproxy.cfg",
-    description: "Folder of certificates as HAProxy sees it. It must exist and may be empty. Turns HTTPS on.",
-    metavar: "FOLDER",
-    example: "/etc/haproxy/certs",
+    description: "HTTPS with the certificates of HAPROXY_CERT_DIR, a folder that must exist and may be empty.",
+    metavar: "on|off",
+    example: "off",
+    usedBy: users.generated
+  }),
+  haproxyHttpsRedirect: withDefault("HAPROXY_HTTPS_REDIRECT", onOff, "off", {
+    group: "Generated haproxy.cfg",
+    description: "Send everyone who asks by HTTP to HTTPS: once every site has a certificate.",
+    metavar: "on|off",
+    example: "on",
+    usedBy: users.generated
+  }),
+  haproxyStrictSni: withDefault("HAPROXY_STRICT_SNI", onOff, "on", {
+    group: "Generated haproxy.cfg",
+    description: "A name without a certificate gets no TLS. off: it gets the first certificate of the folder.",
+    metavar: "on|off",
+    example: "off",
     usedBy: users.generated
   }),
   haproxyHttp3: withDefault("HAPROXY_HTTP3", onOff, "on", {
