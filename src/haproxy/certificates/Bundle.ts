@@ -17,4 +17,6 @@ export interface CertificateBundle {
   readonly text: Redacted.Redacted<string>
   /** PEM of the certificates alone, own one first; no key. */
   readonly chainText: string
+  /** Sentences for an operator: what was left out of what was given. */
+  readonly warnings: ReadonlyArray<string>
 }
