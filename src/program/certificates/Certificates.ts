@@ -9,8 +9,9 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Certificate, CertificateSource } from "../../domain/Certificate.ts"
-import type { ControlError } from "../../domain/Errors.ts"
+import type { ControlError, StorageFailed } from "../../domain/Errors.ts"
 import type { CertificateBundle } from "../../haproxy/certificates/Bundle.ts"
+import type { KnownFiles } from "./Folder.ts"
 
 /** What a change of a certificate did. */
 export interface Installed {
@@ -41,7 +42,10 @@ export class Certificates extends Context.Service<Certificates, {
   /** HAPROXY_CERT_DIR. */
   readonly folder: string
   readonly state: Effect.Effect<CertificatesState>
-  /** Every file of the folder that is checked, and every row, joined by name; broken files as problems. */
+  /** Every file of the folder and what is in it, broken ones too. Only what changed since the last look is read. */
+  readonly known: Effect.Effect<KnownFiles, StorageFailed>
+  /** When one is renewed or tried again by itself, milliseconds since 1970; null: not here. */
+  readonly nextAttempt: (certificate: Certificate) => Effect.Effect<number | null>
   readonly install: (request: {
     readonly name: string
     readonly bundle: CertificateBundle
