@@ -36,7 +36,7 @@ export interface StagedFile {
   readonly identity: FileIdentity
 }
 
-/** Readable by HAProxy's own user; maps and pools hold no secrets. */
+/** Readable by HAProxy's own user: for files without secrets. */
 const publicMode = 0o644
 
 const tempMark = ".haproxy-mcp-"
@@ -56,7 +56,8 @@ const hints: { readonly [code: string]: string } = {
   ENOTEMPTY: "The path is a folder: name a file.",
   EBUSY: "The file itself is a mount, which cannot be replaced: mount its folder instead.",
   EXDEV: "The file itself is a mount, which cannot be replaced: mount its folder instead.",
-  ELOOP: "The path is a loop of symbolic links: correct it."
+  ELOOP: "The path is a loop of symbolic links: correct it.",
+  ENAMETOOLONG: "The name is too long for a file: choose a shorter one."
 }
 
 /** The error code of a failed system call, or the empty text. */
@@ -172,18 +173,26 @@ const keepOwner = (fd: number, target: string, like: FileIdentity): void => {
   }
 }
 
+/** A free name beside a path for a file that {@link sweep} removes. */
+export const tempBeside = (path: string): string =>
+  join(dirname(path), `.${basename(path)}${tempMark}${randomBytes(6).toString("hex")}`)
+
+/** The name that a temp file was made for; null when it is none of ours. */
+export const tempOf = (name: string): string | null => tempPattern.exec(name)?.[1] ?? null
+
 /**
  * Writes a temp file beside `target` (a path that {@link realTarget} answered) and makes its content durable.
- * Mode, owner and group come from `like`, or, for a new file, from this process and `publicMode`.
+ * Mode, owner and group come from `like`, or, for a new file, from `newMode` and this process.
  * A failure leaves no temp file behind.
  */
 export const stage = async (
   target: string,
   parts: ReadonlyArray<Uint8Array>,
-  like: FileIdentity | null
+  like: FileIdentity | null,
+  newMode = publicMode
 ): Promise<StagedFile> => {
-  const temp = join(dirname(target), `.${basename(target)}${tempMark}${randomBytes(6).toString("hex")}`)
-  const mode = like?.mode ?? publicMode
+  const temp = tempBeside(target)
+  const mode = like?.mode ?? newMode
   try {
     const fd = fs.openSync(temp, "wx", mode & 0o777)
     try {
@@ -261,6 +270,6 @@ export const sweep = (path: string): void =>
   attempt(() => {
     const target = realTarget(path)
     for (const name of fs.readdirSync(dirname(target))) {
-      if (tempPattern.exec(name)?.[1] === basename(target)) attempt(() => fs.unlinkSync(join(dirname(target), name)))
+      if (tempOf(name) === basename(target)) attempt(() => fs.unlinkSync(join(dirname(target), name)))
     }
   })

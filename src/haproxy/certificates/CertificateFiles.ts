@@ -1,14 +1,26 @@
 /**
- * The folder of certificates that HAProxy loads: one `NAME.pem` for each, mode 0600.
+ * The folder of certificates that HAProxy loads: one `NAME.pem` for each. New ones have mode 0600, or 0640 where the
+ * folder hands its group down (setgid), so that HAProxy's own user can read them.
  *
  * Guarantees: a file is there as a whole or as it was before, also after a power cut (DurableFile.ts); nothing but
  * whole PEM files ever has a name that HAProxy would load. It reads, also those that somebody else put there, and
  * writes; what HAProxy holds in memory is Install.ts' work.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import type { InvalidInput, StorageFailed } from "../../domain/Errors.ts"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import { join } from "node:path"
+import { type InvalidInput, StorageFailed } from "../../domain/Errors.ts"
+import * as Tracing from "../../Tracing.ts"
+import * as DurableFile from "../DurableFile.ts"
 import type { CertificateBundle } from "./Bundle.ts"
+import { isSafeName, ownFile } from "./FileNames.ts"
+import { fileOf, list, readName } from "./FolderReader.ts"
+import { fileMode, makeFolder, whyNot } from "./FolderWriter.ts"
+import { parseBundle, pemRefused } from "./Pem.ts"
+import { Removal, Replacement, sweepFolder } from "./Replacement.ts"
 
 /** A file of the folder. */
 export interface CertificateFile {
@@ -47,4 +59,78 @@ export class CertificateFiles extends Context.Service<CertificateFiles, {
   readonly remove: (name: string) => Effect.Effect<Pick<StagedCertificate, "restore" | "discard">, StorageFailed>
   /** Can the folder be written? Null when all is well, else why not. */
   readonly check: Effect.Effect<string | null>
-}>()("haproxy-mcp/haproxy/CertificateFiles") {}
+}>()("haproxy-mcp/haproxy/CertificateFiles") {
+  /** One writer for this folder. What a process that died left in it is cleaned up first. */
+  static readonly layer = ({ folder }: { readonly folder: string }): Layer.Layer<CertificateFiles> =>
+    Layer.effect(CertificateFiles, Effect.sync(() => make(folder)))
+}
+
+const toFailure = (cause: unknown): StorageFailed =>
+  DurableFile.storageFailed("use", "the folder of certificates", cause)
+
+/** A step that has begun runs to its end: nobody interrupts a rename and its fsync. */
+const step = <A>(name: string, run: () => Promise<A>): Effect.Effect<A, StorageFailed> =>
+  Tracing.span(`CertificateFiles.${name}`)(
+    Effect.uninterruptible(Effect.tryPromise({ try: run, catch: toFailure }))
+  )
+
+/** Checked by the caller as input; this is the last line before the file system. */
+const checkName = (name: string): void => {
+  if (!isSafeName(name)) {
+    throw new StorageFailed({
+      message: "The certificate has no name that a file may have.",
+      hint: "Use letters, digits, dots, hyphens and underscores; no slash, and no dot at the beginning."
+    })
+  }
+}
+
+const make = (folder: string): CertificateFiles["Service"] => {
+  sweepFolder(folder)
+
+  const stage = async (name: string, bundle: CertificateBundle): Promise<StagedCertificate> => {
+    checkName(name)
+    await makeFolder(folder)
+    const file = fileOf(folder, name) ?? ownFile(name)
+    const replacement = await Replacement.stage(
+      join(folder, file),
+      Buffer.from(Redacted.value(bundle.text)),
+      fileMode(folder)
+    )
+    return {
+      file,
+      publish: step("publish", () => replacement.publish()),
+      restore: step("restore", () => replacement.restore()),
+      discard: Effect.sync(() => replacement.discard())
+    }
+  }
+
+  const remove = async (name: string): Promise<Pick<StagedCertificate, "restore" | "discard">> => {
+    checkName(name)
+    const file = fileOf(folder, name)
+    if (file === null) return { restore: Effect.void, discard: Effect.void }
+    const removal = await Removal.remove(join(folder, file))
+    return {
+      restore: step("restore", () => removal.restore()),
+      discard: Effect.sync(() => removal.discard())
+    }
+  }
+
+  const read = Tracing.fn("CertificateFiles.read")(function*(
+    name: string
+  ): Effect.fn.Return<CertificateBundle | null, StorageFailed | InvalidInput> {
+    const found = yield* step("readFile", () => readName(folder, name))
+    if (found === null) return null
+    if (found._tag === "Broken") return yield* pemRefused(found.file, found)
+    const bundle = parseBundle(found.pem)
+    return Result.isSuccess(bundle) ? bundle.success : yield* pemRefused(found.file, bundle.failure)
+  })
+
+  return CertificateFiles.of({
+    folder,
+    list: step("list", () => list(folder)),
+    read,
+    stage: (name, bundle) => step("stage", () => stage(name, bundle)),
+    remove: (name) => step("remove", () => remove(name)),
+    check: Effect.promise(() => whyNot(folder))
+  })
+}

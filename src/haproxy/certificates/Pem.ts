@@ -110,6 +110,9 @@ const readKey = (blocks: ReadonlyArray<PemBlock>): KeyObject => {
   return key
 }
 
+/** 3.0 to 3.4: "inconsistencies between private key and certificate loaded". */
+const misplaced = "Another certificate came before the site's own: HAProxy does not start with a file like that."
+
 const named = (certificate: X509Certificate): string => namesOf(certificate)[0] ?? "a certificate without a name"
 
 const build = (blocks: ReadonlyArray<PemBlock>): CertificateBundle => {
@@ -139,7 +142,10 @@ const build = (blocks: ReadonlyArray<PemBlock>): CertificateBundle => {
     lines: Redacted.make(lines),
     text: Redacted.make(`${lines.join("\n")}\n`),
     chainText: `${certificateLines.join("\n")}\n`,
-    warnings: unrelated.map((one) => `Left out ${named(one)}: it is not in the chain of ${named(leaf)}.`)
+    warnings: [
+      ...(certificates[0]!.fingerprint256 === leaf.fingerprint256 ? [] : [misplaced]),
+      ...unrelated.map((one) => `Left out ${named(one)}: it is not in the chain of ${named(leaf)}.`)
+    ]
   }
 }
 
