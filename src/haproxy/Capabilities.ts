@@ -17,4 +17,6 @@ export interface Capabilities {
   readonly maxPayload: number
   /** `add backend` (3.4). */
   readonly dynamicBackends: boolean
+  /** Certificates can be changed: HAProxy was built with a TLS library. */
+  readonly certificates: boolean
 }

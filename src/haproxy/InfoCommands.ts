@@ -149,6 +149,16 @@ export const help: Command<ReadonlySet<string>> = { words: ["help"], parse: pars
 /** What we need of any HAProxy: without these a control plane cannot work. */
 const needed = ["show map", "add map", "prepare map", "commit map", "set server", "show servers state"] as const
 
+/** What the work with certificates needs; a build without a TLS library has none of them. */
+const certificateCommands = [
+  "show ssl cert",
+  "new ssl cert",
+  "set ssl cert",
+  "commit ssl cert",
+  "show ssl crt-list",
+  "add ssl crt-list"
+] as const
+
 /** Commands that are needed and missing, such as all that change something on a socket of level `user`. */
 export const missingCommands = (commands: ReadonlySet<string>): ReadonlyArray<string> =>
   needed.filter((name) => !commands.has(name))
@@ -168,6 +178,7 @@ export const capabilities = (version: string, commands: ReadonlySet<string>, qui
     quietPrompt,
     maxLine: 15_000,
     maxPayload: 12 * 1024,
-    dynamicBackends: commands.has("add backend")
+    dynamicBackends: commands.has("add backend"),
+    certificates: certificateCommands.every((name) => commands.has(name))
   }
 }
