@@ -1,6 +1,6 @@
 /**
  * A CA that signs some thousands of certificates in a second: DER written by hand (RFC 5280), signed by node:crypto.
- * Root, one intermediate, and below it as many sites as wanted; each comes with its key, in the order in which HAProxy
+ * Root, intermediates, and below them as many sites as wanted; each comes with its key, in the order in which HAProxy
  * wants them.
  */
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto"
@@ -49,7 +49,9 @@ const extension = (id: Buffer, value: Buffer, critical = false) =>
   sequence(id, ...(critical ? [yes] : []), octets(value))
 
 const pemOf = (kind: string, content: Uint8Array): string =>
-  `-----BEGIN ${kind}-----\n${Buffer.from(content).toString("base64").replaceAll(/.{1,64}/g, "$&\n")}-----END ${kind}-----\n`
+  `-----BEGIN ${kind}-----\n${
+    Buffer.from(content).toString("base64").replaceAll(/.{1,64}/g, "$&\n")
+  }-----END ${kind}-----\n`
 
 const newKey = (): KeyObject => generateKeyPairSync("ec", { namedCurve: "prime256v1" }).privateKey
 
@@ -107,9 +109,9 @@ const certificate = ({ issuer, names, notAfter, notBefore, subject }: Wanted): B
 /** A certificate of a site with all that belongs to it. */
 export interface FastCertificate {
   readonly names: ReadonlyArray<string>
-  /** PEM: its own certificate, then the intermediate. */
+  /** PEM: its own certificate, then the intermediates. */
   readonly chain: string
-  /** PEM, `EC PRIVATE KEY` as acme.sh writes it. */
+  /** PEM, `EC PRIVATE KEY` as acme.sh writes it; PKCS #8 for other kinds. */
   readonly key: string
   /** Both: a file that HAProxy loads. */
   readonly text: string
@@ -123,6 +125,8 @@ export interface FastCertificate {
 export interface FastOptions {
   /** Default: one of its own. */
   readonly key?: KeyObject
+  /** Signed by its own key, with nothing after it. */
+  readonly selfSigned?: boolean
   /** Milliseconds since 1970; default: an hour ago, and 90 days later. */
   readonly notBefore?: number
   readonly notAfter?: number
@@ -135,17 +139,25 @@ export class FastAuthority {
   /** PEM of the root: what a client trusts. */
   readonly root: string
   private readonly intermediate: Party
-  private readonly intermediatePem: string
+  private readonly intermediatePems: string
   private readonly keys: Array<KeyObject> = []
 
-  constructor(name = "Fast Test CA") {
+  /** `depth`: intermediates between the root and the sites. */
+  constructor(name = "Fast Test CA", depth = 1) {
     const root = party(`${name} Root`, newKey())
-    const intermediate = this.intermediate = party(`${name} Intermediate`, newKey())
     const [notBefore, notAfter] = [wholeSecond(Date.now() - day), wholeSecond(Date.now() + 3650 * day)]
-    const ca = (subject: Party) =>
-      pemOf("CERTIFICATE", certificate({ subject, issuer: root, names: [], notBefore, notAfter }))
-    this.root = ca(root)
-    this.intermediatePem = ca(intermediate)
+    const ca = (subject: Party, issuer: Party) =>
+      pemOf("CERTIFICATE", certificate({ subject, issuer, names: [], notBefore, notAfter }))
+    this.root = ca(root, root)
+    let issuer = root
+    let pems = ""
+    for (let level = 1; level <= depth; level++) {
+      const next = party(depth === 1 ? `${name} Intermediate` : `${name} Intermediate ${level}`, newKey())
+      pems = ca(next, issuer) + pems
+      issuer = next
+    }
+    this.intermediate = issuer
+    this.intermediatePems = pems
   }
 
   /** Signs a certificate for these names. */
@@ -153,9 +165,11 @@ export class FastAuthority {
     const key = options.key ?? newKey()
     const notBefore = wholeSecond(options.notBefore ?? Date.now() - 3_600_000)
     const notAfter = wholeSecond(options.notAfter ?? notBefore + 90 * day)
-    const own = certificate({ subject: party(names[0]!, key), issuer: this.intermediate, names, notBefore, notAfter })
-    const chain = pemOf("CERTIFICATE", own) + this.intermediatePem
-    const keyText = key.export({ type: "sec1", format: "pem" }).toString()
+    const subject = party(names[0]!, key)
+    const isAlone = options.selfSigned === true
+    const own = certificate({ subject, issuer: isAlone ? subject : this.intermediate, names, notBefore, notAfter })
+    const chain = pemOf("CERTIFICATE", own) + (isAlone ? "" : this.intermediatePems)
+    const keyText = key.export({ type: key.asymmetricKeyType === "ec" ? "sec1" : "pkcs8", format: "pem" }).toString()
     return {
       names,
       chain,

@@ -40,6 +40,24 @@ export interface Site {
   readonly runtimeWildcardsMap: string
   readonly poolsFile: string
   readonly configFile: string
+  /** Where it answers TLS, with `tls`. */
+  readonly httpsPort: number
+  /** The folder of certificates as we know it; it is there with `tls`. */
+  readonly certDir: string
+  /** The same folder as HAProxy knows it; another path with `certAlias`. */
+  readonly runtimeCertDir: string
+  /** The crt-list file, with `tls: { list: "file" }`, as we and as HAProxy know it. */
+  readonly crtListFile: string
+  readonly runtimeCrtListFile: string
+}
+
+export interface TlsOptions {
+  /** `strict-sni`; default true. Without it the folder must hold a certificate at the start. */
+  readonly strict?: boolean
+  /** HTTP/3 on the same port of UDP. */
+  readonly quic?: boolean
+  /** What the bind loads: the folder (default), or a crt-list file, which names `certificates` at the start. */
+  readonly list?: "folder" | "file"
 }
 
 export interface SiteOptions extends
@@ -52,6 +70,12 @@ export interface SiteOptions extends
   readonly wildcards?: ReadonlyArray<string>
   /** HAProxy reads the maps under another path, as through a container mount. */
   readonly mapAlias?: boolean
+  /** HTTPS: `httpsPort` with the certificates of `certDir`. */
+  readonly tls?: true | TlsOptions
+  /** Files of `certDir` at the first start: name and PEM. */
+  readonly certificates?: Readonly<Record<string, string>>
+  /** HAProxy reads the certificates under another path, as through a container mount. */
+  readonly certAlias?: boolean
   /** The backends come from a second file, `poolsFile`. */
   readonly poolsFile?: boolean
   /** A configuration of your own instead of the slot configuration. */
@@ -97,6 +121,7 @@ export const makeSite = (options: SiteOptions = {}): Effect.Effect<Site, never, 
     Effect.promise(async () => {
       releasePort(site.httpPort)
       releasePort(site.runtimePort)
+      releasePort(site.httpsPort)
       await rm(site.dir, { recursive: true, force: true, maxRetries: 3 })
     }))
 
@@ -106,6 +131,12 @@ const createSite = async (options: SiteOptions): Promise<Site> => {
   await mkdir(maps)
   const runtimeMaps = options.mapAlias === true ? join(dir, "mounted") : maps
   if (runtimeMaps !== maps) await symlink(maps, runtimeMaps)
+  const [certDir, crtListFile] = [join(dir, "certs"), join(maps, "crt-list.txt")]
+  const inside = join(dir, "inside")
+  const isAlias = options.certAlias === true
+  const [runtimeCertDir, runtimeCrtListFile] = isAlias
+    ? [join(inside, "certs"), join(inside, "crt-list.txt")]
+    : [certDir, crtListFile]
   const site: Site = {
     dir,
     httpPort: await takePort(),
@@ -117,7 +148,25 @@ const createSite = async (options: SiteOptions): Promise<Site> => {
     runtimeDomainsMap: join(runtimeMaps, "domains.map"),
     runtimeWildcardsMap: join(runtimeMaps, "wildcards.map"),
     poolsFile: join(maps, "pools.cfg"),
-    configFile: join(dir, "haproxy.cfg")
+    configFile: join(dir, "haproxy.cfg"),
+    httpsPort: await takePort(),
+    certDir,
+    runtimeCertDir,
+    crtListFile,
+    runtimeCrtListFile
+  }
+  const { certificates = {} } = options
+  const tls = options.tls === true ? {} : options.tls
+  if (tls !== undefined) {
+    await mkdir(certDir)
+    for (const [name, text] of Object.entries(certificates)) await writeFile(join(certDir, name), text, { mode: 0o600 })
+    const listed = Object.keys(certificates).map((name) => `${runtimeCertDir}/${name}\n`).join("")
+    if (tls.list === "file") await writeFile(crtListFile, listed)
+    if (isAlias) {
+      await mkdir(inside)
+      await symlink(certDir, runtimeCertDir)
+      if (tls.list === "file") await symlink(crtListFile, runtimeCrtListFile)
+    }
   }
   const { pools = 4, slots = 3 } = options
   const text = (lines: ReadonlyArray<string> = []) => lines.map((line) => `${line}\n`).join("")
@@ -137,7 +186,15 @@ const createSite = async (options: SiteOptions): Promise<Site> => {
       runtimeSocket: site.runtimeSocket,
       domainsMap: site.runtimeDomainsMap,
       wildcardsMap: site.runtimeWildcardsMap,
-      withoutPools: options.poolsFile === true
+      withoutPools: options.poolsFile === true,
+      ...(tls === undefined ? {} : {
+        https: {
+          port: site.httpsPort,
+          load: tls.list === "file" ? `crt-list ${runtimeCrtListFile}` : `crt ${runtimeCertDir}`,
+          strict: tls.strict ?? true,
+          quic: tls.quic ?? false
+        }
+      })
     })
   )
   return site

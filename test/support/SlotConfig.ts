@@ -22,8 +22,27 @@ export interface SlotConfigOptions {
   readonly frontend?: ReadonlyArray<string>
   /** Whole sections, at the end. */
   readonly sections?: ReadonlyArray<string>
+  /** HTTPS beside HTTP. */
+  readonly https?: TlsBind
   /** Leave the pools out, because they come from a second file. */
   readonly withoutPools?: boolean
+}
+
+/** How the frontend answers TLS. */
+export interface TlsBind {
+  readonly port: number
+  /** `crt FOLDER` or `crt-list FILE`. */
+  readonly load: string
+  readonly strict: boolean
+  readonly quic: boolean
+}
+
+const tlsBinds = ({ load, port, quic, strict }: TlsBind): ReadonlyArray<string> => {
+  const ssl = `ssl ${load}${strict ? " strict-sni" : ""}`
+  return [
+    `  bind 127.0.0.1:${port} ${ssl} alpn h2,http/1.1`,
+    ...(quic ? [`  bind quic4@127.0.0.1:${port} ${ssl} alpn h3`] : [])
+  ]
 }
 
 /** The backends alone, for a second configuration file. */
@@ -57,6 +76,8 @@ export const slotConfig = (options: SlotConfigOptions): string => {
     `  stats timeout ${options.statsTimeout ?? "10s"}`,
     // A drained worker with open connections must not outlive a test.
     "  hard-stop-after 30s",
+    // For QUIC with an OpenSSL before 3.5.
+    ...(options.https?.quic === true ? ["  limited-quic"] : []),
     ...(options.global ?? []).map((line) => `  ${line}`),
     "",
     "defaults base",
@@ -67,6 +88,7 @@ export const slotConfig = (options: SlotConfigOptions): string => {
     "",
     "frontend web from base",
     `  bind 127.0.0.1:${options.httpPort}`,
+    ...(options.https === undefined ? [] : tlsBinds(options.https)),
     ...(options.frontend ?? []).map((line) => `  ${line}`),
     "  http-request set-var(txn.host) req.hdr(host),field(1,:),lower",
     `  http-request set-var(txn.pool) var(txn.host),map_str(${domainsMap})`,
