@@ -1,5 +1,6 @@
 /**
- * `haproxy-mcp config`: haproxy.cfg for the settings on standard output or in a file, and the first pools.cfg.
+ * `haproxy-mcp config`: haproxy.cfg for the settings on standard output or in a file, the first pools.cfg, and the
+ * folder of certificates that HAProxy does not start without.
  *
  * It never changes a file that is there: haproxy.cfg is the operator's, and pools.cfg may hold the servers of a
  * running control plane. Nothing is asked of HAProxy or the database.
@@ -7,11 +8,14 @@
 import * as Effect from "effect/Effect"
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { isIP } from "node:net"
-import { dirname, join, resolve } from "node:path"
+import { dirname, isAbsolute, join, relative, resolve } from "node:path"
 import type { SettingsShape } from "../Config.ts"
 import { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
 import * as PoolsConfig from "../domain/PoolsConfig.ts"
-import { defaultOptions, type HaproxyConfigOptions, render, UnusablePath } from "../haproxy/HaproxyConfig.ts"
+import { UnusablePath } from "../haproxy/ConfigText.ts"
+import { defaultOptions, type HaproxyConfigOptions, render } from "../haproxy/HaproxyConfig.ts"
+import type { HttpsOptions } from "../haproxy/HttpsConfig.ts"
+import { addressesHere, isHere } from "../Listeners.ts"
 
 /** Where to write; null: haproxy.cfg to standard output, pools.cfg not at all. */
 export interface ConfigTargets {
@@ -40,6 +44,14 @@ const mcpOf = (settings: SettingsShape): HaproxyConfigOptions["mcp"] => {
     : { host: name, ip: isIP(host) === 0 ? loopback : host, port: settings.mcpPort }
 }
 
+/** Where HAProxy finds certificates. A crt-list inside the folder moves with it into a container. */
+const certificatesOf = (settings: SettingsShape): HttpsOptions["certificates"] => {
+  const { haproxyCertDir: folder, haproxyCrtListFile: list, haproxyRuntimeCertDir: seen } = settings
+  if (list === null) return { folder: seen ?? folder }
+  const inside = relative(folder, list)
+  return { list: seen === null || inside.startsWith("..") || isAbsolute(inside) ? list : join(seen, inside) }
+}
+
 const optionsOf = (settings: SettingsShape, poolsFile: string | null): HaproxyConfigOptions => {
   const domains = settings.haproxyRuntimeMapFile ?? settings.haproxyMapFile
   return {
@@ -51,7 +63,12 @@ const optionsOf = (settings: SettingsShape, poolsFile: string | null): HaproxyCo
     httpPort: settings.haproxyHttpPort,
     httpsPort: settings.haproxyHttpsPort,
     tls: settings.haproxyHttps
-      ? { certificates: settings.haproxyRuntimeCertDir ?? settings.haproxyCertDir, quic: settings.haproxyHttp3 }
+      ? {
+        certificates: certificatesOf(settings),
+        strictSni: settings.haproxyStrictSni,
+        http3: settings.haproxyHttp3,
+        redirect: settings.haproxyHttpsRedirect
+      }
       : null,
     runtime: runtimeOf(settings),
     masterSocket: settings.haproxyMasterSocket ?? defaultOptions.masterSocket,
@@ -94,6 +111,31 @@ const writePools = (file: string, limits: HaproxyConfigOptions["limits"]): Effec
     return Effect.void
   })
 
+/**
+ * Makes the folder of certificates, for its owner alone, and the crt-list, both empty: HAProxy does not start without.
+ * Where that is not ours to do, it is said: another program may make them.
+ */
+const prepareCertificates = (settings: SettingsShape): Effect.Effect<void> =>
+  Effect.sync(() => {
+    const { haproxyCertDir: folder, haproxyCrtListFile: list } = settings
+    const missing = [folder, ...(list === null ? [] : [list])].filter((path) => !existsSync(path))
+    for (const path of missing) {
+      try {
+        mkdirSync(dirname(path), { recursive: true })
+        if (path === folder) mkdirSync(path, { mode: 0o700 })
+        else writeFileSync(path, "", { flag: "wx", mode: 0o644 })
+        say(`${path} is made, empty: haproxy-mcp must be allowed to write there`)
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code ?? "unknown"
+        say(`${path} cannot be made here (${code}): HAProxy does not start with this file until it is there`)
+      }
+    }
+  })
+
+/** Is HAProxy on this machine, so that its folders are ours to make? */
+const haproxyIsHere = ({ haproxyTransport: transport }: SettingsShape): boolean =>
+  "path" in transport || isHere(transport.host, addressesHere())
+
 /** Prints or writes what the settings and the targets ask for. */
 export const printConfig = Effect.fnUntraced(function*(
   settings: SettingsShape,
@@ -116,5 +158,8 @@ export const printConfig = Effect.fnUntraced(function*(
   }
   if (pools !== null) yield* writePools(pools, options.limits)
   if (targets.output === null) process.stdout.write(text)
-  else yield* writeConfig(resolve(targets.output), text)
+  else {
+    yield* writeConfig(resolve(targets.output), text)
+    if (settings.haproxyHttps && haproxyIsHere(settings)) yield* prepareCertificates(settings)
+  }
 })

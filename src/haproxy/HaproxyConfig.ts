@@ -12,7 +12,8 @@
 import { formatEndpoint } from "../domain/Address.ts"
 import type { PoolLimits } from "../domain/Pool.ts"
 import * as PoolsConfig from "../domain/PoolsConfig.ts"
-import { isWord } from "./Cli.ts"
+import { commandPath, comment, isPlain, type Lines, section, word } from "./ConfigText.ts"
+import * as Https from "./HttpsConfig.ts"
 
 /** `*.example.com` matches hosts with up to this many labels in place of the star. */
 export const wildcardLevels = 4
@@ -32,8 +33,8 @@ export interface HaproxyConfigOptions {
   readonly addresses: ReadonlyArray<string>
   readonly httpPort: number
   readonly httpsPort: number
-  /** HTTPS with the certificates of a folder, which must exist and may be empty; `quic` adds HTTP/3. */
-  readonly tls: { readonly certificates: string; readonly quic: boolean } | null
+  /** HTTPS; null: HTTP alone. */
+  readonly tls: Https.HttpsOptions | null
   readonly runtime: {
     /** Unix socket of the Runtime API, and the group that may use it besides HAProxy's own user. */
     readonly socket: { readonly path: string; readonly group: string | null } | null
@@ -62,52 +63,11 @@ export const defaultOptions: Omit<HaproxyConfigOptions, "limits" | "maps" | "poo
   healthChecks: true
 }
 
-/** A path that {@link render} cannot print a working configuration for. */
-export class UnusablePath extends RangeError {
-  /** How to have another one. */
-  readonly hint: string
-  constructor(message: string, hint: string) {
-    super(message)
-    this.hint = hint
-  }
-}
-
-/** A path as one word. Quotes and control characters have no place in a path of this file. */
-const quoted = (path: string): string => {
-  // oxlint-disable-next-line no-control-regex
-  if (/["'\\$\u0000-\u001f\u007f]/.test(path)) {
-    throw new UnusablePath(
-      `HAProxy's configuration cannot hold the path ${JSON.stringify(path)}`,
-      "Choose paths without quotes, backslashes and dollar signs."
-    )
-  }
-  return path
-}
-
-/** A map's path is a word of Runtime API commands too, where nothing can be quoted. */
-const mapPath = (path: string): string => {
-  if (!isWord(quoted(path))) {
-    throw new UnusablePath(
-      `The Runtime API cannot name the map ${
-        JSON.stringify(path)
-      }: only printable ASCII without spaces and \\ ; < # " ' $`,
-      "Choose another HAPROXY_MAP_FILE, or set HAPROXY_RUNTIME_MAP_FILE to a path of the same file without them, such as one relative to the folder that HAProxy runs in."
-    )
-  }
-  return path
-}
-const plain = /^[\w./@:+-]*$/
-const word = (path: string): string => plain.test(quoted(path)) ? path : `"${path}"`
+const mapHint =
+  "Choose another HAPROXY_MAP_FILE, or set HAPROXY_RUNTIME_MAP_FILE to a path of the same file without them, such as one relative to the folder that HAProxy runs in."
+const mapPath = (path: string): string => commandPath(path, "the map", mapHint)
 const mapLookup = (value: string, path: string): string =>
-  plain.test(mapPath(path)) ? `${value},map_str(${path})` : `'${value},map_str("${path}")'`
-
-type Lines = ReadonlyArray<string>
-const comment = (...lines: Lines): Lines => lines.map((line) => `# ${line}`)
-const section = (title: string, ...parts: ReadonlyArray<Lines>): Lines => [
-  title,
-  ...parts.flat().map((line) => line === "" ? "" : `  ${line}`),
-  ""
-]
+  isPlain(mapPath(path)) ? `${value},map_str(${path})` : `'${value},map_str("${path}")'`
 
 const head = (options: HaproxyConfigOptions): Lines => {
   const files = ["haproxy.cfg", ...(options.poolsFile === null ? [] : [options.poolsFile])]
@@ -119,7 +79,9 @@ const head = (options: HaproxyConfigOptions): Lines => {
       "",
       "Start (master-worker mode, so that a reload keeps connections):",
       `  haproxy -W -S ${word(options.masterSocket)} ${files.map((file) => `-f ${word(file)}`).join(" ")}`,
-      "The map files must exist: start haproxy-mcp once before HAProxy, or create them empty.",
+      `The map files${
+        options.tls === null ? "" : " and the folder of the certificates"
+      } must exist: start haproxy-mcp once before HAProxy, or create them empty.`,
       "HAProxy runs one thread per CPU by itself; `nbthread` is only for using fewer."
     ).map((line) => line.trimEnd()),
     ""
@@ -147,13 +109,7 @@ const global = ({ runtime: { socket, tcp }, tls, log }: HaproxyConfigOptions): L
     ["stats timeout 1h", "stats maxconn 20"],
     comment("After a reload, connections of the old worker (WebSockets too) may stay this long."),
     ["hard-stop-after 1h"],
-    tls === null ? [] : ["ssl-default-bind-options ssl-min-ver TLSv1.2"],
-    tls?.quic === true
-      ? [
-        ...comment("For HTTP/3 with an OpenSSL before 3.5; no effect on others."),
-        "limited-quic"
-      ]
-      : []
+    tls === null ? [] : Https.globalLines(tls)
   )
 
 const base = ({ log }: HaproxyConfigOptions): Lines =>
@@ -190,26 +146,12 @@ const pools = ({ healthChecks }: HaproxyConfigOptions): Lines => [
   )
 ]
 
-const binds = ({ addresses, httpPort, httpsPort, tls }: HaproxyConfigOptions): Lines => {
-  const each = (make: (ip: string, v6: boolean) => string): Lines =>
-    addresses.map((ip) => make(ip, ip.includes(":")) + (ip === "::" ? " v6only" : ""))
-  const ssl = tls === null ? "" : `ssl crt ${word(tls.certificates)} strict-sni`
-  return [
-    ...each((ip) => `bind ${formatEndpoint(ip, httpPort)}`),
-    ...(tls === null ? [] : [
-      ...comment(
-        "strict-sni: no certificate for a name means no answer, instead of another site's certificate; and the",
-        "folder may be empty at start. Certificates added at run time go into the list of this folder."
-      ),
-      ...each((ip) => `bind ${formatEndpoint(ip, httpsPort)} ${ssl} alpn h2,http/1.1`),
-      ...(tls.quic
-        ? each((ip, v6) => `bind quic${v6 ? 6 : 4}@${formatEndpoint(ip, httpsPort)} ${ssl} alpn h3`)
-        : [])
-    ])
-  ]
-}
+const binds = ({ addresses, httpPort, httpsPort, tls }: HaproxyConfigOptions): Lines => [
+  ...addresses.map((ip) => `bind ${formatEndpoint(ip, httpPort)}${ip === "::" ? " v6only" : ""}`),
+  ...(tls === null ? [] : Https.bindLines(tls, { addresses, httpsPort }))
+]
 
-const routing = ({ maps }: HaproxyConfigOptions): Lines => {
+const routing = ({ httpsPort, maps, tls }: HaproxyConfigOptions): Lines => {
   const unless = "if !{ var(txn.pool) -m found }"
   const level = (n: number): Lines => [
     n === 1
@@ -226,6 +168,7 @@ const routing = ({ maps }: HaproxyConfigOptions): Lines => {
     ),
     ...Array.from({ length: wildcardLevels }, (_, index) => level(index + 1)).flat(),
     `http-request return status 404 content-type text/plain string "No site has this name here.\\n" ${unless}`,
+    ...(tls === null ? [] : Https.redirectLines(tls, httpsPort)),
     "use_backend %[var(txn.pool)]"
   ]
 }
@@ -248,18 +191,15 @@ const frontend = (options: HaproxyConfigOptions): Lines => {
           "http-request set-header X-Forwarded-Proto https if { ssl_fc }"
         ])
     ],
-    tls === null ? [] : [
-      ...comment("To send everyone to HTTPS, once every site has a certificate:"),
-      "# http-request redirect scheme https code 308 unless { ssl_fc }",
-      ...(tls.quic
-        ? [`http-after-response set-header Alt-Svc 'h3=":${httpsPort}"; ma=86400' if { ssl_fc }`]
-        : [])
-    ],
+    tls === null ? [] : Https.altSvcLines(tls, httpsPort),
     mcp === null ? [] : [
       "",
-      ...comment("haproxy-mcp itself. It checks tokens; here nothing is decided."),
+      ...comment(
+        "haproxy-mcp itself. It checks tokens; here nothing is decided"
+          + (tls === null ? "." : ", but that no token goes unencrypted: it needs a certificate.")
+      ),
       ...(tls === null ? [] : [
-        `http-request redirect scheme https code 308 if { var(txn.host) -m str ${mcp.host} } !{ ssl_fc }`
+        `${Https.redirectTo(httpsPort)} if { var(txn.host) -m str ${mcp.host} } !{ ssl_fc }`
       ]),
       `http-request set-var(txn.pool) str(${controlBackend}) if { var(txn.host) -m str ${mcp.host} }`
     ],
@@ -288,7 +228,7 @@ const inlinePools = ({ limits, poolsFile }: HaproxyConfigOptions): Lines =>
     ""
   ]
 
-/** The text of haproxy.cfg. Throws {@link UnusablePath}. */
+/** The text of haproxy.cfg. Throws `UnusablePath` (ConfigText.ts). */
 export const render = (options: HaproxyConfigOptions): string =>
   [
     ...head(options),

@@ -2,7 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFile } from "node:child_process"
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { existsSync } from "node:fs"
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { runNode } from "../support/Process.ts"
@@ -11,11 +12,12 @@ import { realLines } from "../support/RealHaproxy.ts"
 
 const limit = 60_000
 
-/** A folder with empty maps, gone with the scope. */
+/** A folder with empty maps and without certificates, gone with the scope. */
 const folder = Effect.acquireRelease(
   Effect.promise(async () => {
     const path = await mkdtemp(join(tmpdir(), "haproxy-mcp-config-"))
     for (const name of ["domains.map", "wildcards.map"]) await writeFile(join(path, name), "")
+    await mkdir(join(path, "certs"))
     return path
   }),
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
@@ -23,7 +25,7 @@ const folder = Effect.acquireRelease(
 
 const config = (path: string, args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
   runNode(program, ["config", ...args], {
-    env: { HAPROXY_MAP_FILE: join(path, "domains.map"), ...env },
+    env: { HAPROXY_MAP_FILE: join(path, "domains.map"), HAPROXY_CERT_DIR: join(path, "certs"), ...env },
     limit,
     cwd: path
   })
@@ -43,11 +45,13 @@ describe("config", () => {
       Effect.gen(function*() {
         const path = yield* folder
         yield* Effect.promise(async () => {
-          await mkdir(join(path, "certs"))
+          await writeFile(join(path, "certs.list"), "")
           const variants: ReadonlyArray<ReadonlyArray<string>> = [
             [],
             ["--haproxy-runtime-mode", "unix", "--haproxy-runtime-socket", join(path, "r.sock")],
-            ["--haproxy-runtime-cert-dir", join(path, "certs"), "--mcp-allowed-hosts", "mcp.example.com"],
+            ["--haproxy-https", "off", "--mcp-allowed-hosts", "mcp.example.com"],
+            ["--haproxy-runtime-cert-dir", "certs", "--mcp-allowed-hosts", "mcp.example.com"],
+            ["--haproxy-crt-list-file", join(path, "certs.list"), "--haproxy-https-redirect", "on"],
             ["--haproxy-bind", "127.0.0.1,::1", "--haproxy-http-port", "8081", "--haproxy-pool-count", "3"]
           ]
           for (const [index, args] of variants.entries()) {
@@ -90,6 +94,58 @@ describe("config", () => {
     limit
   )
 
+  it.live(
+    "makes what HAProxy does not start without, for its owner alone, and touches nothing that is there",
+    () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        yield* Effect.promise(async () => {
+          const certs = join(path, "tls", "certs")
+          const list = join(path, "tls", "crt-list.txt")
+          const env = { HAPROXY_CERT_DIR: certs, HAPROXY_CRT_LIST_FILE: list }
+          const printed = await config(path, [], env)
+          assert.deepStrictEqual([printed.code, printed.stderr], [0, ""])
+          assert.include(printed.stdout, `ssl crt-list ${list} strict-sni`)
+          assert.isFalse(existsSync(certs))
+
+          const written = await config(path, ["--output", "haproxy.cfg"], env)
+          assert.strictEqual(written.code, 0)
+          assert.match(written.stderr, /certs is made, empty[^]*crt-list\.txt is made, empty/)
+          assert.strictEqual((await stat(certs)).mode & 0o7777, 0o700)
+          for (const line of realLines) {
+            assert.strictEqual(await judged(line.path, join(path, "haproxy.cfg")), "", line.line)
+          }
+          await writeFile(list, "# mine\n")
+          await chmod(certs, 0o750)
+          const again = await config(path, ["--output", "haproxy.cfg"], env)
+          assert.deepStrictEqual([again.code, again.stderr], [0, ""])
+          assert.strictEqual(await readFile(list, "utf8"), "# mine\n")
+          assert.strictEqual((await stat(certs)).mode & 0o7777, 0o750)
+
+          // Where HAProxy sees the list through a mount of the folder, and where there is none of HAProxy's here.
+          const mounted = await config(path, [], {
+            HAPROXY_CERT_DIR: certs,
+            HAPROXY_CRT_LIST_FILE: join(certs, "list.txt"),
+            HAPROXY_RUNTIME_CERT_DIR: "/etc/haproxy/certs"
+          })
+          assert.include(mounted.stdout, "ssl crt-list /etc/haproxy/certs/list.txt strict-sni")
+          const elsewhere = { ...env, HAPROXY_CERT_DIR: join(path, "not-here"), HAPROXY_HOST: "192.0.2.7" }
+          assert.strictEqual((await config(path, ["--output", "other.cfg"], elsewhere)).code, 0)
+          const off = { ...env, HAPROXY_CERT_DIR: join(path, "not-here"), HAPROXY_HTTPS: "off" }
+          assert.strictEqual((await config(path, ["--output", "off.cfg"], off)).code, 0)
+          assert.isFalse(existsSync(join(path, "not-here")))
+          assert.notInclude(await readFile(join(path, "off.cfg"), "utf8"), "ssl")
+
+          await writeFile(join(path, "file"), "")
+          const nowhere = { HAPROXY_CERT_DIR: join(path, "file", "certs") }
+          const unable = await config(path, ["--output", "unable.cfg"], nowhere)
+          assert.strictEqual(unable.code, 0)
+          assert.match(unable.stderr, /certs cannot be made here \(E[A-Z]+\): HAProxy does not start/)
+        })
+      }).pipe(Effect.scoped),
+    limit
+  )
+
   it.live("says what it cannot know or write", () =>
     Effect.gen(function*() {
       const path = yield* folder
@@ -111,6 +167,10 @@ describe("config", () => {
         })
         assert.strictEqual(renamed.code, 0, renamed.stderr)
         assert.include(renamed.stdout, "map_str(conf/wildcards.map)")
+        const certs = await config(path, [], { HAPROXY_CERT_DIR: "/my certs" })
+        assert.strictEqual(certs.code, 2)
+        assert.include(certs.stderr, "The Runtime API cannot name the folder of certificates \"/my certs\"")
+        assert.include(certs.stderr, "set HAPROXY_RUNTIME_CERT_DIR")
         await writeFile(join(path, "file"), "")
         const nowhere = await config(path, ["--output", "file/haproxy.cfg"])
         assert.strictEqual(nowhere.code, 1)

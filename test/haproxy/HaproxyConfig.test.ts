@@ -1,22 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import { execFileSync, spawnSync } from "node:child_process"
+import { spawnSync } from "node:child_process"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { createServer, type IncomingHttpHeaders, type Server as HttpServer } from "node:http"
-import { request } from "node:https"
-import { type AddressInfo, createConnection } from "node:net"
+import { createConnection } from "node:net"
 import { join } from "node:path"
-import type { Port, ServerIp } from "../../src/domain/Address.ts"
-import type { Route } from "../../src/domain/Change.ts"
-import type { PoolNumber, Server, SlotNumber, Weight } from "../../src/domain/Pool.ts"
-import type { RouteName } from "../../src/domain/RouteName.ts"
+import type { ServerIp } from "../../src/domain/Address.ts"
+import type { Weight } from "../../src/domain/Pool.ts"
 import * as HaproxyConfig from "../../src/haproxy/HaproxyConfig.ts"
-import { type FileState, MapFiles } from "../../src/haproxy/MapFiles.ts"
-import { releasePort, takePort } from "../support/Ports.ts"
-import { makeSite, realLines, type Site, startIn } from "../support/RealHaproxy.ts"
-
-const limits = { pools: 8, slots: 2 }
+import type { HttpsOptions } from "../../src/haproxy/HttpsConfig.ts"
+import { FastAuthority } from "../support/FastAuthority.ts"
+import { optionsFor, route, seen, server, webServer, writeFiles } from "../support/GeneratedSite.ts"
+import { makeSite, realLines, startIn } from "../support/RealHaproxy.ts"
 
 /** A golden file; with UPDATE_GOLDEN=1 it is written first. */
 const golden = (name: string, text: string): string => {
@@ -35,7 +29,7 @@ const everything: HaproxyConfig.HaproxyConfigOptions = {
   ...options,
   poolsFile: "/opt/haproxy/conf/pools.cfg",
   addresses: ["0.0.0.0", "::"],
-  tls: { certificates: "/opt/haproxy/certs", quic: true },
+  tls: { certificates: { folder: "/opt/haproxy/certs" }, strictSni: true, http3: true, redirect: true },
   runtime: {
     socket: { path: "/run/haproxy/admin.sock", group: "haproxy-mcp" },
     tcp: { ip: "127.0.0.1", port: 9999 }
@@ -70,61 +64,6 @@ describe("the printed configuration", () => {
   })
 })
 
-/** One web server per pool; it answers its pool's name and the headers it saw. */
-const webServer = (name: string, host = "127.0.0.1") =>
-  Effect.acquireRelease(
-    Effect.promise(() =>
-      new Promise<HttpServer>((resolve, reject) => {
-        const server = createServer((asked, answer) => answer.end(JSON.stringify({ name, headers: asked.headers })))
-        server.once("error", reject)
-        server.listen(0, host, () => resolve(server))
-      })
-    ),
-    (server) =>
-      Effect.promise(() => {
-        server.closeAllConnections()
-        return new Promise((resolve) => server.close(resolve))
-      })
-  ).pipe(Effect.map((server) => (server.address() as AddressInfo).port))
-
-const seen = (body: string) => JSON.parse(body) as { readonly name: string; readonly headers: IncomingHttpHeaders }
-
-const route = (name: string, pool: number): Route => ({
-  name: name as RouteName,
-  pool: pool as PoolNumber,
-  implicit: false,
-  seq: 1
-})
-const server = (pool: number, port: number, more: Partial<Server> = {}): Server => ({
-  pool: pool as PoolNumber,
-  slot: 1 as SlotNumber,
-  ip: "127.0.0.1" as ServerIp,
-  port: port as Port,
-  weight: 1 as Weight,
-  state: "ready",
-  ...more
-})
-
-const optionsFor = (site: Site): HaproxyConfig.HaproxyConfigOptions => ({
-  ...HaproxyConfig.defaultOptions,
-  limits,
-  maps: { domains: site.runtimeDomainsMap, wildcards: site.runtimeWildcardsMap },
-  poolsFile: site.poolsFile,
-  addresses: ["127.0.0.1"],
-  httpPort: site.httpPort,
-  runtime: { socket: { path: site.runtimeSocket, group: null }, tcp: { ip: "127.0.0.1", port: site.runtimePort } },
-  masterSocket: site.masterSocket,
-  log: null
-})
-
-const writeFiles = Effect.fnUntraced(function*(site: Site, state: FileState) {
-  const layer = MapFiles.layer({ domains: site.domainsMap, pools: site.poolsFile, limits })
-  const context = yield* Layer.build(layer)
-  yield* Effect.flatMap(MapFiles, (files) => files.reset(state)).pipe(Effect.provideContext(context))
-})
-
-const port = Effect.acquireRelease(Effect.promise(takePort), (taken) => Effect.sync(() => releasePort(taken)))
-
 /** Bytes in, bytes out, for requests that no client library writes. */
 const raw = (to: number, text: string) =>
   Effect.promise(() =>
@@ -140,26 +79,6 @@ const raw = (to: number, text: string) =>
     })
   )
 
-const certificateFor = (dir: string, name: string) => {
-  mkdirSync(dir, { recursive: true })
-  const args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-  execFileSync("openssl", [
-    ...args,
-    "-subj",
-    `/CN=${name}`,
-    "-keyout",
-    join(dir, "..", "key"),
-    "-out",
-    join(dir, "..", "crt")
-  ], {
-    stdio: "ignore"
-  })
-  writeFileSync(
-    join(dir, `${name}.pem`),
-    readFileSync(join(dir, "..", "crt")).toString() + readFileSync(join(dir, "..", "key"))
-  )
-}
-
 describe.each(realLines)("on HAProxy $line", (binary) => {
   it.effect("every variant passes HAProxy's own check without a warning", () =>
     Effect.gen(function*() {
@@ -172,17 +91,22 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
           server(3, 80, { state: "maint" })
         ]
       })
-      const certificates = join(site.dir, "certs")
-      certificateFor(certificates, "a.example.com")
+      const folder = join(site.dir, "certs")
+      mkdirSync(folder)
+      const file = join(folder, "a.example.com.pem")
+      writeFileSync(file, new FastAuthority().issue(["a.example.com"]).text)
+      const list = join(site.dir, "crt-list.txt")
+      writeFileSync(list, `${file}\n`)
       const base = optionsFor(site)
-      const tls = { certificates, quic: true }
+      const tls: HttpsOptions = { certificates: { folder }, strictSni: true, http3: true, redirect: false }
       const odd = join(site.dir, "odd-(name),no-blanks.map")
       writeFileSync(odd, "")
       const variants: ReadonlyArray<Partial<HaproxyConfig.HaproxyConfigOptions>> = [
         {},
         { poolsFile: null },
         { healthChecks: false, log: "stdout format raw daemon" },
-        { tls: { certificates, quic: false }, addresses: ["0.0.0.0", "::"] },
+        { tls: { ...tls, http3: false }, addresses: ["0.0.0.0", "::"] },
+        { tls: { ...tls, certificates: { list }, strictSni: false, redirect: true } },
         { tls, addresses: ["127.0.0.1", "::1", "::"], mcp: { host: "mcp.example.com", ip: "::1", port: 8000 } },
         { maps: { domains: odd, wildcards: odd } },
         { runtime: { socket: null, tcp: { ip: "::1", port: 9999 } } }
@@ -259,67 +183,6 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
       )
       const absolute = "GET http://shop.example.com/ HTTP/1.1\r\nhost: shop.example.com\r\nconnection: close\r\n\r\n"
       assert.match(yield* raw(site.httpPort, absolute), /"name":"one"/)
-    }))
-
-  it.effect("speaks HTTPS, HTTP/3 and for the control plane, and says itself who asks", () =>
-    Effect.gen(function*() {
-      const shop = yield* webServer("shop")
-      const control = yield* webServer("control")
-      const https = yield* port
-      const site = yield* makeSite({
-        config: (made) =>
-          HaproxyConfig.render({
-            ...optionsFor(made),
-            httpsPort: https,
-            tls: { certificates: join(made.dir, "certs"), quic: true },
-            mcp: { host: "mcp.example.com", ip: "127.0.0.1", port: control }
-          })
-      })
-      certificateFor(join(site.dir, "certs"), "shop.example.com")
-      certificateFor(join(site.dir, "certs"), "mcp.example.com")
-      yield* writeFiles(site, { routes: [route("shop.example.com", 1)], servers: [server(1, shop)] })
-      const haproxy = yield* startIn(site, binary, true)
-      const ask = (name: string) =>
-        Effect.result(Effect.tryPromise(() =>
-          new Promise<{ readonly body: string; readonly headers: IncomingHttpHeaders }>((resolve, reject) => {
-            const sent = request({
-              host: "127.0.0.1",
-              port: https,
-              servername: name,
-              rejectUnauthorized: false,
-              agent: false,
-              headers: {
-                host: name,
-                "x-forwarded-for": "6.6.6.6",
-                forwarded: "for=6.6.6.6",
-                "x-forwarded-proto": "http"
-              }
-            }, (response) => {
-              let body = ""
-              response.on("data", (part: Buffer) => {
-                body += part.toString()
-              })
-              response.once("end", () => resolve({ body, headers: response.headers }))
-            })
-            sent.once("error", reject)
-            sent.end()
-          })
-        ))
-      for (const [host, name] of [["shop.example.com", "shop"], ["mcp.example.com", "control"]] as const) {
-        const answer = yield* Effect.flatMap(ask(host), Effect.fromResult)
-        assert.strictEqual(seen(answer.body).name, name)
-        assert.strictEqual(answer.headers["alt-svc"], `h3=":${https}"; ma=86400`)
-        const { headers } = seen(answer.body)
-        assert.strictEqual(headers["x-forwarded-for"], "127.0.0.1")
-        assert.strictEqual(headers["x-forwarded-proto"], "https")
-        assert.isUndefined(headers["forwarded"])
-      }
-      // No certificate for a name: no answer, rather than another site's certificate.
-      assert.strictEqual((yield* ask("other.example.com"))._tag, "Failure")
-      assert.strictEqual((yield* haproxy.get("mcp.example.com")).status, 308)
-      assert.strictEqual(seen((yield* haproxy.get("shop.example.com")).body).headers["x-forwarded-proto"], "http")
-      const udp = `:${https.toString(16).toUpperCase().padStart(4, "0")} `
-      assert.include(readFileSync("/proc/net/udp", "utf8"), udp)
     }))
 
   it.effect("has what pools made at run time need", () =>

@@ -38,7 +38,7 @@ export const certificates = {
     description: "crt-list that HAProxy loads in place of the folder, as this process sees it; kept current.",
     metavar: "FILE",
     example: "/etc/haproxy/crt-list.txt",
-    usedBy: users.serving
+    usedBy: users.haproxy
   }),
   haproxyTlsAddress: optional("HAPROXY_TLS_ADDRESS", endpoint, "found among HAProxy's listeners", {
     group: "Certificates",
