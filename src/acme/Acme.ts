@@ -8,9 +8,17 @@
  * it started. What it answers is raw PEM, not yet checked.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import type { AcmeFailed, ConfigInvalid, StorageFailed } from "../domain/Errors.ts"
+import type { AcmeFailed, StorageFailed } from "../domain/Errors.ts"
+import { ConfigInvalid } from "../domain/Errors.ts"
+import { inspect } from "./Inspection.ts"
+import { make as makeIssue } from "./Issue.ts"
+import { make as makeProgram } from "./Program.ts"
+import { make as makeRenewalInfo } from "./RenewalInfo.ts"
+import { sweep } from "./RunFolder.ts"
+import * as Servers from "./Servers.ts"
 
 /** What a run gave: PEM texts as acme.sh wrote them. */
 export interface Issued {
@@ -55,4 +63,65 @@ export class Acme extends Context.Service<Acme, {
   readonly renewalWindow: (chain: string) => Effect.Effect<RenewalWindow | null>
   /** Looks at program, home and credentials; runs nothing but `acme.sh --version`. */
   readonly state: Effect.Effect<AcmeState>
-}>()("haproxy-mcp/acme/Acme") {}
+}>()("haproxy-mcp/acme/Acme") {
+  /** Sweeps what a killed control plane left; nothing is asked of anyone yet. */
+  static readonly layer = (options: AcmeOptions): Layer.Layer<Acme, ConfigInvalid> => Layer.effect(Acme, make(options))
+}
+
+/** The settings (src/config/tables/Certificates.ts), under their own names so that all of them can be given as they are. */
+export interface AcmeOptions {
+  readonly acmeHome: string
+  readonly acmeCommand: ReadonlyArray<string> | null
+  readonly acmeServer: string
+  readonly acmeEmail: string | null
+  readonly acmeEabKid: string | null
+  readonly acmeEabHmacKey: Redacted.Redacted<string> | null
+  readonly acmeDns: string
+  /** Seconds. */
+  readonly acmeDnsSleep: number | null
+  readonly acmeCredentialsFile: string
+  readonly acmeKeyType: string
+  readonly acmeProfile: string | null
+  readonly acmeCaBundle: string | null
+  /** Milliseconds. */
+  readonly acmeTimeout: number
+  /** Where PATH, HOME and the hook's variables come from; default this process's own environment. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+const make = Effect.fnUntraced(function*(options: AcmeOptions) {
+  const found = Servers.find(options.acmeServer, options.acmeKeyType)
+  if (found === null) {
+    return yield* new ConfigInvalid({
+      message: `ACME_SERVER "${options.acmeServer}" is no CA that is known by a name.`,
+      hint: `Use ${Servers.names.join(", ")}, or the https URL of an ACME directory.`,
+      field: "ACME_SERVER",
+      validValues: Servers.names
+    })
+  }
+  const env = options.env ?? process.env
+  const home = options.acmeHome
+  const program = makeProgram({ home, command: options.acmeCommand, env })
+  const settings = {
+    home,
+    env,
+    server: found.directory,
+    wants: found.wants,
+    email: options.acmeEmail,
+    binding: { kid: options.acmeEabKid, hmacKey: options.acmeEabHmacKey },
+    dns: options.acmeDns,
+    dnsSleep: options.acmeDnsSleep,
+    credentialsFile: options.acmeCredentialsFile,
+    keyType: options.acmeKeyType,
+    profile: options.acmeProfile,
+    caBundle: options.acmeCaBundle,
+    timeout: options.acmeTimeout
+  }
+  sweep(home)
+  return Acme.of({
+    server: found.directory,
+    issue: makeIssue(settings, program),
+    renewalWindow: makeRenewalInfo(settings),
+    state: inspect(settings, program)
+  })
+})
