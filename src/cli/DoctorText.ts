@@ -8,6 +8,7 @@ const areas: ReadonlyArray<Area> = [
   "control plane",
   "HAProxy",
   "routing",
+  "certificates",
   "database",
   "files",
   "access",

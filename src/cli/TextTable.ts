@@ -5,9 +5,20 @@ export const clean = (text: string): string =>
   // oxlint-disable-next-line no-control-regex
   text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "?")
 
-/** Rows under a head, each column as wide as its widest cell; the last one ends where it ends. */
-export const textTable = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+/**
+ * Rows under a head, each column as wide as its widest cell; the last one ends where it ends. `paint` may colour a cell
+ * of a row that is padded already.
+ */
+export const textTable = (
+  head: ReadonlyArray<string>,
+  rows: ReadonlyArray<ReadonlyArray<string>>,
+  paint: (text: string, row: number, column: number) => string = (text) => text
+): string => {
   const all = [head, ...rows].map((row) => row.map(clean))
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)))
-  return all.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd()}\n`).join("")
+  return all.map((row, index) => {
+    const cells = row.map((cell, column) => cell.padEnd(widths[column]!))
+    const shown = index === 0 ? cells : cells.map((cell, column) => paint(cell, index - 1, column))
+    return `${shown.join("  ").trimEnd()}\n`
+  }).join("")
 }

@@ -26,7 +26,8 @@ export interface Question {
   readonly progress?: (done: number, total: number, message: string) => void
 }
 
-const put = ({ args, kind, name, progress, timeout }: Question) =>
+/** Asks it of the tools that are there. */
+export const put = ({ args, kind, name, progress, timeout }: Question): Effect.Effect<ToolResult, never, ToolRunner> =>
   Effect.flatMap(ToolRunner, (runner) =>
     runner[kind](name, args, {
       actor: { via: "cli", who: userInfo().username, requestId: newRequestId() },
@@ -34,18 +35,18 @@ const put = ({ args, kind, name, progress, timeout }: Question) =>
       progress: (done, total, message) => Effect.sync(() => progress?.(done, total, message))
     }))
 
-/** The result of a question, refusals included. */
-export const ask = <R>(
+/** Several questions in a row, of the same process. */
+export const withTools = <A, E, R>(
   handlers: Pick<Handlers<R>, "alone">,
   sources: Sources,
-  question: Question
-): Effect.Effect<ToolResult, unknown, R> =>
+  work: Effect.Effect<A, E, ToolRunner>
+): Effect.Effect<A, unknown, R> =>
   Effect.gen(function*() {
     const { mcpAdminSocket } = yield* decodeSettings(sources)
     const serving = yield* fetchStatus(mcpAdminSocket)
     return serving === null
-      ? yield* handlers.alone(sources, put(question))
-      : yield* put(question).pipe(Effect.provide(remoteTools(mcpAdminSocket)))
+      ? yield* handlers.alone(sources, work)
+      : yield* work.pipe(Effect.provide(remoteTools(mcpAdminSocket)))
   })
 
 interface Failure {
@@ -55,16 +56,24 @@ interface Failure {
   readonly change_id?: string
 }
 
+/** Says a refusal on standard error and fails with {@link Ended}. */
+export const refuse = ({ change_id: changeId, code, hint, message }: Failure): Effect.Effect<never, Ended> =>
+  Effect.suspend(() => {
+    const about = changeId === undefined ? "" : ` (change_id ${changeId})`
+    process.stderr.write(`haproxy-mcp: ${message}${about}\n${hint === "" ? "" : `haproxy-mcp: ${hint}\n`}`)
+    return Effect.fail(new Ended({ code: code === "INVALID_INPUT" ? exitCodes.usage : exitCodes.failed }))
+  })
+
+/** The answer in a result; see {@link refuse} for others. */
+export const answerOf = ({ isError, structuredContent }: ToolResult): Effect.Effect<Record<string, unknown>, Ended> =>
+  isError
+    ? refuse(structuredContent["error"] as unknown as Failure)
+    : Effect.succeed(structuredContent as Record<string, unknown>)
+
 /** The answer of a question; a refusal has been said on standard error when it fails with {@link Ended}. */
 export const answer = <R>(
   handlers: Pick<Handlers<R>, "alone">,
   sources: Sources,
   question: Question
 ): Effect.Effect<Record<string, unknown>, unknown, R> =>
-  Effect.flatMap(ask(handlers, sources, question), ({ isError, structuredContent }) => {
-    if (!isError) return Effect.succeed(structuredContent as Record<string, unknown>)
-    const { change_id: changeId, code, hint, message } = structuredContent["error"] as unknown as Failure
-    const about = changeId === undefined ? "" : ` (change_id ${changeId})`
-    process.stderr.write(`haproxy-mcp: ${message}${about}\n${hint === "" ? "" : `haproxy-mcp: ${hint}\n`}`)
-    return Effect.fail(new Ended({ code: code === "INVALID_INPUT" ? exitCodes.usage : exitCodes.failed }))
-  })
+  Effect.flatMap(withTools(handlers, sources, put(question)), answerOf)

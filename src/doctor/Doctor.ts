@@ -17,6 +17,7 @@ import { HostControl } from "../haproxy/HostControl.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import { version } from "../Version.ts"
 import * as Access from "./Access.ts"
+import * as Certificates from "./Certificates.ts"
 import * as Database from "./Database.ts"
 import * as Files from "./Files.ts"
 import { type Check, check, error, type Finding, ok, type Report, run, warning } from "./Finding.ts"
@@ -51,27 +52,32 @@ const invalid = (message: string): Check =>
     )
   )
 
+const certificateSettings = /^HAPROXY_(?:(?:RUNTIME_)?CERT_DIR|CRT_LIST_FILE)$/
+
+/** Did somebody set one of these? */
+const wasGiven = (sources: Sources, names: RegExp): boolean =>
+  Object.entries({ ...sources.env, ...sources.flags }).some(([name, value]) => value !== undefined && names.test(name))
+
 const checksOf = (sources: Sources, settings: SettingsShape) =>
   Effect.gen(function*() {
     const runtime = yield* RuntimeApi
     const host = yield* HostControl
-    const [serving, link] = yield* Effect.all([
+    const [serving, link, rows] = yield* Effect.all([
       Effect.map(Effect.timeoutOption(Serving.ask(settings.mcpAdminSocket), firstAnswer.serving), Option.getOrNull),
-      runtime.link
+      runtime.link,
+      Certificates.rowsIn(settings.haproxyDbFile)
     ], { concurrency: "unbounded" })
     const transport = settings.haproxyTransport
-    const certificates = sources.env["HAPROXY_CERT_DIR"] ?? settings.haproxyRuntimeCertDir
+    const live = link._tag === "Up" ? { runtime, link } : null
+    const haproxyIsHere = Haproxy.haproxyIsHere(transport)
     return [
       settingsOf(settings),
       ...Machine.checks,
-      ...(link._tag === "Up"
-        ? [
-          ...Haproxy.checks({ runtime, link }, transport),
-          ...Host.checks(host),
-          ...Routing.checks({ runtime, link }, host, settings)
-        ]
-        : [Haproxy.unreachable(transport, link.reason)]),
-      ...Files.checks(settings, Haproxy.haproxyIsHere(transport) ? certificates : null),
+      ...(live !== null
+        ? [...Haproxy.checks(live, transport), ...Host.checks(host), ...Routing.checks(live, host, settings)]
+        : [Haproxy.unreachable(transport, link._tag === "Up" ? "" : link.reason)]),
+      ...Certificates.checks({ settings, live, haproxyIsHere, rows, given: wasGiven(sources, certificateSettings) }),
+      ...Files.checks(settings),
       ...Database.checks(settings, serving?.pid ?? null),
       ...Access.checks(settings),
       ...Serving.checks(serving, settings)

@@ -2,9 +2,9 @@
  * The files that HAProxy starts from and the folders of ours: can they be replaced, who else may write or read them,
  * is there room. Rights are those of the user who asks.
  */
-import { readdir, stat, statfs } from "node:fs/promises"
+import { stat, statfs } from "node:fs/promises"
 import { userInfo } from "node:os"
-import { dirname, join } from "node:path"
+import { dirname } from "node:path"
 import type { SettingsShape } from "../Config.ts"
 import { checkFile } from "../haproxy/files/FileCheck.ts"
 import { type Check, checkNow, error, type Found, ok, warning } from "./Finding.ts"
@@ -95,34 +95,7 @@ const space = async (paths: ReadonlyArray<string>): Promise<ReadonlyArray<Found>
   return found
 }
 
-/** Private keys lie there: nobody but their owner and group may read them. */
-const certificates = async (path: string): Promise<ReadonlyArray<Found>> => {
-  const name = "Certificates"
-  try {
-    const files = (await readdir(path)).filter((file) => file.endsWith(".pem"))
-    const modes = await Promise.all(files.map(async (file) => ({ file, mode: (await stat(join(path, file))).mode })))
-    const open = modes.filter(({ mode }) => (mode & 0o007) !== 0).map(({ file }) => file)
-    return [
-      open.length > 0
-        ? error(
-          name,
-          `every user may read ${open[0]} and its key (${open.length} in all)`,
-          `\`chmod o= ${path}/*.pem\``
-        )
-        : ok(name, `${files.length} in ${path}`)
-    ]
-  } catch (cause) {
-    return [
-      error(
-        name,
-        `${path} cannot be read (${codeOf(cause)}); HAProxy does not start without it`,
-        `\`mkdir -p ${path}\``
-      )
-    ]
-  }
-}
-
-export const checks = (settings: SettingsShape, certificateFolder: string | null): ReadonlyArray<Check> => {
+export const checks = (settings: SettingsShape): ReadonlyArray<Check> => {
   const mapFolder = dirname(settings.haproxyMapFile)
   const dbFolder = dirname(settings.haproxyDbFile)
   return [
@@ -133,9 +106,6 @@ export const checks = (settings: SettingsShape, certificateFolder: string | null
     ]),
     checkNow("files", "Folder", () => folder("Folder", mapFolder)),
     ...(mapFolder === dbFolder ? [] : [checkNow("files", "Folder", () => folder("Folder", dbFolder))]),
-    checkNow("files", "Free space", () => space([...new Set([mapFolder, dbFolder])])),
-    ...(certificateFolder === null ? [] : [
-      checkNow("files", "Certificates", () => certificates(certificateFolder))
-    ])
+    checkNow("files", "Free space", () => space([...new Set([mapFolder, dbFolder])]))
   ]
 }

@@ -10,7 +10,16 @@ import * as Option from "effect/Option"
 export type Level = "ok" | "warning" | "error"
 
 /** Where a finding stands in the answer. */
-export type Area = "settings" | "machine" | "HAProxy" | "routing" | "files" | "database" | "access" | "control plane"
+export type Area =
+  | "settings"
+  | "machine"
+  | "HAProxy"
+  | "routing"
+  | "certificates"
+  | "files"
+  | "database"
+  | "access"
+  | "control plane"
 
 /** One finding. `found` says what is, `mend` the command or setting that mends it; null when nothing is to be done. */
 export interface Finding {

@@ -55,3 +55,29 @@ export const examineCopy = (copy: string): Examination | null => {
     db.close()
   }
 }
+
+/** What a copy says of a certificate. */
+export interface CertificateRow {
+  readonly name: string
+  /** acme: issued and renewed here. */
+  readonly source: "acme" | "file"
+  /** Failed attempts in a row. */
+  readonly failures: number
+  /** Why the last one failed; null: it did not. */
+  readonly lastError: string | null
+}
+
+/** The certificates in a copy; none where it is not a database of ours or of a time before there were any. */
+export const certificatesIn = (copy: string): ReadonlyArray<CertificateRow> => {
+  const bytes = header(copy)
+  if (bytes.readInt32BE(68) !== applicationId) return []
+  const db = new DatabaseSync(copy)
+  try {
+    const known = db.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'certificates'").all()
+    return known.length === 0 ? [] : db.prepare(
+      "SELECT name, source, failures, last_error AS lastError FROM certificates ORDER BY name"
+    ).all() as unknown as ReadonlyArray<CertificateRow>
+  } finally {
+    db.close()
+  }
+}
