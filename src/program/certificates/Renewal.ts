@@ -43,6 +43,8 @@ export interface RenewalOptions {
   ) => Effect.Effect<Installed, ControlError>
   /** Could a certificate be installed now? A round by itself waits for it. */
   readonly ready: Effect.Effect<boolean>
+  /** Runs after the row of a failed renewal was changed. */
+  readonly noted: Effect.Effect<void>
 }
 
 export interface Renewals {
@@ -54,6 +56,8 @@ export interface Renewals {
   readonly nextAttempt: (certificate: Certificate) => Effect.Effect<number | null>
   /** When it is due, without the pause after a failure; null: not renewed here. */
   readonly dueAt: (certificate: Certificate) => Effect.Effect<number | null>
+  /** The same at a moment, for those who ask about thousands. */
+  readonly momentOf: (certificate: Certificate, now: number) => number | null
   /** Rows have changed: look when the next one is due. */
   readonly wake: Effect.Effect<void>
 }
@@ -68,7 +72,7 @@ const reach = (error: ControlError): "one" | "ca" | "all" =>
 /** One line of an error, as a row keeps it. */
 export const oneLine = (text: string): string => text.replace(/\s+/g, " ").trim().slice(0, longestError)
 
-export const make = ({ issue, plane, ready }: RenewalOptions): Renewals => {
+export const make = ({ issue, noted, plane, ready }: RenewalOptions): Renewals => {
   const { store } = plane
   const advice = Advice.make(plane)
   const round = Semaphore.makeUnsafe(1)
@@ -97,7 +101,10 @@ export const make = ({ issue, plane, ready }: RenewalOptions): Renewals => {
         lastError: oneLine(error.message),
         nextAttempt: retryAt(row.facts, failures, now, random)
       })
-    })).pipe(Effect.catchCause((cause) => Effect.logWarning(`The failed renewal of ${name} could not be noted`, cause)))
+    })).pipe(
+      Effect.andThen(noted),
+      Effect.catchCause((cause) => Effect.logWarning(`The failed renewal of ${name} could not be noted`, cause))
+    )
   })
 
   const attempt = Effect.fnUntraced(function*(name: string): Effect.fn.Return<Attempt, StorageFailed> {
@@ -209,6 +216,7 @@ export const make = ({ issue, plane, ready }: RenewalOptions): Renewals => {
     nextAttempt: (certificate) => Effect.map(Clock.currentTimeMillis, (now) => momentOf(certificate, now)),
     dueAt: (certificate) =>
       Effect.map(Clock.currentTimeMillis, (now) => dueMoment(certificate, advice.window(certificate), now)),
+    momentOf,
     wake
   }
 }

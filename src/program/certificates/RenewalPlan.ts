@@ -34,11 +34,15 @@ export const leastLife = (facts: Span): number => clamp(lifetime(facts) / 12, ho
 export const spot = (sha256: string): number => Number.parseInt(sha256.slice(0, 12) || "0", 16) / 0x1_0000_0000_0000
 
 /**
- * `renewAt` of a certificate that has just come, and is renewed here: a third of its lifetime before its end, less up
- * to a thirtieth (3 days of 90, 5 hours of 6 days), so that those that were issued together are not renewed together.
+ * When a certificate is due: a third of its lifetime before its end, less up to a thirtieth (3 days of 90, 5 hours of
+ * 6 days), so that those that were issued together are not renewed together.
  */
+export const plannedFor = (facts: Pick<CertificateFacts, "notBefore" | "notAfter" | "sha256">): number =>
+  Math.floor(dueAt(facts) - spot(facts.sha256) * lifetime(facts) / 30)
+
+/** `renewAt` of a certificate that the CA has just given: {@link plannedFor}, and not soon. */
 export const renewalOf = (facts: Pick<CertificateFacts, "notBefore" | "notAfter" | "sha256">, now: number): number =>
-  Math.floor(Math.max(dueAt(facts) - spot(facts.sha256) * lifetime(facts) / 30, now + leastLife(facts)))
+  Math.floor(Math.max(plannedFor(facts), now + leastLife(facts)))
 
 /** A period in which the CA wants a certificate to be renewed (RFC 9773). */
 export interface Window {
