@@ -31,6 +31,7 @@ export interface SettingsShape extends
     Values,
     | "mcpAdminSocket"
     | "haproxyServersFile"
+    | "haproxyCertsFile"
     | "haproxyRuntimeMode"
     | "haproxyHost"
     | "haproxyPort"
@@ -43,6 +44,7 @@ export interface SettingsShape extends
   /** `wildcards.map` beside `haproxyMapFile`. */
   readonly wildcardsFile: string
   readonly haproxyServersFile: string
+  readonly haproxyCertsFile: string
   /** Variables that are set and have no effect, each with the reason: for one log line each. */
   readonly notices: ReadonlyArray<string>
 }
@@ -79,6 +81,8 @@ const contradictions = (values: Values): ReadonlyArray<string> => {
     ["HAPROXY_POOLS_FILE", values.haproxyPoolsFile],
     ["HAPROXY_DB_FILE", values.haproxyDbFile],
     ["HAPROXY_SERVERS_FILE", values.haproxyServersFile],
+    ["HAPROXY_CERTS_FILE", values.haproxyCertsFile],
+    ["HAPROXY_CRT_LIST_FILE", values.haproxyCrtListFile],
     ["MCP_TOKEN_FILE", values.mcpTokenFile],
     ["MCP_SOCKET", values.mcpSocket],
     ["MCP_ADMIN_SOCKET", values.mcpAdminSocket],
@@ -156,6 +160,7 @@ export const decodeSettings = Effect.fnUntraced(
       mcpAdminSocket: decoded.mcpAdminSocket ?? adminSocketOf(decoded.haproxyDbFile),
       wildcardsFile: wildcardsOf(decoded.haproxyMapFile),
       haproxyServersFile: decoded.haproxyServersFile ?? join(dirname(decoded.haproxyMapFile), "servers.json"),
+      haproxyCertsFile: decoded.haproxyCertsFile ?? join(dirname(decoded.haproxyMapFile), "certificates.json"),
       notices: noticesOf(decoded, sources)
     }
   }

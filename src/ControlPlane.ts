@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Settings, type SettingsShape } from "./Config.ts"
 import type { ConfigInvalid, Conflict, StorageFailed } from "./domain/Errors.ts"
+import { CertificateFiles } from "./haproxy/certificates/CertificateFiles.ts"
 import { HostControl } from "./haproxy/HostControl.ts"
 import { MapFiles } from "./haproxy/MapFiles.ts"
 import { RuntimeApi } from "./haproxy/RuntimeApi.ts"
@@ -41,7 +42,8 @@ const haproxy = fromSettings((settings) =>
       wildcards: settings.wildcardsFile,
       pools: settings.haproxyPoolsFile,
       limits: limitsOf(settings)
-    })
+    }),
+    CertificateFiles.layer({ folder: settings.haproxyCertDir })
   )
 )
 
@@ -69,7 +71,7 @@ const host = fromSettings((settings) =>
 
 const programs = fromSettings((settings) =>
   Layer.unwrap(Effect.as(
-    migrate({ serversFile: settings.haproxyServersFile }),
+    migrate({ serversFile: settings.haproxyServersFile, certificatesFile: settings.haproxyCertsFile }),
     Layer.mergeAll(PoolAllocator.layer({ runtimeMapFile: settings.haproxyRuntimeMapFile }), Operations.layer)
   ))
 )

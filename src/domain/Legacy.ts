@@ -37,7 +37,8 @@ export interface LegacyDatabase {
   /** Oldest first. */
   readonly routes: ReadonlyArray<LegacyRoute>
   readonly servers: ReadonlyArray<LegacyServer>
-  readonly certificates: number
+  /** Domains of its table of certificates; null when it has none. */
+  readonly certificates: ReadonlyArray<string> | null
 }
 
 /** A source and what was found in it, for the report. */

@@ -1,5 +1,6 @@
 /**
- * The predecessor's files: its maps, which HAProxy goes on loading, and servers.json. Only read, never written.
+ * The predecessor's files: its maps, which HAProxy goes on loading, servers.json and certificates.json. Only read,
+ * never written.
  *
  * A file that is not there holds nothing. One that is there and cannot be read as what it should be stops the start:
  * going on without it would leave it out for ever, because the first commit ends the migration.
@@ -31,6 +32,15 @@ export interface LegacyServers {
   readonly isThere: boolean
   readonly servers: ReadonlyArray<LegacyServer>
   /** Parts that do not look like servers, each in words. */
+  readonly strange: ReadonlyArray<string>
+}
+
+/** certificates.json. */
+export interface LegacyCertificates {
+  readonly file: string
+  readonly isThere: boolean
+  readonly domains: ReadonlyArray<string>
+  /** Parts that do not name a domain, each in words. */
   readonly strange: ReadonlyArray<string>
 }
 
@@ -104,22 +114,61 @@ const serversOf = (content: Json): Pick<LegacyServers, "servers" | "strange"> =>
   return { servers, strange }
 }
 
+/** Reads a JSON file; undefined when it is not there or empty. */
+const readJson = Effect.fnUntraced(
+  function*(
+    file: string,
+    field: string,
+    hint: string
+  ): Effect.fn.Return<{ readonly isThere: boolean; readonly content: unknown }, ConfigInvalid> {
+    const bytes = yield* read(file, largestJson, field)
+    const text = bytes?.toString("utf8") ?? ""
+    if (text.trim() === "") return { isThere: bytes !== null, content: undefined }
+    const content = yield* Effect.try({
+      try: () => JSON.parse(text) as unknown,
+      catch: (cause) => refuse(file, `is not JSON (${(cause as Error).message.slice(0, 120)})`, hint, field)
+    })
+    return { isThere: true, content }
+  }
+)
+
 /** Reads servers.json. */
 export const readServers = Effect.fnUntraced(
   function*(file: string): Effect.fn.Return<LegacyServers, ConfigInvalid> {
     const field = "HAPROXY_SERVERS_FILE"
     const hint = "Mend it, or move it away: then the servers that HAProxy runs now are taken over."
-    const bytes = yield* read(file, largestJson, field)
-    if (bytes === null) return { file, isThere: false, servers: [], strange: [] }
-    const text = bytes.toString("utf8")
-    if (text.trim() === "") return { file, isThere: true, servers: [], strange: [] }
-    const content = yield* Effect.try({
-      try: () => JSON.parse(text) as unknown,
-      catch: (cause) => refuse(file, `is not JSON (${(cause as Error).message.slice(0, 120)})`, hint, field)
-    })
+    const { content, isThere } = yield* readJson(file, field, hint)
+    if (content === undefined) return { file, isThere, servers: [], strange: [] }
     if (!isObject(content)) {
       return yield* refuse(file, "does not hold an object of domains with their servers", hint, field)
     }
-    return { file, isThere: true, ...serversOf(content) }
+    return { file, isThere, ...serversOf(content) }
+  }
+)
+
+/** `["example.com"]`, `[{"domain": "example.com"}]` or `{"example.com": {"expires": "…"}}`. */
+const domainsOf = (content: Json | ReadonlyArray<unknown>): Pick<LegacyCertificates, "domains" | "strange"> => {
+  if (isObject(content)) return { domains: Object.keys(content), strange: [] }
+  const domains: Array<string> = []
+  const strange: Array<string> = []
+  for (const entry of content as ReadonlyArray<unknown>) {
+    const domain = isObject(entry) ? entry["domain"] ?? entry["name"] : entry
+    if (typeof domain === "string") domains.push(domain)
+    else strange.push(`${short(JSON.stringify(entry) ?? "")} names no domain`)
+  }
+  return { domains, strange }
+}
+
+/** Reads certificates.json. */
+export const readCertificates = Effect.fnUntraced(
+  function*(file: string): Effect.fn.Return<LegacyCertificates, ConfigInvalid> {
+    const field = "HAPROXY_CERTS_FILE"
+    const hint = "Mend it, or move it away: then no certificate of before is renewed here."
+    const { content, isThere } = yield* readJson(file, field, hint)
+    if (content === undefined) return { file, isThere, domains: [], strange: [] }
+    if (!isObject(content) && !Array.isArray(content)) {
+      return yield* refuse(file, "does not hold a list of domains, nor an object of them", hint, field)
+    }
+    return { file, isThere, ...domainsOf(content) }
   }
 )

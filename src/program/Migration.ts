@@ -1,7 +1,7 @@
 /**
  * Takes over what the predecessor (the Python version) left: once, at the first start with an empty database, before
  * anything else may write. Sources are its maps, its database (moved aside by store/Legacy.ts) or, without one, its
- * servers.json. What only HAProxy knows is taken when it first answers: TakeOver.ts.
+ * servers.json and certificates.json. What only HAProxy knows is taken when it first answers: TakeOver.ts.
  *
  * Guarantees: one commit, or none at all; until it is there every start does the same again. The sources stay as they
  * are, byte for byte. The report lies beside the database before the commit, so what was decided is never untold.
@@ -14,6 +14,7 @@ import { dirname } from "node:path"
 import { type ConfigInvalid, type Conflict, StorageFailed } from "../domain/Errors.ts"
 import type { LegacyDatabase } from "../domain/Legacy.ts"
 import { ownPool } from "../domain/Pool.ts"
+import { CertificateFiles } from "../haproxy/certificates/CertificateFiles.ts"
 import * as DurableFile from "../haproxy/DurableFile.ts"
 import * as LegacyFiles from "../haproxy/LegacyFiles.ts"
 import { MapFiles } from "../haproxy/MapFiles.ts"
@@ -21,6 +22,7 @@ import * as Legacy from "../store/Legacy.ts"
 import { Store } from "../store/Store.ts"
 import { newChangeId } from "./ChangeId.ts"
 import { Limits } from "./Limits.ts"
+import { takeCertificates } from "./MigrationCertificates.ts"
 import { planMigration } from "./MigrationPlan.ts"
 import { counted, type MigrationReport, reportText, takenText } from "./MigrationReport.ts"
 import { acceptServer, migrationActor, migrationTool } from "./TakeOver.ts"
@@ -36,7 +38,7 @@ const describeMap = ({ entries, file, isThere }: LegacyFiles.LegacyMap) => ({
 const describeDatabase = ({ certificates, file, routes, servers }: LegacyDatabase) => ({
   file,
   found: `${counted(routes.length, "name")}, ${counted(servers.length, "server")}${
-    certificates === 0 ? "" : `, ${counted(certificates, "certificate")} (HAProxy goes on loading them)`
+    certificates === null ? "" : `, ${counted(certificates.length, "certificate")}`
   }`
 })
 
@@ -55,8 +57,24 @@ const write = (file: string, text: string): Effect.Effect<void, StorageFailed> =
     catch: (cause) => cause instanceof StorageFailed ? cause : DurableFile.storageFailed("write", file, cause)
   })
 
+/** Where the predecessor's JSON files are. */
+export interface MigrationOptions {
+  readonly serversFile: string
+  readonly certificatesFile: string
+}
+
+const describeJson = (file: string, found: { readonly isThere: boolean; readonly what: string } | null) => ({
+  file,
+  found: found === null
+    ? existsSync(file) ? "not read: the database is newer" : "not there"
+    : found.isThere
+    ? found.what
+    : "not there"
+})
+
 /** Reads all sources; null where there is nothing that a migration could be about. */
-const readSources = Effect.fnUntraced(function*(database: string, serversFile: string) {
+const readSources = Effect.fnUntraced(function*(database: string, options: MigrationOptions) {
+  const { certificatesFile, serversFile } = options
   const { paths } = yield* MapFiles
   const limits = (yield* Limits).pools
   const domains = yield* LegacyFiles.readMap(paths.domains)
@@ -65,31 +83,42 @@ const readSources = Effect.fnUntraced(function*(database: string, serversFile: s
   if (own && (domains.isMarked || wildcards.isMarked)) return null
   const kept = yield* Legacy.readKept(database)
   const json = kept === null ? yield* LegacyFiles.readServers(serversFile) : null
+  const tabled = kept?.certificates ?? null
+  const issued = tabled === null ? yield* LegacyFiles.readCertificates(certificatesFile) : null
   return {
     domains,
     wildcards,
     database: kept,
     servers: { file: kept?.file ?? serversFile, found: kept?.servers ?? json?.servers ?? [] },
-    strange: json?.strange ?? [],
+    certificates: {
+      file: tabled === null ? certificatesFile : kept!.file,
+      found: tabled ?? issued?.domains ?? []
+    },
+    strange: [
+      ...(json?.strange ?? []).map((what) => ({ what, from: serversFile, why: "not understood" })),
+      ...(issued?.strange ?? []).map((what) => ({ what, from: certificatesFile, why: "not understood" }))
+    ],
     described: [
       describeMap(domains),
       describeMap(wildcards),
       ...(kept === null ? [] : [describeDatabase(kept)]),
-      json !== null
-        ? { file: serversFile, found: json.isThere ? counted(json.servers.length, "server") : "not there" }
-        : { file: serversFile, found: existsSync(serversFile) ? "not read: the database is newer" : "not there" }
+      describeJson(serversFile, json && { isThere: json.isThere, what: counted(json.servers.length, "server") }),
+      describeJson(
+        certificatesFile,
+        issued && { isThere: issued.isThere, what: counted(issued.domains.length, "certificate") }
+      )
     ]
   }
 })
 
 /** Migrates where there is something to migrate. */
 export const migrate = Effect.fnUntraced(function*(
-  options: { readonly serversFile: string }
-): Effect.fn.Return<void, ConfigInvalid | Conflict | StorageFailed, Store | MapFiles | Limits> {
+  options: MigrationOptions
+): Effect.fn.Return<void, ConfigInvalid | Conflict | StorageFailed, Store | MapFiles | CertificateFiles | Limits> {
   const store = yield* Store
   const limits = yield* Limits
   if ((yield* store.revision) > 0) return
-  const sources = yield* readSources(store.path, options.serversFile)
+  const sources = yield* readSources(store.path, options)
   if (sources === null) return
   const { edits, report: planned } = planMigration(
     sources,
@@ -100,20 +129,22 @@ export const migrate = Effect.fnUntraced(function*(
     },
     yield* store.nextSeq
   )
+  const certificates = yield* takeCertificates(sources.certificates, Date.now())
   const report: MigrationReport = {
     ...planned,
     sources: sources.described,
-    left: [
-      ...planned.left,
-      ...sources.strange.map((what) => ({ what, from: sources.servers.file, why: "not understood" }))
-    ]
+    taken: { ...planned.taken, certificates: certificates.rows.length },
+    left: [...planned.left, ...certificates.left, ...sources.strange],
+    decided: [...planned.decided, ...certificates.decided]
   }
-  if (edits.length === 0 && report.refused.length + report.left.length === 0) return
+  const isEmpty = edits.length + certificates.rows.length === 0
+  if (isEmpty && report.refused.length + report.left.length === 0) return
   const file = reportFile(store.path)
   yield* write(file, reportText(report, Date.now()))
-  if (edits.length > 0) {
-    yield* store.commit(Effect.andThen(
+  if (!isEmpty) {
+    yield* store.commit(Effect.all([
       store.apply(edits),
+      Effect.forEach(certificates.rows, store.putCertificate, { discard: true }),
       store.record({
         changeId: newChangeId(),
         actor: migrationActor,
@@ -123,7 +154,7 @@ export const migrate = Effect.fnUntraced(function*(
         // Until HAProxy has been compared for the first time: see TakeOver.ts.
         outcome: "pending"
       })
-    )).pipe(
+    ], { discard: true })).pipe(
       Effect.catchTag(
         "CommitUncertain",
         (error) =>

@@ -39,7 +39,10 @@ export interface MigrationRules {
 /** What is to be written, and told. */
 export interface MigrationPlan {
   readonly edits: ReadonlyArray<Edit>
-  readonly report: Omit<MigrationReport, "sources">
+  /** Without the certificates, which MigrationCertificates.ts judges. */
+  readonly report: Omit<MigrationReport, "sources" | "taken"> & {
+    readonly taken: Omit<MigrationReport["taken"], "certificates">
+  }
 }
 
 /** Why a map value is none of our pools. */

@@ -21,6 +21,7 @@ export interface MigrationReport {
     readonly wildcards: number
     readonly pools: number
     readonly servers: number
+    readonly certificates: number
   }
   /** Entries that lead elsewhere: they stay as they are, in the files and in HAProxy. */
   readonly foreign: ReadonlyArray<Note>
@@ -35,11 +36,13 @@ export interface MigrationReport {
 /** `1 server`, `2 servers`. */
 export const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
 
-/** `118 domains, 40 wildcards and 96 servers in 60 pools`. */
+/** `118 domains, 40 wildcards and 96 servers in 60 pools, and 30 certificates`. */
 export const takenText = ({ taken }: Pick<MigrationReport, "taken">): string =>
   `${counted(taken.domains, "domain")}, ${counted(taken.wildcards, "wildcard")} and ${
     counted(taken.servers, "server")
-  } in ${counted(taken.pools, "pool")}`
+  } in ${counted(taken.pools, "pool")}${
+    taken.certificates === 0 ? "" : `, and ${counted(taken.certificates, "certificate")}`
+  }`
 
 /** What stands in files may hold anything. */
 const clean = (text: string): string => {

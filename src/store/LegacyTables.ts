@@ -115,6 +115,18 @@ export const serversOf = (db: DatabaseSync, tables: ReadonlyMap<string, Table>):
   }))
 }
 
-/** How many certificates it speaks of. */
-export const certificatesOf = (db: DatabaseSync, tables: ReadonlyMap<string, Table>): number =>
-  tables.has("certificates") ? Number(db.prepare("SELECT count(*) AS n FROM certificates").get()?.["n"]) : 0
+/** The domains that it has certificates for; null without a table of them. One without a name is an empty text. */
+export const certificatesOf = (
+  db: DatabaseSync,
+  tables: ReadonlyMap<string, Table>
+): ReadonlyArray<string> | null => {
+  const table = tables.get("certificates")
+  if (table === undefined) return null
+  const byId = table.has("domain_id") && tables.get("domains")?.has("id") === true
+  const domain = byId
+    ? `(SELECT d."${
+      find(tables.get("domains"), "domain")
+    }" FROM domains AS d WHERE d.id = certificates.domain_id) AS domain`
+    : as(find(table, "domain"), "domain")
+  return read(db, domain, "certificates").map((row) => text(row["domain"]))
+}

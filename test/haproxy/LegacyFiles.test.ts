@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { readMap, readServers } from "../../src/haproxy/LegacyFiles.ts"
+import { readCertificates, readMap, readServers } from "../../src/haproxy/LegacyFiles.ts"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "legacy-"))),
@@ -60,6 +60,29 @@ describe("the predecessor's files", () => {
         { of: "pool_7", slot: Number.NaN, ip: "10.0.0.3", port: 81, weight: null, state: null }
       ])
       assert.deepStrictEqual(strange, ["slot \"3\" of \"a.com\" holds no server", "\"_shares\" holds no slots"])
+    })))
+
+  it.live("of certificates: a list of domains, or domains with what is said of them", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const file = join(yield* folder, "certificates.json")
+      assert.deepStrictEqual(yield* readCertificates(file), { file, isThere: false, domains: [], strange: [] })
+      const read = (content: unknown) =>
+        Effect.suspend(() => {
+          writeFileSync(file, JSON.stringify(content))
+          return Effect.map(readCertificates(file), ({ domains, strange }) => [domains, strange])
+        })
+      assert.deepStrictEqual(yield* read(["a.com", "b.com"]), [["a.com", "b.com"], []])
+      assert.deepStrictEqual(
+        yield* read([{ domain: "a.com", expires: "never" }, { name: "b.com" }, 7, { expires: 1 }]),
+        [["a.com", "b.com"], ["\"7\" names no domain", "\"{\\\"expires\\\":1}\" names no domain"]]
+      )
+      assert.deepStrictEqual(yield* read({ "a.com": { expires: 1 }, "b.com": null }), [["a.com", "b.com"], []])
+      for (const text of ["[\"a.com\"", "7"]) {
+        writeFileSync(file, text)
+        const refused = yield* Effect.flip(readCertificates(file))
+        assert.strictEqual(refused.field, "HAPROXY_CERTS_FILE")
+        assert.match(refused.message, /certificates\.json (is not JSON|does not hold a list)/)
+      }
     })))
 
   it.live("stop the start where they cannot be what they should be", () =>

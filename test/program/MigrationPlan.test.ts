@@ -53,7 +53,7 @@ const plan = (
       file: "old.db",
       routes: sources.database.map(([name, pool, sharesWith]) => ({ name, pool, sharesWith: sharesWith ?? null })),
       servers: [],
-      certificates: 0
+      certificates: null
     },
     servers: { file: "servers.json", found: sources.servers ?? [] }
   }

@@ -42,7 +42,7 @@ describe("the predecessor's database", () => {
           { name: ".a.example.com", pool: "pool_1", sharesWith: null }
         ],
         servers: [{ of: "a.example.com", slot: 2, ip: "10.0.0.1", port: 8080, weight: null, state: null }],
-        certificates: 1
+        certificates: ["shop.example.com"]
       })
       yield* withStore(file, (store) => Effect.map(store.revision, (revision) => assert.strictEqual(revision, 0)))
       // Ours by now: nothing more to do.
@@ -109,9 +109,34 @@ describe("the predecessor's database", () => {
         INSERT INTO servers VALUES ('pool_1', 2, '10.0.0.2', 81)`
       )
       yield* Legacy.makeWay(second)
-      assert.deepStrictEqual((yield* Legacy.readKept(second))!.servers.map(({ of, port }) => `${of} ${port}`), [
-        "pool_1 81"
-      ])
+      const other = (yield* Legacy.readKept(second))!
+      assert.deepStrictEqual(other.servers.map(({ of, port }) => `${of} ${port}`), ["pool_1 81"])
+      assert.isNull(other.certificates)
+    })))
+
+  it.live("names its certificates by domain, by id or, where neither is there, not at all", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const dir = yield* folder
+      const tables = {
+        "name TEXT, expires_at TEXT": "('a.example.com', '2031-01-01')",
+        "domain_id INTEGER, status TEXT": "(7, 'issued'), (8, 'issued')",
+        "expires_at TEXT": "('2031-01-01')"
+      }
+      const found: Array<ReadonlyArray<string> | null> = []
+      for (const [index, [columns, values]] of Object.entries(tables).entries()) {
+        const file = join(dir, `${index}.db`)
+        make(
+          file,
+          `CREATE TABLE domains (id INTEGER PRIMARY KEY, name TEXT, pool TEXT);
+          INSERT INTO domains VALUES (7, 'b.example.com', 'pool_1');
+          CREATE TABLE certificates (${columns});
+          INSERT INTO certificates VALUES ${values}`
+        )
+        yield* Legacy.makeWay(file)
+        found.push((yield* Legacy.readKept(file))!.certificates)
+      }
+      // A certificate of a domain that is gone, and one that nothing names, are told as names that are empty.
+      assert.deepStrictEqual(found, [["a.example.com"], ["b.example.com", ""], [""]])
     })))
 
   it.live("of another program stays where it is, and the refusal says what it holds", () =>

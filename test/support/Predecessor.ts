@@ -11,6 +11,8 @@ export interface PredecessorRows {
   readonly servers: ReadonlyArray<
     { readonly domain: string; readonly slot: number; readonly ip: string; readonly port: number }
   >
+  /** It has a table of certificates, with `shop.example.com` in it. Default true. */
+  readonly hasCertificates?: boolean
 }
 
 /** Makes the database at a path as a process leaves it that was killed: nothing of the log is in the main file. */
@@ -28,14 +30,16 @@ export const leaveDatabase = (file: string, rows: PredecessorRows): void => {
       domain TEXT NOT NULL, slot INTEGER NOT NULL, ip TEXT NOT NULL, http_port INTEGER NOT NULL DEFAULT 80,
       PRIMARY KEY (domain, slot)
     )`)
-    db.exec("CREATE TABLE certificates (domain TEXT PRIMARY KEY)")
+    const hasCertificates = rows.hasCertificates !== false
+    if (hasCertificates) db.exec("CREATE TABLE certificates (domain TEXT PRIMARY KEY)")
     const domain = db.prepare("INSERT INTO domains (domain, backend, is_wildcard, shares_with) VALUES (?, ?, ?, ?)")
     for (const row of rows.domains) {
       domain.run(row.domain, row.pool, row.isWildcard === true ? 1 : 0, row.sharesWith ?? null)
     }
     const server = db.prepare("INSERT INTO servers (domain, slot, ip, http_port) VALUES (?, ?, ?, ?)")
     for (const row of rows.servers) server.run(row.domain, row.slot, row.ip, row.port)
-    db.exec("INSERT INTO certificates VALUES ('shop.example.com'); COMMIT")
+    if (hasCertificates) db.exec("INSERT INTO certificates VALUES ('shop.example.com')")
+    db.exec("COMMIT")
     for (const end of ["", "-wal"]) copyFileSync(made + end, file + end)
     db.close()
   } finally {
