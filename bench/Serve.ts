@@ -35,9 +35,15 @@ export interface Served {
 
 /**
  * Starts it and waits until it is ready, which means that HAProxy runs what the database holds. `program`: the sources
- * unless a bundle is given.
+ * unless a bundle is given; `env`: settings besides those of every row.
  */
-export const startServe = Effect.fnUntraced(function*(bench: Bench, world: World, name: string, program = main) {
+export const startServe = Effect.fnUntraced(function*(
+  bench: Bench,
+  world: Pick<World, "haproxy" | "database">,
+  name: string,
+  program = main,
+  env: Readonly<Record<string, string>> = {}
+) {
   const { site } = world.haproxy
   const port = yield* ownPort
   const profiled = bench.profiler.child(name)
@@ -55,7 +61,8 @@ export const startServe = Effect.fnUntraced(function*(bench: Bench, world: World
       HAPROXY_POOLS_FILE: site.poolsFile,
       HAPROXY_DB_FILE: world.database,
       HAPROXY_POOL_COUNT: String(limits.pools),
-      HAPROXY_MAX_SLOTS: String(limits.slots)
+      HAPROXY_MAX_SLOTS: String(limits.slots),
+      ...env
     }
   })
   yield* Effect.promise(() =>

@@ -21,7 +21,7 @@ import { makeScratch } from "./Scratch.ts"
 const usage = (names: ReadonlyArray<string>) =>
   `usage: npm run bench -- [--quick] [--only ROW]… [--json FILE] [--reference] [--profile ROW]
   --quick        fewer samples: under 90 s, and coarser
-  --only ROW     only this row; may be repeated
+  --only ROW     only this row, or all whose names begin with it (certificates); may be repeated
   --json FILE    write the results as JSON, too
   --reference    write the results as the reference run of docs/benchmarks.md
   --profile ROW  run only this row and record where its time goes (bench/results/*.cpuprofile)
@@ -98,8 +98,10 @@ const main = async (): Promise<number> => {
     console.log(usage(names))
     return 0
   }
-  const wanted = options.profile === undefined ? options.only.flatMap((text) => text.split(",")) : [options.profile]
-  const unknown = wanted.filter((name) => !names.includes(name))
+  const asked = options.profile === undefined ? options.only.flatMap((text) => text.split(",")) : [options.profile]
+  const meant = (text: string) => names.includes(text) ? [text] : names.filter((name) => name.startsWith(`${text}-`))
+  const wanted = asked.flatMap(meant)
+  const unknown = asked.filter((text) => meant(text).length === 0)
   if (unknown.length > 0) {
     console.error(`no such row: ${unknown.join(", ")}\n${usage(names)}`)
     return 2

@@ -3,7 +3,7 @@
  * Root, intermediates, and below them as many sites as wanted; each comes with its key, in the order in which HAProxy
  * wants them.
  */
-import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto"
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto"
 
 /** One element of DER: tag, length, content. */
 const der = (tag: number, ...parts: ReadonlyArray<Uint8Array>): Buffer => {
@@ -135,6 +135,14 @@ export interface FastOptions {
 const day = 86_400_000
 const wholeSecond = (milliseconds: number) => Math.floor(milliseconds / 1000) * 1000
 
+interface Kept {
+  readonly signer: string
+  /** PEM. */
+  readonly key: string
+  readonly root: string
+  readonly pems: string
+}
+
 export class FastAuthority {
   /** PEM of the root: what a client trusts. */
   readonly root: string
@@ -142,8 +150,15 @@ export class FastAuthority {
   private readonly intermediatePems: string
   private readonly keys: Array<KeyObject> = []
 
-  /** `depth`: intermediates between the root and the sites. */
-  constructor(name = "Fast Test CA", depth = 1) {
+  /** `depth`: intermediates between the root and the sites. `kept`: what {@link keep} answered, for the same CA again. */
+  constructor(name = "Fast Test CA", depth = 1, kept?: string) {
+    if (kept !== undefined) {
+      const { key, pems, root, signer } = JSON.parse(kept) as Kept
+      this.root = root
+      this.intermediate = party(signer, createPrivateKey(key))
+      this.intermediatePems = pems
+      return
+    }
     const root = party(`${name} Root`, newKey())
     const [notBefore, notAfter] = [wholeSecond(Date.now() - day), wholeSecond(Date.now() + 3650 * day)]
     const ca = (subject: Party, issuer: Party) =>
@@ -158,6 +173,13 @@ export class FastAuthority {
     }
     this.intermediate = issuer
     this.intermediatePems = pems
+  }
+
+  /** All of it as text, its key too: another process can be the same CA. */
+  keep(): string {
+    const { name: signer } = this.intermediate
+    const key = this.intermediate.key.export({ type: "pkcs8", format: "pem" }).toString()
+    return JSON.stringify({ signer, key, root: this.root, pems: this.intermediatePems } satisfies Kept)
   }
 
   /** Signs a certificate for these names. */

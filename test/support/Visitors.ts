@@ -1,7 +1,9 @@
 /** People who use a site through HAProxy while something else goes on: kept connections, fresh ones, WebSockets. */
 import { randomBytes } from "node:crypto"
 import { Agent, request } from "node:http"
+import { Agent as TlsAgent, request as tlsRequest } from "node:https"
 import { connect, type Socket } from "node:net"
+import { connect as tlsConnect } from "node:tls"
 import { acceptOf, frame, framesIn } from "./WebSocketFrames.ts"
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
@@ -16,6 +18,8 @@ export interface VisitOptions {
   readonly visitors: number
   /** One connection per visitor, or one per request. */
   readonly keepAlive: boolean
+  /** Over TLS, trusting this root (PEM) alone; each fresh connection makes a whole handshake. */
+  readonly trust?: string
 }
 
 export interface Tally {
@@ -33,19 +37,23 @@ export interface Visiting {
 
 /** Sends requests without end. */
 export const startVisitors = (options: VisitOptions): Visiting => {
-  const { bodies, host, keepAlive, port, visitors } = options
+  const { bodies, host, keepAlive, port, trust, visitors } = options
   const failures: Array<string> = []
   const sockets = new WeakSet<Socket>()
   let requests = 0
   let connections = 0
   let stopped = false
+  const tls = trust === undefined ? {} : { ca: trust, servername: host, maxCachedSessions: 0 }
+  const send = trust === undefined ? request : tlsRequest
+  const makeAgent = trust === undefined ? (of: object) => new Agent(of) : (of: object) => new TlsAgent(of)
   const ask = (agent: Agent | false) =>
     new Promise<void>((resolve) => {
       const failed = (what: string) => {
         failures.push(what)
         resolve()
       }
-      const sent = request({ host: "127.0.0.1", port, agent, headers: { host }, timeout: 20_000 }, (response) => {
+      const to = { host: "127.0.0.1", port, agent, headers: { host }, timeout: 20_000, ...tls }
+      const sent = send(to, (response) => {
         let body = ""
         response.setEncoding("utf8")
         response.on("data", (part: string) => {
@@ -66,7 +74,7 @@ export const startVisitors = (options: VisitOptions): Visiting => {
       sent.end()
     })
   const visitor = async () => {
-    const agent = keepAlive ? new Agent({ keepAlive: true, maxSockets: 1 }) : false
+    const agent = keepAlive ? makeAgent({ keepAlive: true, maxSockets: 1 }) : false
     while (!stopped) {
       await ask(agent)
       requests++
@@ -94,11 +102,16 @@ export interface WebSocketVisitor {
   readonly close: () => void
 }
 
-/** Opens a WebSocket through HAProxy and keeps talking: each word is sent when the one before has come back. */
-export const openWebSocket = (port: number, host: string): Promise<WebSocketVisitor> =>
+/**
+ * Opens a WebSocket through HAProxy and keeps talking: each word is sent when the one before has come back. With
+ * `trust`, over TLS, trusting this root (PEM) alone.
+ */
+export const openWebSocket = (port: number, host: string, trust?: string): Promise<WebSocketVisitor> =>
   new Promise((resolve, reject) => {
     const key = randomBytes(16).toString("base64")
-    const socket = connect(port, "127.0.0.1")
+    const socket = trust === undefined
+      ? connect(port, "127.0.0.1")
+      : tlsConnect({ port, host: "127.0.0.1", servername: host, ca: trust })
     let count = 0
     let trouble: string | null = null
     let closing = false
