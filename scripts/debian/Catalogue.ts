@@ -23,8 +23,9 @@ export const catalogue = {
   curl: { suites: ["sid"], packages: ["curl"], programs: ["usr/bin/curl"] },
   /** A shell script; it uses the machine's own `openssl` and `curl`. */
   "acme.sh": { suites: ["trixie"], packages: ["acme.sh"], programs: ["usr/bin/acme.sh"] },
+  /** Renewal information (RFC 9773) and profiles came to Pebble after bookworm. */
   pebble: {
-    suites: [MACHINE_SUITE],
+    suites: ["sid"],
     packages: ["pebble"],
     programs: ["usr/bin/pebble", "usr/bin/pebble-challtestsrv"]
   },

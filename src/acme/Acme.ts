@@ -89,7 +89,8 @@ export interface AcmeOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
 }
 
-const make = Effect.fnUntraced(function*(options: AcmeOptions) {
+/** The settings of a run and the program, or why there can be none. */
+const settle = Effect.fnUntraced(function*(options: AcmeOptions) {
   const found = Servers.find(options.acmeServer, options.acmeKeyType)
   if (found === null) {
     return yield* new ConfigInvalid({
@@ -101,25 +102,40 @@ const make = Effect.fnUntraced(function*(options: AcmeOptions) {
   }
   const env = options.env ?? process.env
   const home = options.acmeHome
-  const program = makeProgram({ home, command: options.acmeCommand, env })
-  const settings = {
-    home,
-    env,
-    server: found.directory,
-    wants: found.wants,
-    email: options.acmeEmail,
-    binding: { kid: options.acmeEabKid, hmacKey: options.acmeEabHmacKey },
-    dns: options.acmeDns,
-    dnsSleep: options.acmeDnsSleep,
-    credentialsFile: options.acmeCredentialsFile,
-    keyType: options.acmeKeyType,
-    profile: options.acmeProfile,
-    caBundle: options.acmeCaBundle,
-    timeout: options.acmeTimeout
+  return {
+    program: makeProgram({ home, command: options.acmeCommand, env }),
+    settings: {
+      home,
+      env,
+      server: found.directory,
+      wants: found.wants,
+      email: options.acmeEmail,
+      binding: { kid: options.acmeEabKid, hmacKey: options.acmeEabHmacKey },
+      dns: options.acmeDns,
+      dnsSleep: options.acmeDnsSleep,
+      credentialsFile: options.acmeCredentialsFile,
+      keyType: options.acmeKeyType,
+      profile: options.acmeProfile,
+      caBundle: options.acmeCaBundle,
+      timeout: options.acmeTimeout
+    }
   }
-  sweep(home)
+})
+
+/** {@link AcmeState} for those who only look: nothing is swept. */
+export const look = (options: AcmeOptions): Effect.Effect<AcmeState> =>
+  settle(options).pipe(
+    Effect.flatMap(({ program, settings }) => inspect(settings, program)),
+    Effect.catch(({ hint, message }) =>
+      Effect.succeed<AcmeState>({ program: null, problem: `${message} ${hint}`, warnings: [] })
+    )
+  )
+
+const make = Effect.fnUntraced(function*(options: AcmeOptions) {
+  const { program, settings } = yield* settle(options)
+  sweep(settings.home)
   return Acme.of({
-    server: found.directory,
+    server: settings.server,
     issue: makeIssue(settings, program),
     renewalWindow: makeRenewalInfo(settings),
     state: inspect(settings, program)

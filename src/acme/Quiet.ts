@@ -69,7 +69,7 @@ curl() (
     if [ -z "$name" ]; then
       case "$word" in
 ${cases(withValue, (name) => `name=${name}; continue`)}
-${cases(withoutValue, (name) => `lines="$lines${name}$nl"; continue`)}
+${cases(withoutValue, (name) => `lines="\${lines}${name}$nl"; continue`)}
       -*) command curl "$@"; exit ;;
       *) name=url ;;
       esac
