@@ -17,6 +17,7 @@ import { HostControl } from "../haproxy/HostControl.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import { version } from "../Version.ts"
 import * as Access from "./Access.ts"
+import * as Acme from "./Acme.ts"
 import * as Certificates from "./Certificates.ts"
 import * as Database from "./Database.ts"
 import * as Files from "./Files.ts"
@@ -77,6 +78,11 @@ const checksOf = (sources: Sources, settings: SettingsShape) =>
         ? [...Haproxy.checks(live, transport), ...Host.checks(host), ...Routing.checks(live, host, settings)]
         : [Haproxy.unreachable(transport, link._tag === "Up" ? "" : link.reason)]),
       ...Certificates.checks({ settings, live, haproxyIsHere, rows, given: wasGiven(sources, certificateSettings) }),
+      ...Acme.checks(
+        settings,
+        sources.env,
+        wasGiven(sources, /^ACME_/) || rows.some(({ source }) => source === "acme")
+      ),
       ...Files.checks(settings),
       ...Database.checks(settings, serving?.pid ?? null),
       ...Access.checks(settings),

@@ -1,14 +1,17 @@
 /** What the doctor says of certificates beside a real HAProxy with TLS: all is well, and everything that may be wrong. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { chmod, copyFile, mkdir, rename, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { readable, type SeenFile } from "../../src/doctor/CertificateFolder.ts"
 import { examine } from "../../src/doctor/Doctor.ts"
 import type { Finding, Report } from "../../src/doctor/Finding.ts"
+import { Store } from "../../src/store/Store.ts"
 import { FastAuthority } from "../support/FastAuthority.ts"
-import { type Site, startHaproxy } from "../support/RealHaproxy.ts"
-import { settingsOf } from "../support/Settings.ts"
+import { makeSite, type Site, startHaproxy } from "../support/RealHaproxy.ts"
+import { databaseOf, settingsOf } from "../support/Settings.ts"
+import { placeAcme } from "../support/StandInAcme.ts"
 
 const limit = 60_000
 const day = 86_400_000
@@ -22,11 +25,11 @@ const keyLines = (pem: string): ReadonlyArray<string> =>
 const envOf = (site: Site, env: Readonly<Record<string, string>> = {}) => ({
   ...settingsOf(site, { pools: 4, slots: 3 }),
   HAPROXY_CERT_DIR: site.certDir,
-  ACME_HOME: join(site.dir, "no-acme"),
-  ACME_CREDENTIALS_FILE: join(site.dir, "no-credentials"),
   PATH: site.dir,
   ...env
 })
+
+const credentialsIn = (dir: string): string => join(dir, "secrets", "cloudflare.ini")
 
 const about = (report: Report): ReadonlyArray<Finding> => report.findings.filter(({ area }) => area === "certificates")
 
@@ -138,6 +141,48 @@ describe("what is wrong with certificates is found, with the way to mend it", ()
       assert.include(gone.mend, "mkdir -p")
     }).pipe(Effect.scoped), limit)
 
+  it.live(
+    "in what the database says: renewals that failed, and issued ones that nobody needs",
+    () =>
+      Effect.gen(function*() {
+        const idle = authority.issue(["idle.example.com", "*.idle.example.com"])
+        const { site } = yield* startHaproxy({ tls: true, certificates: { "idle.example.com.pem": idle.text } })
+        yield* Effect.gen(function*() {
+          const store = yield* Store
+          yield* store.commit(store.putCertificate({
+            name: "idle.example.com",
+            source: "acme",
+            state: "active",
+            facts: {
+              names: idle.names,
+              issuer: "Doctor's CA",
+              serial: "01",
+              sha256: "00",
+              sha1: idle.sha1,
+              notBefore: idle.notBefore,
+              notAfter: idle.notAfter,
+              keyType: "EC256",
+              chain: 1
+            },
+            renewAt: idle.notAfter - 30 * day,
+            nextAttempt: Date.now() + 3_600_000,
+            failures: 3,
+            lastError: "The CA's rate limit is reached."
+          }))
+        }).pipe(Effect.provide(Store.layer({ file: databaseOf(site), pools: { pools: 4, slots: 3 } })))
+        const report = yield* examine({ env: envOf(site) })
+        const failed = one(report, "Renewals")
+        assert.strictEqual(failed.level, "warning")
+        assert.include(failed.found, "idle.example.com (3 times: The CA's rate limit is reached.)")
+        assert.include(failed.mend, "certs renew-all")
+        assert.strictEqual(one(report, "Not needed").level, "warning")
+        assert.include(one(report, "Not needed").found, "no routed domain needs idle.example.com, which is renewed")
+        // Certificates were issued here, and there is nothing to renew them with.
+        assert.strictEqual(one(report, "acme.sh").level, "error")
+      }).pipe(Effect.scoped),
+    limit
+  )
+
   it("files that HAProxy's own user may not read", () => {
     const file = (name: string, mode: number, uid: number, gid: number): SeenFile => ({
       name,
@@ -152,7 +197,68 @@ describe("what is wrong with certificates is found, with the way to mend it", ()
     const [found, ...more] = readable("/certs", files, { uid: 99, gids: new Set([99]) })
     assert.deepStrictEqual(more, [])
     assert.strictEqual(found?.level, "error")
-    assert.include(found.found, "user 99 and may not read closed.pem:")
+    assert.include(found?.found, "user 99 and may not read closed.pem:")
     assert.deepStrictEqual(readable("/certs", files, { uid: 0, gids: new Set() }), [])
   })
+})
+
+describe("acme.sh", () => {
+  const at = Effect.fnUntraced(function*(env: (dir: string) => Readonly<Record<string, string>>) {
+    const { site } = yield* makeSiteOnly
+    const report = yield* examine({ env: envOf(site, env(site.dir)) })
+    return about(report).filter(({ name }) => name === "acme.sh")
+  })
+  const makeSiteOnly = Effect.map(makeSite({ tls: true }), (site) => ({ site }))
+
+  it.live("is at hand, and its credentials are in no finding", () =>
+    Effect.gen(function*() {
+      let secret = ""
+      const [found, ...more] = yield* at((dir) => {
+        const acme = placeAcme(dir)
+        secret = acme.secret
+        return { ...acme.env, PATH: process.env["PATH"] ?? "" }
+      })
+      assert.deepStrictEqual([found?.level, more], ["ok", []], JSON.stringify(found))
+      assert.match(found!.found, /^3\.1\.1 \(.*acme\.sh\), CA https:\/\/127\.0\.0\.1:1\/directory, DNS hook dns_cf/)
+      assert.notInclude(JSON.stringify(found), secret)
+    }).pipe(Effect.scoped), limit)
+
+  it.live.each(
+    [
+      ["is too old", "3.0.5", () => {}, "CVE-2023-38198"],
+      ["has credentials that others may read", "3.1.1", (dir: string) => chmodSync(credentialsIn(dir), 0o644), "0644"],
+      ["has no credentials", "3.1.1", (dir: string) => rmSync(credentialsIn(dir)), "CF_Token"],
+      ["has no hook", "3.1.1", (dir: string) => rmSync(join(dir, "acme-home", "dnsapi", "dns_cf.sh")), "no DNS hook"]
+    ] as const
+  )("%s", ([, version, spoil, says]) =>
+    Effect.gen(function*() {
+      const [found] = yield* at((dir) => {
+        const { env } = placeAcme(dir, version)
+        spoil(dir)
+        return { ...env, PATH: process.env["PATH"] ?? "" }
+      })
+      assert.strictEqual(found?.level, "error")
+      assert.include(found!.found, says)
+      assert.include(found!.mend, "operations.md")
+    }).pipe(Effect.scoped), limit)
+
+  it.live("has saved reload commands and is warned of", () =>
+    Effect.gen(function*() {
+      const found = yield* at((dir) => {
+        const acme = placeAcme(dir)
+        const place = join(dir, "acme-home", "old.example.com_ecc")
+        mkdirSync(place)
+        writeFileSync(join(place, "old.example.com.conf"), "Le_ReloadCmd='systemctl reload haproxy'\n")
+        return { ...acme.env, PATH: process.env["PATH"] ?? "" }
+      })
+      assert.deepStrictEqual(found.map(({ level }) => level), ["ok", "warning"])
+      assert.include(found[1]!.found, "old.example.com")
+    }).pipe(Effect.scoped), limit)
+
+  it.live("is no fault where nobody issues", () =>
+    Effect.gen(function*() {
+      const { site } = yield* makeSiteOnly
+      const [found] = about(yield* examine({ env: envOf(site) })).filter(({ name }) => name === "acme.sh")
+      assert.strictEqual(found?.level, "ok")
+    }).pipe(Effect.scoped), limit)
 })
