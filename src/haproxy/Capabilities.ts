@@ -15,6 +15,11 @@ export interface Capabilities {
   readonly maxLine: number
   /** Bytes of one payload: 12 KB, which every line takes however the bytes arrive. */
   readonly maxPayload: number
+  /**
+   * Bytes of a command with a payload that cannot be sent in parts: 16,000, a buffer of the default size; 120,000 from
+   * 3.4, where those between one buffer and two are to be avoided (see `capabilities`).
+   */
+  readonly maxWhole: number
   /** `add backend` (3.4). */
   readonly dynamicBackends: boolean
   /** Certificates can be changed: HAProxy was built with a TLS library. */

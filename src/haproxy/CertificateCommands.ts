@@ -192,6 +192,7 @@ const parseSet = (path: string) => (answer: string): Verdict<void> => {
 export const set = (path: string, lines: ReadonlyArray<string>): Command<void> => ({
   words: ["set", "ssl", "cert", path],
   payload: lines,
+  isWhole: true,
   parse: parseSet(path)
 })
 

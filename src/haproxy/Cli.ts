@@ -22,6 +22,8 @@ export type Framing = "quiet" | "prompt"
 export interface Limits {
   readonly maxLine: number
   readonly maxPayload: number
+  /** Of one that cannot be sent in parts, its command's line included; as `maxPayload` when left out. */
+  readonly maxWhole?: number
 }
 
 /**
@@ -78,7 +80,9 @@ export const encode = (command: Command<unknown>, limits: Limits): string => {
   const terminator = freshTerminator(payload)
   lines.push(terminator, "")
   const body = lines.join("\n")
-  if (body.length > limits.maxPayload) throw new Error(`a payload of ${body.length} bytes does not fit`)
+  const { maxPayload, maxWhole = maxPayload } = limits
+  const fits = command.isWhole === true ? line.length + body.length <= maxWhole : body.length <= maxPayload
+  if (!fits) throw new Error(`a payload of ${body.length} bytes does not fit`)
   return `${line} <<${terminator}${body}`
 }
 

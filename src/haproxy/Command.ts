@@ -18,6 +18,8 @@ export interface Command<out A> {
   readonly words: ReadonlyArray<string>
   /** Lines of a payload, in the same alphabet plus spaces. Sent with a random terminator. */
   readonly payload?: ReadonlyArray<string>
+  /** The payload cannot be sent in parts (a certificate): it may have `maxWhole` bytes instead of `maxPayload`. */
+  readonly isWhole?: true
   /** Decides success by the text expected of this command; an unknown answer is a refusal. */
   readonly parse: (answer: string) => Verdict<A>
 }

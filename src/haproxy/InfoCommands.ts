@@ -163,11 +163,15 @@ const certificateCommands = [
 export const missingCommands = (commands: ReadonlySet<string>): ReadonlyArray<string> =>
   needed.filter((name) => !commands.has(name))
 
+/** Bytes that fit a buffer of the default size with the command's line and terminator. */
+export const oneBuffer = 16_000
+
 /**
  * Payload and line limits follow `tune.bufsize` (16,384 by default), which no command tells: a whole line, payload
  * included, must fit it up to 3.3. A longer line closes the connection (3.0.11, 3.2.26, 3.4.7). From 3.4 a payload may
  * have 128 KB, but 3.4.7 was seen never to answer some of 16 KB and more, depending on how the bytes arrive: 12 KB on
- * every line.
+ * every line. What cannot be cut may fill the buffer: 16,383 bytes, line included, were taken by all three however they
+ * arrived; 3.4.7 took 33,000 to 130,000 as well (and stalled at 16,384 to 20,000).
  */
 export const capabilities = (version: string, commands: ReadonlySet<string>, quietPrompt: boolean): Capabilities => {
   const match = /^(\d+)\.(\d+)/.exec(version)
@@ -178,6 +182,7 @@ export const capabilities = (version: string, commands: ReadonlySet<string>, qui
     quietPrompt,
     maxLine: 15_000,
     maxPayload: 12 * 1024,
+    maxWhole: line[0] > 3 || (line[0] === 3 && line[1] >= 4) ? 120_000 : oneBuffer,
     dynamicBackends: commands.has("add backend"),
     certificates: certificateCommands.every((name) => commands.has(name))
   }

@@ -83,7 +83,9 @@ const setAnew = Effect.fnUntraced(function*(
     [Certificates.show(path), Certificates.abort(path), Certificates.make(path), set],
     deadline
   )
-  const known = yield* must(file, was)
+  const shown = yield* must(file, was)
+  // One that `new` made and nobody filled is as good as none, and goes when this install is undone.
+  const known = shown?.status === "Empty" ? null : shown
   yield* must(file, made)
   let verdict: Verdict<void> = first
   const left = Result.isFailure(first) ? Certificates.otherTransaction(first.failure.text) : null
@@ -159,7 +161,7 @@ export const install = Tracing.fn("Install.install")(function*(
       })
     )
   )
-  return { isNew: known === null, replaced: known === null || known.sha1 === "" ? null : known.sha1 }
+  return { isNew: known === null, replaced: known?.sha1 ?? null }
 })
 
 /** Sets and commits what was there before. */

@@ -5,6 +5,7 @@ import type { Capabilities } from "../Capabilities.ts"
 import { otherTransaction } from "../CertificateCommands.ts"
 import { isWord } from "../Cli.ts"
 import { isDefault } from "../CrtListCommands.ts"
+import { oneBuffer } from "../InfoCommands.ts"
 import type { CertificateBundle } from "./Bundle.ts"
 
 const hintFor = (text: string): string => {
@@ -38,12 +39,17 @@ export const notAsSent = (file: string, what: string): HaproxyRefused =>
     hint: "Somebody else may be changing certificates in HAProxy at the same time. Try again."
   })
 
+/** Longer than two buffers of the default size, and of three times that: see InfoCommands.ts on 3.4.7. */
+const safeAgain = 100_000
+/** Text between the blocks of a PEM is no part of it. */
+const filler = ".".repeat(76)
+
 /** Lines of the payload, or why it cannot be sent at all. Nothing was sent. */
 export const payloadOf = (
   path: string,
   file: string,
   bundle: CertificateBundle,
-  capabilities: Capabilities
+  { maxWhole }: Capabilities
 ): ReadonlyArray<string> | ConfigInvalid => {
   if (!isWord(path)) {
     return new ConfigInvalid({
@@ -52,12 +58,16 @@ export const payloadOf = (
     })
   }
   const lines = Redacted.value(bundle.lines)
-  // The terminator and the newlines around the lines.
-  const size = lines.reduce((sum, line) => sum + line.length + 1, 16)
-  return size <= capabilities.maxPayload ? lines : new ConfigInvalid({
-    message:
-      `${file} has ${size} bytes with its chain and its key, and HAProxy's Runtime API takes ${capabilities.maxPayload}`,
-    hint:
-      "Use an elliptic-curve key, fewer names or a shorter chain. HAProxy itself loads the file at its next start or reload."
-  })
+  // With the words of the command, its terminator and the newlines around the lines.
+  const size = lines.reduce((sum, line) => sum + line.length + 1, path.length + 40)
+  if (size > maxWhole) {
+    return new ConfigInvalid({
+      message:
+        `${file} has ${size} bytes with its chain and its key, and the Runtime API of this HAProxy takes ${maxWhole}`,
+      hint:
+        "Use an elliptic-curve key, fewer names or a shorter chain, or HAProxy 3.4, which takes 120,000 bytes. A reload of HAProxy loads a file of any size."
+    })
+  }
+  const missing = size > oneBuffer ? Math.ceil(Math.max(0, safeAgain - size) / (filler.length + 1)) : 0
+  return missing === 0 ? lines : [...Array.from({ length: missing }, () => filler), ...lines]
 }

@@ -97,19 +97,41 @@ const loading = (place: Place, { file, known }: RestoreItem, lines: ReadonlyArra
   ]
 }
 
-/** The first refusal of a certificate's commands that counts, or what is wrong with what HAProxy shows. */
-const judge = (item: RestoreItem, verdicts: ReadonlyArray<Verdict<unknown>>): HaproxyRefused | null => {
+/** The first refusal of a certificate's commands, or what is wrong with what HAProxy shows; null: all is well. */
+const judge = (item: RestoreItem, verdicts: ReadonlyArray<Verdict<unknown>>): Judged => {
   for (const verdict of verdicts) {
-    if (Result.isFailure(verdict)) return refusedStep(item.file, verdict.failure.text)
+    if (Result.isFailure(verdict)) return { error: refusedStep(item.file, verdict.failure.text), isUnlisted: false }
   }
-  const shown = verdicts.at(-1) as Result.Success<Certificates.ShownCertificate | null, never>
-  const wrong = difference(shown.success, item.bundle.facts)
-  return wrong === null ? null : notAsSent(item.file, wrong)
+  const { success } = verdicts.at(-1) as Result.Success<Certificates.ShownCertificate | null, never>
+  const wrong = difference(success, item.bundle.facts)
+  const isUnlisted = success?.status === "Unused" &&
+    difference({ ...success, status: "Used" }, item.bundle.facts) === null
+  return { error: wrong === null ? null : notAsSent(item.file, wrong), isUnlisted }
 }
+
+interface Judged {
+  readonly error: HaproxyRefused | null
+  /** It is there, and only no list has it. */
+  readonly isUnlisted: boolean
+}
+
+const made = (verdict: Verdict<unknown> | undefined): boolean =>
+  verdict !== undefined && Result.isSuccess(verdict) && verdict.success === "made"
+
+/** Sends the commands of every item in one exchange; answers the verdicts of each. */
+const sendAll = Effect.fnUntraced(function*(
+  runtime: Runtime,
+  all: ReadonlyArray<readonly [item: RestoreItem, commands: ReadonlyArray<Command<unknown>>]>,
+  deadline: number
+) {
+  const verdicts = yield* runtime.exchange(all.flatMap(([, commands]) => commands), before(deadline))
+  let at = 0
+  return all.map(([item, commands]) => [item, verdicts.slice(at, at += commands.length)] as const)
+})
 
 /**
  * Loads certificates whose files are in place already; answers in the order of `items`. Those that are known are
- * replaced, the others made and added to the list.
+ * replaced, the others made; each is added to the list that is in none.
  */
 export const installMany = Tracing.fn("Restore.installMany")(function*(
   runtime: Runtime,
@@ -120,32 +142,39 @@ export const installMany = Tracing.fn("Restore.installMany")(function*(
   const link = yield* runtime.link
   if (link._tag === "Down") return yield* new LinkLost({ reason: link.reason, sent: false })
   const errors = new Map<RestoreItem, HaproxyRefused | ConfigInvalid | null>()
+  const added: Array<string> = []
   for (const chunk of chunked(items, loadsAtOnce)) {
-    const sent = chunk.flatMap((item) => {
+    const loads: Array<readonly [RestoreItem, ReadonlyArray<Command<unknown>>]> = []
+    for (const item of chunk) {
       const lines = payloadOf(pathIn(place, item.file), item.file, item.bundle, link.capabilities)
-      if ("length" in lines) return [{ item, commands: loading(place, item, lines) }]
-      errors.set(item, lines)
-      return []
-    })
-    const verdicts = yield* runtime.exchange(
-      sent.flatMap(({ commands }): ReadonlyArray<Command<unknown>> => commands),
-      before(deadline)
-    )
-    let at = 0
-    const cleaning: Array<Command<unknown>> = []
-    for (const { commands, item } of sent) {
-      const error = judge(item, verdicts.slice(at, at += commands.length))
-      errors.set(item, error)
-      if (error !== null && !item.known) {
-        const path = pathIn(place, item.file)
-        cleaning.push(CrtLists.del(place.list, path), Certificates.del(path))
-      }
+      if ("length" in lines) loads.push([item, loading(place, item, lines)])
+      else errors.set(item, lines)
     }
-    if (cleaning.length > 0) yield* runtime.exchange(cleaning, before(after(deadline)))
+    const unlisted: Array<RestoreItem> = []
+    const failed: Array<RestoreItem> = []
+    for (const [item, verdicts] of yield* sendAll(runtime, loads, deadline)) {
+      const { error, isUnlisted } = judge(item, verdicts)
+      errors.set(item, error)
+      if (isUnlisted) unlisted.push(item)
+      else if (!item.known && error === null) added.push(pathIn(place, item.file))
+      // What was there all the same is not ours to delete.
+      else if (!item.known && made(verdicts[0])) failed.push(item)
+    }
+    const listing = unlisted.map((item) => {
+      const path = pathIn(place, item.file)
+      return [item, [CrtLists.add(place.list, path), Certificates.show(path)]] as const
+    })
+    for (const [item, verdicts] of yield* sendAll(runtime, listing, deadline)) {
+      const { error } = judge(item, verdicts)
+      errors.set(item, error)
+      if (error === null) added.push(pathIn(place, item.file))
+    }
+    const cleaning = failed.flatMap((item) => {
+      const path = pathIn(place, item.file)
+      return [CrtLists.del(place.list, path), Certificates.del(path)]
+    })
+    yield* runtime.exchange(cleaning, before(after(deadline)))
   }
-  const added = items.filter((item) => !item.known && errors.get(item) === null)
-  if (place.listFile !== null && added.length > 0) {
-    yield* CrtListFile.append(place.listFile, added.map(({ file }) => pathIn(place, file)))
-  }
+  if (place.listFile !== null && added.length > 0) yield* CrtListFile.append(place.listFile, added)
   return items.map((item) => ({ file: item.file, error: errors.get(item) ?? null }))
 })
