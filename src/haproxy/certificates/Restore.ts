@@ -92,7 +92,8 @@ const loading = (place: Place, { file, known }: RestoreItem, lines: ReadonlyArra
     Certificates.set(path, lines),
     Certificates.commit(path),
     Certificates.abort(path),
-    ...(known ? [] : [CrtLists.add(place.list, path)]),
+    // A list of a file would take it twice, should it be there already: that is looked at first.
+    ...(known || place.listFile !== null ? [] : [CrtLists.add(place.list, path)]),
     Certificates.show(path)
   ]
 }
