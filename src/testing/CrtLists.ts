@@ -23,6 +23,8 @@ interface CrtList {
   readonly directory: boolean
   readonly entries: Array<Entry>
   lastLine: number
+  /** What a bind without `strict-sni` shows for unknown names, and where the bind stands. */
+  readonly standard: { readonly entry: Entry; readonly bind: string } | undefined
 }
 
 const optionNames =
@@ -48,7 +50,12 @@ export class CrtLists {
   private readonly byPath = new Map<string, CrtList>()
   private readonly read = new Set<string>()
 
-  constructor(traits: Traits, files: Iterable<readonly [string, CrtListContent]>, certificates: Certificates) {
+  constructor(
+    traits: Traits,
+    files: Iterable<readonly [string, CrtListContent]>,
+    certificates: Certificates,
+    looseBinds: Readonly<Record<string, string>>
+  ) {
     this.traits = traits
     this.certificates = certificates
     for (const [path, content] of files) {
@@ -65,7 +72,9 @@ export class CrtLists {
         }
       }
       const lastLine = directory ? 0 : content.replace(/\n$/, "").split("\n").length
-      this.byPath.set(path, { path, directory, entries, lastLine })
+      const bind = looseBinds[path]
+      const standard = bind === undefined || entries[0] === undefined ? undefined : { entry: entries[0], bind }
+      this.byPath.set(path, { path, directory, entries, lastLine, standard })
     }
   }
 
@@ -163,6 +172,11 @@ export class CrtLists {
     if (gone === undefined) {
       return refuse(
         `found a certificate '${certificate}' but the line number is incorrect, please specify a correct line number preceded by colons (${lines})!`
+      )
+    }
+    if (gone === list.standard?.entry) {
+      return refuse(
+        `certificate '${certificate}' cannot be deleted, it is used as default certificate by the following frontends:\n\t- ${list.standard.bind}`
       )
     }
     list.entries.splice(list.entries.indexOf(gone), 1)

@@ -54,7 +54,7 @@ export class Host {
   }
 
   private newProcess(): Process {
-    const { backends, certificates, configPath, crtLists, frontends, maps } = this.options
+    const { backends, certificates, configPath, crtLists, frontends, looseBinds, maps } = this.options
     const files = maps ?? { "/etc/haproxy/domains.map": "", "/etc/haproxy/wildcards.map": "" }
     return new Process({
       line: this.line,
@@ -67,6 +67,7 @@ export class Host {
       files: Object.entries(atStart(files)),
       certificates: Object.entries(atStart(certificates ?? {})),
       crtLists: Object.entries(atStart(crtLists ?? {})),
+      looseBinds: looseBinds ?? {},
       now: this.now,
       addressDelay: this.options.addressDelay ?? 0,
       unimitated: this.unimitated

@@ -28,6 +28,11 @@ export interface FakeHaproxyOptions {
   readonly certificates?: AtStart<MapFiles>
   /** Crt-lists by path, as their file's text, or directories as the paths in them. Default: none. */
   readonly crtLists?: AtStart<Readonly<Record<string, CrtListContent>>>
+  /**
+   * Lists whose bind has no `strict-sni`, with where it stands in the configuration (`/etc/haproxy/haproxy.cfg:12`):
+   * their first certificate is the default one, which cannot be deleted. Default: none.
+   */
+  readonly looseBinds?: Readonly<Record<string, string>>
   /** Names of frontends in `show stat`. Default `web`. */
   readonly frontends?: ReadonlyArray<string>
   /** As `show map` names it. Default `/etc/haproxy/haproxy.cfg`. */

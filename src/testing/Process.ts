@@ -31,6 +31,8 @@ export interface ProcessConfig {
   readonly files: Iterable<readonly [string, string]>
   readonly certificates: Iterable<readonly [string, string]>
   readonly crtLists: Iterable<readonly [string, CrtListContent]>
+  /** Binds without `strict-sni` by their list. */
+  readonly looseBinds: Readonly<Record<string, string>>
   readonly now: () => number
   readonly addressDelay: number
   /** Takes commands that HAProxy knows and this fake does not. */
@@ -72,7 +74,7 @@ export class Process {
     this.started = config.now()
     this.maps = new Maps(config.traits, config.configPath, config.files)
     this.certificates = new Certificates(config.traits, config.certificates, () => this.crtLists)
-    this.crtLists = new CrtLists(config.traits, config.crtLists, this.certificates)
+    this.crtLists = new CrtLists(config.traits, config.crtLists, this.certificates, config.looseBinds)
     this.servers = new Servers(
       config.traits,
       2 + config.frontends.length,

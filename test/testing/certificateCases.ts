@@ -175,6 +175,19 @@ export const certificateCases: ReadonlyArray<string> = [
   "add ssl crt-list DIR CERTS/b.pem\n",
   "show ssl crt-list -n DIR\n",
   "add ssl crt-list DIR CERTS/b.pem\n",
+  // The default certificates of binds without strict-sni.
+  "del ssl crt-list LIST CERTS/a.pem\n",
+  "del ssl crt-list LIST CERTS/a.pem:1\n",
+  "del ssl crt-list LIST CERTS/a.pem:2\n",
+  "del ssl crt-list DIR DIR/c.pem\n",
+  "add ssl crt-list LIST CERTS/a.pem\n",
+  "del ssl crt-list LIST CERTS/a.pem\n",
+  "del ssl crt-list LIST CERTS/a.pem:1\n",
+  "set severity-output number; del ssl crt-list DIR DIR/c.pem\n",
+  "show ssl crt-list -n LIST\n",
+  // Others go.
+  "del ssl crt-list LIST CERTS/b.pem\n",
+  "add ssl crt-list LIST CERTS/b.pem\n",
   [
     "prompt i",
     "set severity-output number",

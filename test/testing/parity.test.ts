@@ -242,6 +242,8 @@ for (const binary of realLines) {
           line: binary.line as Line,
           certificates: files,
           crtLists: { [list]: listed, [dir]: [`${dir}/c.pem`] },
+          // The lines of `tlsConfig`.
+          looseBinds: { [list]: `${site.configFile}:10`, [dir]: `${site.configFile}:11` },
           idleTimeout: 30_000
         })
         const differences: Array<unknown> = []
