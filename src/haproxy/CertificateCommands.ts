@@ -39,7 +39,7 @@ export interface ShownCertificate {
 }
 
 /*
- * show ssl cert (3.4.7; 3.0.11 and 3.2.26 alike)
+ * show ssl cert (3.4.7; 3.0.11 and 3.2.26 alike); nothing at all where HAProxy has no certificate
  *
  * # transaction
  * * /etc/haproxy/certs/example.com.pem      (no space after the star)
@@ -58,7 +58,7 @@ const parseList = (answer: string): Verdict<CertificateList> => {
     else if (section === "# transaction" && line.startsWith("*")) transaction = line.slice(1)
     else return refused(answer)
   }
-  return section === "# filename" ? Result.succeed({ paths, transaction }) : refused(answer)
+  return section === "# filename" || answer.trim() === "" ? Result.succeed({ paths, transaction }) : refused(answer)
 }
 
 /** `show ssl cert`: every path, and the transaction that is open. */
