@@ -1,12 +1,13 @@
 /**
  * The control plane without a transport, as layers in the order in which data flows:
- * settings → store → HAProxy and its files → the programs; a predecessor's state is taken over on the way. `main.ts` puts MCP on top; so can any other program.
+ * settings → store → HAProxy and its files, acme.sh → the programs; a predecessor's state is taken over on the way. `main.ts` puts MCP on top; so can any other program.
  *
  * Building it opens the database and returns: HAProxy is connected, compared and repaired in the background, for as
  * long as the scope lives. Closing it lets the write that has begun end first.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { Acme } from "./acme/Acme.ts"
 import { Settings, type SettingsShape } from "./Config.ts"
 import type { ConfigInvalid, Conflict, StorageFailed } from "./domain/Errors.ts"
 import { CertificateFiles } from "./haproxy/certificates/CertificateFiles.ts"
@@ -14,6 +15,7 @@ import { HostControl } from "./haproxy/HostControl.ts"
 import { MapFiles } from "./haproxy/MapFiles.ts"
 import { RuntimeApi } from "./haproxy/RuntimeApi.ts"
 import * as Listeners from "./Listeners.ts"
+import * as Certificates from "./program/certificates/Engine.ts"
 import { Limits } from "./program/Limits.ts"
 import { migrate } from "./program/Migration.ts"
 import { Operations } from "./program/Operations.ts"
@@ -47,6 +49,8 @@ const haproxy = fromSettings((settings) =>
   )
 )
 
+const acme = fromSettings((settings) => Acme.layer(settings))
+
 /** HAProxy's host as the settings say; nothing is asked of it yet. */
 export const hostLayer = (
   settings: SettingsShape,
@@ -76,10 +80,25 @@ const programs = fromSettings((settings) =>
   ))
 )
 
-/** All that a program needs, over these settings. */
-export const layer: Layer.Layer<ProgramServices, ConfigInvalid | Conflict | StorageFailed, Settings> = programs.pipe(
-  Layer.provideMerge(host),
-  Layer.provideMerge(haproxy),
-  Layer.provideMerge(store),
-  Layer.provideMerge(Listeners.layer)
+const certificates = fromSettings((settings) =>
+  Certificates.layer({
+    place: {
+      folder: settings.haproxyCertDir,
+      runtimeFolder: settings.haproxyRuntimeCertDir,
+      listFile: settings.haproxyCrtListFile
+    },
+    tlsAddress: settings.haproxyTlsAddress,
+    haproxyHost: "host" in settings.haproxyTransport ? settings.haproxyTransport.host : "127.0.0.1"
+  })
 )
+
+/** All that a program needs, over these settings. */
+export const layer: Layer.Layer<ProgramServices, ConfigInvalid | Conflict | StorageFailed, Settings> = certificates
+  .pipe(
+    Layer.provideMerge(programs),
+    Layer.provideMerge(acme),
+    Layer.provideMerge(host),
+    Layer.provideMerge(haproxy),
+    Layer.provideMerge(store),
+    Layer.provideMerge(Listeners.layer)
+  )

@@ -23,6 +23,7 @@ import * as Tracing from "../Tracing.ts"
 import { runBatch } from "./Batch.ts"
 import { asBatch } from "./BatchSpan.ts"
 import { Caller } from "./Caller.ts"
+import { isCertificateChange } from "./certificates/Ledger.ts"
 import { newChangeId } from "./ChangeId.ts"
 import type { Job } from "./Deciding.ts"
 import type { Decide, Written } from "./Decision.ts"
@@ -103,7 +104,10 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   let sync = notSynced("HAProxy has not been compared yet")
   let blocked: ControlError | null = null
   let pause = retryPause
-  const pending = yield* plane.store.pendingChanges.pipe(Effect.orDie)
+  // Those of certificates are for the comparison with their folder to settle.
+  const pending = (yield* plane.store.pendingChanges.pipe(Effect.orDie)).filter((change) =>
+    !isCertificateChange(change)
+  )
   const unsettled = new Set<string>(pending.map((change) => change.changeId))
   /** What HAProxy runs is to be taken over before the next comparison. */
   let takingOver = pending.some((change) => change.tool === migrationTool)

@@ -3,11 +3,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
+import { dirname, join } from "node:path"
+import { Acme, type AcmeOptions } from "../../src/acme/Acme.ts"
 import { make as publicSuffixes } from "../../src/domain/PublicSuffix.ts"
+import { CertificateFiles } from "../../src/haproxy/certificates/CertificateFiles.ts"
 import { HostControl, type HostOptions, noHost } from "../../src/haproxy/HostControl.ts"
 import { MapFiles } from "../../src/haproxy/MapFiles.ts"
 import { RuntimeApi } from "../../src/haproxy/RuntimeApi.ts"
 import { Caller } from "../../src/program/Caller.ts"
+import * as Certificates from "../../src/program/certificates/Engine.ts"
 import { Limits } from "../../src/program/Limits.ts"
 import { Operations } from "../../src/program/Operations.ts"
 import { type AllocatorOptions, PoolAllocator } from "../../src/program/PoolAllocator.ts"
@@ -25,8 +29,40 @@ export interface PlaneOptions extends AllocatorOptions {
   /** Addresses of "this host" beside loopback, and whether HAProxy runs on it (default). */
   readonly localAddresses?: ReadonlyArray<string>
   readonly haproxyIsHere?: boolean
+  /** The folder of certificates and what goes with it; default: one that is not there, and no acme.sh. */
+  readonly certificates?: CertificatePlaneOptions
   /** How HAProxy's host is controlled; default: no way is set, and none is looked for. */
   readonly host?: Partial<HostOptions>
+}
+
+/** Where certificates lie and how they come. */
+export interface CertificatePlaneOptions {
+  readonly folder: string
+  readonly runtimeFolder?: string | null
+  readonly listFile?: string | null
+  readonly tlsAddress?: { readonly host: string; readonly port: number } | null
+  /** Settings of acme.sh, over {@link noAcme}. */
+  readonly acme?: Partial<AcmeOptions>
+  /** Milliseconds between comparisons that nothing asked for. */
+  readonly compareEvery?: number
+}
+
+/** Settings of a machine without acme.sh. */
+export const noAcme: AcmeOptions = {
+  acmeHome: "/nonexistent/acme",
+  acmeCommand: null,
+  acmeServer: "letsencrypt_test",
+  acmeEmail: null,
+  acmeEabKid: null,
+  acmeEabHmacKey: null,
+  acmeDns: "dns_cf",
+  acmeDnsSleep: 0,
+  acmeCredentialsFile: "/nonexistent/credentials",
+  acmeKeyType: "ec-256",
+  acmeProfile: null,
+  acmeCaBundle: null,
+  acmeTimeout: 60_000,
+  env: {}
 }
 
 /** Tests provoke trouble by the thousand: its log is shown on demand, with TEST_LOG=Info or Debug. */
@@ -35,6 +71,10 @@ const quiet = Layer.succeed(References.MinimumLogLevel, (process.env["TEST_LOG"]
 /** Everything a program needs, over these paths. */
 export const planeLayer = (options: PlaneOptions) => {
   const limits = { pools: options.pools, slots: options.slots }
+  const certificates: CertificatePlaneOptions = options.certificates ?? {
+    folder: join(dirname(options.database), "no-certificates")
+  }
+  const { compareEvery } = certificates
   const adapters = Layer.mergeAll(
     Store.layer({ file: options.database, pools: limits }),
     RuntimeApi.layer({ transport: { path: options.runtimeSocket } }),
@@ -44,6 +84,8 @@ export const planeLayer = (options: PlaneOptions) => {
       pools: options.poolsFile ?? null,
       limits
     }),
+    CertificateFiles.layer(certificates),
+    Acme.layer({ ...noAcme, ...certificates.acme }),
     Layer.succeed(Limits, {
       pools: limits,
       suffixes: publicSuffixes(["it.com"]),
@@ -53,7 +95,17 @@ export const planeLayer = (options: PlaneOptions) => {
     })
   )
   const host = HostControl.layer({ ...noHost, ...options.host })
-  return Layer.mergeAll(PoolAllocator.layer(options), Operations.layer, host).pipe(
+  return Certificates.layer({
+    place: {
+      folder: certificates.folder,
+      runtimeFolder: certificates.runtimeFolder ?? null,
+      listFile: certificates.listFile ?? null
+    },
+    tlsAddress: certificates.tlsAddress ?? null,
+    haproxyHost: "127.0.0.1",
+    ...(compareEvery === undefined ? {} : { compareEvery })
+  }).pipe(
+    Layer.provideMerge(Layer.mergeAll(PoolAllocator.layer(options), Operations.layer, host)),
     Layer.provideMerge(adapters),
     Layer.provide(quiet)
   )

@@ -10,15 +10,20 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { join } from "node:path"
 import type { HaproxyBinary } from "../../scripts/haproxy.ts"
+import type { AcmeOptions } from "../../src/acme/Acme.ts"
 import { poolsDefaults } from "../../src/domain/PoolsConfig.ts"
 import type { HostOptions } from "../../src/haproxy/HostControl.ts"
 import type { ProgramServices } from "../../src/program/Services.ts"
-import { inSync, planeLayer, type PlaneOptions } from "./ControlPlane.ts"
+import { type CertificatePlaneOptions, inSync, planeLayer, type PlaneOptions } from "./ControlPlane.ts"
 import { dumpDatabase, dumpFiles, dumpRuntime } from "./Dump.ts"
 import { newestLine, type RealHaproxy, type Site, type SiteOptions, startHaproxy } from "./RealHaproxy.ts"
 
 export interface WorldOptions extends SiteOptions, Pick<PlaneOptions, "reconcileEvery" | "cheapFrom" | "host"> {
   readonly binary?: HaproxyBinary
+  /** With `tls`: settings of acme.sh; default: there is none. */
+  readonly acme?: (site: Site) => Partial<AcmeOptions>
+  /** With `tls`: what the control plane is told of certificates, when that is not what is so. */
+  readonly plane?: Partial<CertificatePlaneOptions>
   /** What the control plane is told of pools and slots, when that is not what HAProxy has. */
   readonly declared?: { readonly pools: number; readonly slots: number }
 }
@@ -64,6 +69,14 @@ export const makeWorld = Effect.fnUntraced(function*(options: WorldOptions = {})
     pools,
     slots,
     host: { masterSocket: site.masterSocket, stateFile: join(site.dir, "servers.state"), ...options.host },
+    ...(options.tls === undefined ? {} : {
+      certificates: {
+        folder: site.certDir,
+        listFile: options.tls !== true && options.tls.list === "file" ? site.crtListFile : null,
+        ...(options.acme === undefined ? {} : { acme: options.acme(site) }),
+        ...options.plane
+      }
+    }),
     ...(options.cheapFrom === undefined ? {} : { cheapFrom: options.cheapFrom }),
     ...(options.declared === undefined ? {} : options.declared),
     ...(options.reconcileEvery === undefined ? {} : { reconcileEvery: options.reconcileEvery })

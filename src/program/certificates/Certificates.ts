@@ -5,6 +5,7 @@
  * acknowledged when the file is durable, HAProxy holds it under the right fingerprint, a TLS handshake showed it and
  * its row is committed; on any failure the certificate of before goes on serving from the same file. Each new worker of
  * HAProxy is compared with the folder and gets what it lacks. Renewals that are due run by themselves, some at a time.
+ * Engine.ts makes it.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -46,6 +47,8 @@ export class Certificates extends Context.Service<Certificates, {
   readonly known: Effect.Effect<KnownFiles, StorageFailed>
   /** When one is renewed or tried again by itself, milliseconds since 1970; null: not here. */
   readonly nextAttempt: (certificate: Certificate) => Effect.Effect<number | null>
+  /** When it is due, without the pause after a failure; null: not renewed here. */
+  readonly dueAt: (certificate: Certificate) => Effect.Effect<number | null>
   readonly install: (request: {
     readonly name: string
     readonly bundle: CertificateBundle
@@ -56,7 +59,7 @@ export class Certificates extends Context.Service<Certificates, {
     readonly renewAt: number | null
   }) => Effect.Effect<Installed, ControlError>
   /** Takes it from HAProxy, from the folder and from the database. */
-  readonly remove: (request: { readonly name: string; readonly summary: string }) => Effect.Effect<
+  readonly remove: (request: { readonly name: string }) => Effect.Effect<
     { readonly changed: boolean; readonly changeId: string | null; readonly revision: number },
     ControlError
   >
