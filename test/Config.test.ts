@@ -238,20 +238,20 @@ describe("variables of others", () => {
 
   it("such as HAProxy's image or an MCP client do not stop the start", () => {
     assert.deepStrictEqual(
-      decode({ HAPROXY_VERSION: "3.4.7", HAPROXY_SHA256: "aa", HAPROXY_MWORKER: "1", MCP_TIMEOUT: "1", PATH: "/" }),
+      decode({ HAPROXY_VERSION: "3.4.7", HAPROXY_SHA256: "aa", HAPROXY_MWORKER: "1", MCP_TIMEOUT: "1", ACME_DIRECTORY: "x", PATH: "/" }),
       decode({})
     )
   })
 
   it("settings of other versions are named in one line", () => {
-    assert.deepStrictEqual(decode({ HAPROXY_SSH_HOST: "a", ACME_EMAIL: "b", HAPROXY_CERT_DIR: "" }).notices, [
-      "not used by this version: ACME_EMAIL, HAPROXY_SSH_HOST"
+    assert.deepStrictEqual(decode({ HAPROXY_SSH_USER: "b", HAPROXY_SSH_HOST: "a", HAPROXY_CERT_DIR: "" }).notices, [
+      "not used by this version: HAPROXY_SSH_HOST, HAPROXY_SSH_USER"
     ])
   })
 
   it("are told apart by name alone; values are not read", () => {
-    assert.deepStrictEqual(sortVariables({ ACME_DIRECTORY: "x", OTHER: "y" }).unknown, [
-      { name: "ACME_DIRECTORY", nearest: [] }
+    assert.deepStrictEqual(sortVariables({ ACME_ROUTER: "x", OTHER: "y" }).unknown, [
+      { name: "ACME_ROUTER", nearest: [] }
     ])
   })
 

@@ -23,6 +23,8 @@ export const catalogue = {
   curl: { suites: ["sid"], packages: ["curl"], programs: ["usr/bin/curl"] },
   /** A shell script; it uses the machine's own `openssl` and `curl`. */
   "acme.sh": { suites: ["trixie"], packages: ["acme.sh"], programs: ["usr/bin/acme.sh"] },
+  /** The first that can ask for a profile is newer than trixie. */
+  "acme.sh-new": { suites: ["sid"], packages: ["acme.sh"], programs: ["usr/bin/acme.sh"] },
   /** Renewal information (RFC 9773) and profiles came to Pebble after bookworm. */
   pebble: {
     suites: ["sid"],

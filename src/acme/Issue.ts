@@ -11,6 +11,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { existsSync, readFileSync, statSync } from "node:fs"
+import { join } from "node:path"
 import { AcmeFailed, ConfigInvalid, StorageFailed } from "../domain/Errors.ts"
 import { parseRouteName } from "../domain/RouteName.ts"
 import * as Tracing from "../Tracing.ts"
@@ -18,7 +19,7 @@ import { type Binding, hasBinding, isPlain, isRegistered, writeBinding } from ".
 import type { Issued } from "./Acme.ts"
 import * as Arguments from "./Arguments.ts"
 import { type Credentials, load } from "./Credentials.ts"
-import { type Failure, Output } from "./Output.ts"
+import { type Failure, Output, stepsFor } from "./Output.ts"
 import { hookFile, missingTools, type Program } from "./Program.ts"
 import { type RunEvent, start } from "./Run.ts"
 import * as RunFolder from "./RunFolder.ts"
@@ -54,6 +55,16 @@ const storageFailed = (action: string, path: string, cause: unknown): StorageFai
 
 const attempt = <A>(action: string, path: string, run: () => A): Effect.Effect<A, StorageFailed> =>
   Effect.try({ try: run, catch: (cause) => storageFailed(action, path, cause) })
+
+/** Seconds of the Retry-After in the headers that acme.sh kept of the last answer (`http.header`). */
+const lastRetryAfter = (folder: string): number | null => {
+  try {
+    const wait = /^retry-after:\s*(\d{1,8})\s*$/im.exec(readFileSync(join(folder, "http.header"), "utf8"))?.[1]
+    return wait === undefined ? null : Number(wait)
+  } catch {
+    return null
+  }
+}
 
 /** Everything that can be known to be wrong before anything is tried. */
 export const checkSettings = (options: IssueOptions, program: Program): Effect.Effect<void, ConfigInvalid> =>
@@ -122,7 +133,7 @@ const listen = (
   Effect.gen(function*() {
     const env = Arguments.environment(options, Redacted.value(credentials.hook))
     const events = yield* start({ command, folder, env })
-    const fail = () => acmeFailed(output.failure(options.dns, options.server))
+    const fail = () => acmeFailed(output.failure(options.dns, options.server, lastRetryAfter(folder)))
     for (;;) {
       const event: RunEvent = yield* Queue.take(events)
       if (event._tag === "Failed") {
@@ -167,11 +178,16 @@ export const make = (options: IssueOptions, program: Effect.Effect<Program, Conf
       )
     )
 
-  const register = (found: Program, credentials: Credentials): Effect.Effect<void, IssueError> =>
+  const register = (
+    found: Program,
+    credentials: Credentials,
+    tell: Effect.Effect<void>
+  ): Effect.Effect<void, IssueError> =>
     Effect.gen(function*() {
       if (isRegistered(options.home, options.server)) return
       const binding = bindingOf(options, credentials)
       yield* checkBinding(options, binding)
+      yield* tell
       if (binding !== null) {
         yield* attempt("write the account in", options.home, () => writeBinding(options.home, options.server, binding))
       }
@@ -216,7 +232,7 @@ export const make = (options: IssueOptions, program: Effect.Effect<Program, Conf
         hookText
       )
       return yield* Effect.andThen(
-        register(found, credentials),
+        register(found, credentials, progress(0, stepsFor(names.length), "The account is being registered.")),
         run(found, credentials, names, progress)
       ).pipe(runs.withPermit)
     }

@@ -176,6 +176,9 @@ const said = {
 
 const urn = /urn:ietf:params:acme:error:([A-Za-z]{3,40})/g
 
+/** Phases of a run for so many names. */
+export const stepsFor = (names: number): number => 2 * names + 5
+
 /** Reads the output of one run. */
 export class Output {
   private readonly names: ReadonlyArray<string>
@@ -189,7 +192,7 @@ export class Output {
 
   constructor(names: ReadonlyArray<string>) {
     this.names = names
-    this.total = 2 * names.length + 5
+    this.total = stepsFor(names.length)
   }
 
   /** Takes one line. */
@@ -256,8 +259,8 @@ export class Output {
     return { phase: { done: this.done, total: this.total, message } }
   }
 
-  /** Why the run failed, after its last line. */
-  failure(hook: string, server: string): Failure {
+  /** Why the run failed, after its last line. `wait`: seconds of the CA's last Retry-After, if it sent one. */
+  failure(hook: string, server: string, wait: number | null): Failure {
     const host = new URL(server).hostname
     const type = mostTelling.find((one) => this.types.has(one)) ?? [...this.types].findLast((one) => one !== "badNonce")
     if (this.heard.has("unreachable")) {
@@ -270,9 +273,11 @@ export class Output {
         retryable: true
       }
     }
-    if (this.retryAfter !== null) {
+    const seconds = this.retryAfter ?? (type === "rateLimited" ? wait : null)
+    if (seconds !== null) {
+      const limited = type === "rateLimited" ? "'s rate limit is reached: it" : ""
       return {
-        message: `The CA ${host} wants to be left alone for ${Math.ceil(this.retryAfter / 60)} minutes.`,
+        message: `The CA ${host}${limited} wants to be left alone for ${Math.ceil(seconds / 60)} minutes.`,
         hint: "Try again after that.",
         retryable: true
       }

@@ -25,7 +25,8 @@ export const isServiceAddress = (name: string, value: string): boolean =>
 
 /**
  * Variables of others that begin like ours: HAProxy's own (configuration.txt, "Environment variables") and those of
- * its container images, and those of MCP clients that hand their whole environment to a stdio server.
+ * its container images, those of MCP clients that hand their whole environment to a stdio server, and acme.sh's own
+ * (3.0.6 to 3.1.5), which it does not get from here.
  */
 const others = new Set(
   `HAPROXY_VERSION HAPROXY_URL HAPROXY_SHA256 HAPROXY_SRC_URL HAPROXY_BRANCH HAPROXY_MINOR HAPROXY_MD5 HAPROXY_UID
@@ -35,7 +36,10 @@ const others = new Set(
   MCP_TIMEOUT MCP_TOOL_TIMEOUT MCP_CONNECTION_NONBLOCKING MCP_SERVER_CONNECTION_BATCH_SIZE MCP_CLIENT_SECRET
   MCP_REMOTE_SERVER_CONNECTION_BATCH_SIZE MCP_OAUTH_CALLBACK_PORT MCP_XAA_IDP_CLIENT_SECRET MCP_REMOTE_CONFIG_DIR
   MCP_PROXY_AUTH_TOKEN MCP_PROXY_FULL_ADDRESS MCP_SERVER_REQUEST_TIMEOUT MCP_REQUEST_MAX_TOTAL_TIMEOUT
-  MCP_REQUEST_TIMEOUT_RESET_ON_PROGRESS MCP_AUTO_OPEN_ENABLED`.split(/\s+/)
+  MCP_REQUEST_TIMEOUT_RESET_ON_PROGRESS MCP_AUTO_OPEN_ENABLED
+  ACME_DIRECTORY ACME_DIR ACME_OPENSSL_BIN ACME_USE_WGET ACME_USE_IPV4_REQUESTS ACME_USE_IPV6_REQUESTS
+  ACME_HTTP_NO_REDIRECTS ACME_NO_COLOR ACME_FORCE_COLOR ACME_PACKAGED ACME_AGREEMENT ACME_KEY_CHANGE ACME_NEW_ACCOUNT
+  ACME_NEW_AUTHZ ACME_NEW_NONCE ACME_NEW_ORDER ACME_REVOKE_CERT ACME_RENEWAL_INFO`.split(/\s+/)
 )
 
 /** The settings that a wrong name was probably meant for: at most three, best first. */

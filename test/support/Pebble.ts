@@ -20,9 +20,13 @@ import { releasePort, takePort } from "./Ports.ts"
 import { startCommand } from "./Process.ts"
 
 /** acme.sh's own script, not a wrapper: its hooks lie beside it. */
-export const acmeProgram: string = await ensureProgram("acme.sh").then(({ folder }) =>
-  join(folder, "root/usr/share/acme.sh/acme.sh")
-)
+const scriptOf = async (name: "acme.sh" | "acme.sh-new"): Promise<string> =>
+  join((await ensureProgram(name)).folder, "root/usr/share/acme.sh/acme.sh")
+
+/** 3.1.1. */
+export const acmeProgram: string = await scriptOf("acme.sh")
+/** 3.1.5 or later: it can ask for a profile. */
+export const newAcmeProgram = (): Promise<string> => scriptOf("acme.sh-new")
 const pebble = await ensureProgram("pebble")
 
 export interface PebbleOptions {
@@ -116,10 +120,9 @@ const start = async (options: PebbleOptions) => {
     })
   )
   const limit = 300_000
-  const server = startCommand(join(pebble.folder, "bin/pebble-challtestsrv"), [
-    ...["-dnsserver", `127.0.0.1:${dns}`, "-management", `127.0.0.1:${dnsManagement}`],
-    ...["-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", ""]
-  ], { limit })
+  const listeners = ["-dnsserver", `127.0.0.1:${dns}`, "-management", `127.0.0.1:${dnsManagement}`]
+  const unused = ["-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", ""]
+  const server = startCommand(join(pebble.folder, "bin/pebble-challtestsrv"), [...listeners, ...unused], { limit })
   const ca = startCommand(
     join(pebble.folder, "bin/pebble"),
     ["-config", config, "-dnsserver", `127.0.0.1:${dns}`],
@@ -212,7 +215,6 @@ export interface AcmeHome {
   readonly write: (name: string, text: string, mode?: number) => string
   /** Does the hook behave differently now? */
   readonly set: (how: "dns-fails" | "dns-lies" | "dns-hangs", on: boolean) => void
-  /** Folders of runs that are there. */
   readonly has: (name: string) => boolean
 }
 
