@@ -70,21 +70,19 @@ export const routesUnder = (
   names: ReadonlyArray<string>,
   limit: number
 ): ReadonlyArray<string> => {
-  const found = new Set<string>()
-  for (const name of names) {
-    if (found.size >= limit) break
-    for (const row of db.all("SELECT name FROM routes WHERE name = ?", name)) found.add(row["name"] as string)
-    if (!name.startsWith("*.")) continue
-    const suffix = name.slice(1)
-    // One label before the suffix: its length is what is left, and it holds no dot.
-    const rows = db.all(
-      `SELECT name FROM routes WHERE name LIKE ? ESCAPE '!' AND name NOT LIKE '*%'
-       AND instr(substr(name, 1, length(name) - ?), '.') = 0 ORDER BY name LIMIT ?+0`,
-      `%${suffix.replaceAll(/[!%_]/g, "!$&")}`,
-      suffix.length,
-      limit
-    )
-    for (const row of rows) found.add(row["name"] as string)
-  }
+  const exact = db.all(
+    "SELECT name FROM routes WHERE name IN (SELECT value FROM json_each(?)) ORDER BY name LIMIT ?",
+    JSON.stringify(names),
+    limit
+  )
+  const suffixes = names.flatMap((name) => name.startsWith("*.") ? [name.slice(1)] : [])
+  // What follows the first label is compared, in one walk for all of them. Wildcards sort before every exact name.
+  const below = suffixes.length === 0 ? [] : db.all(
+    `SELECT name FROM routes WHERE name > '*~' AND substr(name, instr(name, '.')) IN (SELECT value FROM json_each(?))
+     ORDER BY name LIMIT ?`,
+    JSON.stringify(suffixes),
+    limit
+  )
+  const found = new Set([...exact, ...below].map((row) => row["name"] as string))
   return [...found].sort().slice(0, limit)
 }

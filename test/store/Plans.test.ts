@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { join } from "node:path"
+import * as Certificates from "../../src/store/Certificates.ts"
 import * as Changes from "../../src/store/Changes.ts"
 import { Database, type Value } from "../../src/store/Database.ts"
 import * as Edits from "../../src/store/Edits.ts"
@@ -76,6 +77,8 @@ describe("plans", () => {
         changes: () => Changes.list(db, { limit: 5 }, settled),
         changesOf: () => Changes.list(db, { limit: 5, since: 3, before: 9, name: name("a.example.com") }, settled),
         pending: () => Changes.pending(db, settled),
+        certificate: () => Certificates.find(db, "a.example.com"),
+        routesOfNames: () => Certificates.routesUnder(db, ["a.example.com", "b.example.com"], 5),
         record: () => Changes.insert(db, draft([]), 1, 1, 0),
         apply: () =>
           Edits.write(db, [
