@@ -1,5 +1,5 @@
 /**
- * `npm run demo`: HAProxy, two origins and the control plane on this machine, and a tour of what an agent can do with
+ * `npm run demo`: HAProxy, two origins, a CA and the control plane on this machine, and a tour of what an agent can do with
  * them, each step proved. Then it stays up with a cheat sheet, until Ctrl-C; with `--once` it stops and exits 0 only
  * if every step was proved. What it starts listens on 127.0.0.1 only, and is gone when it ends.
  */
@@ -7,6 +7,8 @@ import { writeFile } from "node:fs/promises"
 import { delimiter, resolve } from "node:path"
 import { FetchFailure } from "./debian/FetchFailure.ts"
 import { ToolRefused } from "./demo/Agent.ts"
+import { findCertificatePrograms } from "./demo/CertificatePrograms.ts"
+import { secure } from "./demo/CertificateStep.ts"
 import { cheatSheet } from "./demo/CheatSheet.ts"
 import { DemoFailure, NotProved } from "./demo/DemoFailure.ts"
 import { type Options, readOptions, usage } from "./demo/Options.ts"
@@ -20,7 +22,7 @@ import { demoHaproxy, type HaproxyBinary } from "./haproxy.ts"
 
 const repository = resolve(import.meta.dirname, "..")
 
-/** From HAProxy being at hand to the last step. Fetching it has bounds of its own. */
+/** From the programs being at hand to the last step. Fetching them has bounds of its own. */
 const tourLimit = 120_000
 /** Signals within this time are one Ctrl-C: the terminal sends it to every process, and npm sends it on. */
 const sameKey = 1_000
@@ -76,7 +78,7 @@ const explain = async (screen: Screen, cause: unknown, stage?: Stage): Promise<v
   if (error instanceof FetchFailure) return say(`${error.hint}\n${whereToGet}`)
   const foreseen = error instanceof NotProved || error instanceof ToolRefused || error.constructor === Error
   if (!foreseen) say(screen.dim(error.stack?.split("\n").slice(1).join("\n") ?? ""))
-  for (const name of stage === undefined ? [] : ["config", "haproxy", "control-plane"]) {
+  for (const name of stage === undefined ? [] : ["config", "haproxy", "acme", "control-plane"]) {
     const tail = await logTail(stage?.folder.log(name) ?? "", 12)
     if (tail !== undefined) say(`\n${screen.dim(tail)}`)
   }
@@ -86,7 +88,12 @@ const explain = async (screen: Screen, cause: unknown, stage?: Stage): Promise<v
  * Shows the cheat sheet and stays until a signal; that is how it ends, with 0. A program that ends is started again,
  * as a service manager would: whoever watches may kill what they like.
  */
-const stayUp = async (screen: Screen, stage: Stage, sparePort: number, stopped: Promise<never>): Promise<number> => {
+const stayUp = async (
+  screen: Screen,
+  stage: Stage,
+  { root, sparePort }: { readonly sparePort: number; readonly root: string },
+  stopped: Promise<never>
+): Promise<number> => {
   const facts = {
     repository,
     mcpUrl: stage.mcpUrl,
@@ -96,6 +103,7 @@ const stayUp = async (screen: Screen, stage: Stage, sparePort: number, stopped: 
     database: stage.folder.database,
     folder: stage.folder.root,
     site: shop,
+    secure: { site: secure, port: stage.ports.https, root },
     spare: { ip: host, port: sparePort }
   }
   const plain = (text: string) => text
@@ -112,7 +120,7 @@ const stayUp = async (screen: Screen, stage: Stage, sparePort: number, stopped: 
     }
   } catch (cause) {
     if (cause instanceof Stopped) {
-      screen.line("\nStopping the control plane, HAProxy and the origins…")
+      screen.line("\nStopping the control plane, HAProxy, the CA and the origins…")
       return 0
     }
     await explain(screen, cause, stage)
@@ -130,10 +138,10 @@ const perform = async (options: Options, screen: Screen, stopped: Promise<never>
   const stage = makeStage(repository, ports, folder)
   const late = Promise.withResolvers<never>()
   let timer: NodeJS.Timeout | undefined
-  const { close, spare, steps } = tour(stage, async (note) => {
-    const binary = await findHaproxy(note)
+  const { close, root, spare, steps } = tour(stage, findHaproxy, async (note) => {
+    const programs = await findCertificatePrograms(note)
     timer = setTimeout(() => late.reject(new Error(`not done after ${tourLimit / 1000} s`)), tourLimit)
-    return binary
+    return programs
   })
   const lost = stage.lost().then(({ message }) => Promise.reject(new Error(message)))
   const interrupted = Promise.race([stopped, lost, late.promise])
@@ -146,7 +154,7 @@ const perform = async (options: Options, screen: Screen, stopped: Promise<never>
     const paint = code === 0 ? screen.good : screen.bad
     if (code === 0 && !options.once) {
       screen.line(`\n${paint(summary(outcome))}`)
-      return await stayUp(screen, stage, spare(), stopped)
+      return await stayUp(screen, stage, { sparePort: spare(), root: root() }, stopped)
     }
     await stage.strike()
     screen.line(`\n${paint(summary(outcome))}`)

@@ -14,6 +14,8 @@ export interface CheatSheetFacts {
   readonly database: string
   readonly folder: string
   readonly site: string
+  /** The site with a certificate, HAProxy's HTTPS port and what to trust. */
+  readonly secure: { readonly site: string; readonly port: number; readonly root: string }
   /** Origin A, which serves nothing any more. */
   readonly spare: { readonly ip: string; readonly port: number }
 }
@@ -109,7 +111,9 @@ const byHand = (facts: CheatSheetFacts): ReadonlyArray<Section> => [
     where: "terminal",
     lines: [
       `curl -s http://${facts.httpAddress}/ -H "Host: new.example.com"`,
-      `curl -s http://${facts.httpAddress}/ -H "Host: ${facts.site}"`
+      `curl -s http://${facts.httpAddress}/ -H "Host: ${facts.site}"`,
+      `curl -s https://${facts.secure.site}:${facts.secure.port}/ --cacert ${shellWord(facts.secure.root)} \\`,
+      `  --resolve ${facts.secure.site}:${facts.secure.port}:127.0.0.1`
     ]
   },
   {
@@ -131,6 +135,7 @@ const breakIt = (facts: CheatSheetFacts): Section => ({
 const asks = (facts: CheatSheetFacts): ReadonlyArray<string> => [
   "Which domains does HAProxy route, and is everything healthy?",
   `Add docs.example.com with the server ${facts.spare.ip}:${facts.spare.port}.`,
+  "Which certificates are there, and when is each of them renewed?",
   `Put ${facts.spare.ip}:${facts.spare.port} behind ${facts.site} too, then drain and remove the old server.`
 ]
 

@@ -16,7 +16,7 @@ const largestOffset = 65_535 - 9_999
 export const usage = `usage: npm run demo [-- [--once] [--port-offset N]]
 
   --once            prove every step, stop everything and exit: 0 when all was proved, else 1
-  --port-offset N   add N to every port (8000 MCP, 8080 HTTP, 9999 Runtime API) when they are taken
+  --port-offset N   add N to every port (8000 MCP, 8080 HTTP, 8443 HTTPS, 9999 Runtime API) when they are taken
   --help            this text`
 
 const refuse = (message: string) => new DemoFailure(message, usage)

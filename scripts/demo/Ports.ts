@@ -5,6 +5,7 @@
  * port with the first without a word. It binds each port for a moment itself; what takes a port after that is seen by
  * the program that wants it.
  */
+import { createSocket } from "node:dgram"
 import { readdir, readFile, readlink } from "node:fs/promises"
 import { createServer } from "node:net"
 import { basename } from "node:path"
@@ -15,6 +16,8 @@ export interface Ports {
   readonly mcp: number
   /** HAProxy's HTTP frontend. */
   readonly http: number
+  /** HAProxy's HTTPS frontend, TCP and UDP. */
+  readonly https: number
   /** HAProxy's Runtime API. */
   readonly runtime: number
 }
@@ -25,25 +28,41 @@ export const host = "127.0.0.1"
 const names: Readonly<Record<keyof Ports, string>> = {
   mcp: "the control plane, MCP",
   http: "HAProxy's HTTP frontend",
+  https: "HAProxy's HTTPS frontend",
   runtime: "HAProxy's Runtime API"
 }
 
 export const portsAt = (offset: number): Ports => ({
   mcp: 8000 + offset,
   http: 8080 + offset,
+  https: 8443 + offset,
   runtime: 9999 + offset
 })
 
-const isFree = (port: number) =>
+const isFreeOfTcp = (port: number) =>
   new Promise<boolean>((resolve) => {
     const server = createServer()
     server.once("error", () => resolve(false))
     server.listen(port, host, () => server.close(() => resolve(true)))
   })
 
+const isFreeOfUdp = (port: number) =>
+  new Promise<boolean>((resolve) => {
+    const socket = createSocket("udp4")
+    socket.once("error", () => {
+      socket.close()
+      resolve(false)
+    })
+    socket.bind({ port, address: host, exclusive: true }, () => socket.close(() => resolve(true)))
+  })
+
+/** HTTP/3 wants the port of HTTPS in UDP as well. */
+const isFree = async (use: keyof Ports, port: number) =>
+  await isFreeOfTcp(port) && (use !== "https" || await isFreeOfUdp(port))
+
 const taken = async (ports: Ports) => {
   const all = Object.entries(ports) as Array<[keyof Ports, number]>
-  const free = await Promise.all(all.map(([, port]) => isFree(port)))
+  const free = await Promise.all(all.map(([use, port]) => isFree(use, port)))
   return all.filter((_, index) => free[index] === false).map(([use, port]) => ({ port, use: names[use] }))
 }
 
@@ -55,14 +74,21 @@ const freeOffset = async (offset: number): Promise<number | undefined> => {
   return undefined
 }
 
-/** Inodes of the sockets that listen on a port, from /proc/net/tcp: `sl local_address rem_address st … inode`. */
+/**
+ * Inodes of the sockets that listen on a port, from /proc/net/tcp and /proc/net/udp: `sl local_address rem_address st …
+ * inode`.
+ */
 const listeners = async (port: number): Promise<ReadonlySet<string>> => {
   const hex = port.toString(16).toUpperCase().padStart(4, "0")
-  const tables = await Promise.all(["tcp", "tcp6"].map((name) => readFile(`/proc/net/${name}`, "utf8").catch(() => "")))
+  const tables = await Promise.all(
+    ["tcp", "tcp6", "udp", "udp6"].map((name) => readFile(`/proc/net/${name}`, "utf8").catch(() => ""))
+  )
   const rows = tables.flatMap((table) => table.split("\n")).map((line) => line.trim().split(/\s+/))
-  // 0A: LISTEN
+  // 0A: TCP's LISTEN; 07: what UDP has in its place.
   return new Set(
-    rows.filter((row) => row[1]?.endsWith(`:${hex}`) && row[3] === "0A").map((row) => `socket:[${row[9]}]`)
+    rows.filter((row) => row[1]?.endsWith(`:${hex}`) && (row[3] === "0A" || row[3] === "07")).map((row) =>
+      `socket:[${row[9]}]`
+    )
   )
 }
 

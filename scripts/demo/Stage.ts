@@ -1,5 +1,5 @@
 /**
- * Everything that runs in the demo: two origins, HAProxy and the control plane, from real commands of this
+ * Everything that runs in the demo: two origins, HAProxy, a CA and the control plane, from real commands of this
  * repository and with nothing from the user's own environment. `strike` takes all of it down again.
  */
 import { randomBytes } from "node:crypto"
@@ -7,6 +7,8 @@ import { access, writeFile } from "node:fs/promises"
 import { connect } from "node:net"
 import { join, relative } from "node:path"
 import type { HaproxyBinary } from "../haproxy.ts"
+import { type AcmeServer, startAcmeServer } from "./AcmeServer.ts"
+import type { AcmePrograms } from "./CertificatePrograms.ts"
 import { type Child, startChild, until } from "./Children.ts"
 import { type Origin, startOrigin } from "./Origins.ts"
 import { host, type Ports } from "./Ports.ts"
@@ -38,6 +40,8 @@ export interface Stage {
   readonly startHaproxy: (binary: HaproxyBinary) => Promise<Child>
   /** SIGKILL. */
   readonly crashHaproxy: () => Promise<void>
+  /** Starts a CA, of which the control plane is told when it starts; null: in this folder it cannot work. */
+  readonly startAcmeServer: (programs: AcmePrograms) => Promise<AcmeServer | null>
   readonly startControlPlane: () => Promise<Child>
   /** Waits for the next program that ends although nobody stopped it. One waits at a time. */
   readonly lost: () => Promise<Lost>
@@ -70,11 +74,13 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
   const token = randomBytes(24).toString("base64url")
   const cli = join(repository, "src", "main.ts")
   const origins: Array<Origin> = []
-  const children = new Map<Part | "config", Child>()
+  const children = new Map<Part | "config" | "acme" | "dns", Child>()
   const losses: Array<Lost> = []
   let onLoss: (() => void) | undefined
   let haproxy: HaproxyBinary | undefined
+  let acme: AcmeServer | undefined
   let struck = false
+  const hasPlainPath = /^[\w./@:+-]*$/.test(folder.root)
   const environment = {
     ...cleanEnvironment(process.env),
     MCP_HOST: host,
@@ -83,15 +89,20 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
     HAPROXY_PORT: String(ports.runtime),
     HAPROXY_BIND: host,
     HAPROXY_HTTP_PORT: String(ports.http),
+    HAPROXY_HTTPS_PORT: String(ports.https),
+    HAPROXY_CERT_DIR: folder.certificates,
     HAPROXY_MAP_FILE: folder.domainsMap,
     HAPROXY_POOLS_FILE: folder.poolsFile,
     HAPROXY_DB_FILE: folder.database,
-    // HAProxy runs in the work folder, so it can know the maps without the rest of the path, which may hold spaces:
+    // HAProxy runs in the work folder, so it can know its files without the rest of the path, which may hold spaces:
     // a name with spaces cannot be said to the Runtime API.
-    ...(/^[\w./@:+-]*$/.test(folder.root) ? {} : { HAPROXY_RUNTIME_MAP_FILE: relative(folder.root, folder.domainsMap) })
+    ...(hasPlainPath ? {} : {
+      HAPROXY_RUNTIME_MAP_FILE: relative(folder.root, folder.domainsMap),
+      HAPROXY_RUNTIME_CERT_DIR: relative(folder.root, folder.certificates)
+    })
   }
   const start = (
-    key: Part | "config",
+    key: Part | "config" | "acme" | "dns",
     name: string,
     program: string,
     args: ReadonlyArray<string>,
@@ -151,6 +162,7 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
   const startControlPlane = async () => {
     const child = start("control-plane", "the control plane", process.execPath, [cli, "serve"], {
       ...environment,
+      ...acme?.environment,
       MCP_TOKEN: token
     })
     const ready = () =>
@@ -175,6 +187,17 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
     writeConfig,
     startHaproxy,
     crashHaproxy: async () => children.get("haproxy")?.crash(),
+    startAcmeServer: async (programs) => {
+      // acme.sh cannot work in a folder with a space in its name.
+      if (!hasPlainPath) return null
+      const env = cleanEnvironment(process.env)
+      acme = await startAcmeServer(programs, folder.acme, (key, name, program, args) => {
+        // Orders are proved at once, and no nonce is refused on purpose: what matters here is not Pebble's strictness.
+        const pebble = { ...env, PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "0" }
+        return start(key, name, program, args, pebble, folder.root)
+      })
+      return acme
+    },
     startControlPlane,
     lost: async () => {
       for (;;) {
@@ -190,7 +213,7 @@ export const makeStage = (repository: string, ports: Ports, folder: WorkFolder):
     },
     strike: async () => {
       struck = true
-      for (const key of ["config", "control-plane", "haproxy"] as const) await children.get(key)?.stop()
+      for (const key of ["config", "control-plane", "haproxy", "acme", "dns"] as const) await children.get(key)?.stop()
       await Promise.all(origins.map((origin) => origin.close()))
     }
   }

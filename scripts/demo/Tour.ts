@@ -7,7 +7,10 @@ import type { AddDomainAnswer, ListDomainsAnswer } from "../../src/program/Domai
 import type { HealthAnswer } from "../../src/program/HealthShapes.ts"
 import type { AddServerAnswer, ServersAnswer, WaitDrainAnswer } from "../../src/program/ServerShapes.ts"
 import type { HaproxyBinary } from "../haproxy.ts"
+import type { AcmeServer } from "./AcmeServer.ts"
 import { type Agent, connectAgent } from "./Agent.ts"
+import type { CertificatePrograms } from "./CertificatePrograms.ts"
+import { fromNothingToHttps, proveStillSecure, rootOf, secure } from "./CertificateStep.ts"
 import { until } from "./Children.ts"
 import { prove } from "./DemoFailure.ts"
 import { domainTable } from "./DomainTable.ts"
@@ -183,10 +186,40 @@ const refuse = async (stage: Stage, { agent, origins }: Cast): Promise<Proof> =>
   }
 }
 
+/** A CA, or why there is none. */
+const startCa = async (
+  stage: Stage,
+  programs: CertificatePrograms,
+  note: (text: string) => void
+): Promise<{ readonly acme: AcmeServer | null; readonly proof: Proof }> => {
+  const { acme, curl } = programs
+  note("starting Pebble")
+  const server = "absent" in acme ? null : await stage.startAcmeServer(acme)
+  const http3 = "absent" in curl ? `no curl with HTTP/3: ${curl.absent}` : `curl ${curl.version} with HTTP/3`
+  if (server !== null && !("absent" in acme)) {
+    return {
+      acme: server,
+      proof: {
+        proved: `A CA of our own: Pebble, an ACME server, and acme.sh ${acme.version} to ask it`,
+        details: [`${server.url}; ${http3}`]
+      }
+    }
+  }
+  const why = "absent" in acme ? acme.absent : "acme.sh cannot work in a folder with such a name"
+  return {
+    acme: null,
+    proof: {
+      proved: "No CA here, so the certificate of this tour will be a self-signed one",
+      details: [why, http3]
+    }
+  }
+}
+
 /** HAProxy crashes and comes back with everything. */
 const restart = async (
   stage: Stage,
   binary: HaproxyBinary,
+  acme: AcmeServer | null,
   { agent, origins }: Cast,
   note: (text: string) => void
 ): Promise<Proof> => {
@@ -201,7 +234,8 @@ const restart = async (
   // Its first answer has to be the right one: the files that it starts from are current.
   from(await visit(stage.ports.http, shop), b, shop)
   const served = performance.now() - began
-  for (const site of [sharing, covered]) from(await visit(stage.ports.http, site), b, site)
+  await proveStillSecure(stage, acme)
+  for (const site of [sharing, covered, secure]) from(await visit(stage.ports.http, site), b, site)
   const inSync = async () => {
     const health = await agent().call<HealthAnswer>("haproxy_health")
     return health.components.haproxy.status === "ok" && health.components.reconciler.in_sync ? health : undefined
@@ -209,7 +243,7 @@ const restart = async (
   const health = await until("the control plane has compared the new HAProxy", inSync, { limit: restartLimit })
   const compared = performance.now() - began
   return {
-    proved: `Killed HAProxy (kill -9) and started it: every route is back after ${duration(served)}`,
+    proved: `Killed HAProxy (kill -9) and started it: every route and certificate is back after ${duration(served)}`,
     details: [
       `its first answer came from origin B; compared with the database after ${duration(compared)}: `
       + `${health.components.reconciler.last_drift} differences`
@@ -222,10 +256,11 @@ const listDomains = async ({ agent, origins }: Cast): Promise<Proof> => {
   const [, b] = origins()
   const list = await agent().call<ListDomainsAnswer>("haproxy_list_domains", { include_wildcards: true })
   const names = list.domains.map(({ domain }) => domain).sort()
-  prove(String(names) === String([`*.${sharing}`, sharing, shop].sort()), "all three names are listed", names)
+  const expected = [`*.${sharing}`, sharing, `*.${secure}`, secure, shop].sort()
+  prove(String(names) === String(expected), "all names are listed", names)
   const addresses = new Set(list.domains.flatMap(({ servers }) => servers.map(({ addr }) => addr)))
   prove(String([...addresses]) === `${host}:${b.port}`, "origin B is their only server", [...addresses])
-  const slot = list.domains[0]?.servers[0]?.slot
+  const slot = list.domains.find(({ domain }) => domain === shop)?.servers[0]?.slot
   const weight = await agent().call<WriteAnswer>("haproxy_set_server_weight", { domain: shop, slot, weight: 10 })
   prove(weight.changed, "the restarted HAProxy takes changes", weight)
   return { proved: `${names.length} names are routed`, details: ["", ...domainTable(list.domains), ""] }
@@ -237,9 +272,19 @@ const health = async ({ agent }: Cast): Promise<Proof> => {
   return { proved: "haproxy_health: healthy", details: [`"${answer.summary}"`] }
 }
 
-/** The whole tour on an empty stage; `binary` gets HAProxy first. */
-export const tour = (stage: Stage, findBinary: (note: (text: string) => void) => Promise<HaproxyBinary>) => {
-  const made: { binary?: HaproxyBinary; origins?: readonly [Origin, Origin]; agent?: Agent } = {}
+/** The whole tour on an empty stage; the first two steps find the programs. */
+export const tour = (
+  stage: Stage,
+  findBinary: (note: (text: string) => void) => Promise<HaproxyBinary>,
+  findPrograms: (note: (text: string) => void) => Promise<CertificatePrograms>
+) => {
+  const made: {
+    binary?: HaproxyBinary
+    programs?: CertificatePrograms
+    acme?: AcmeServer | null
+    origins?: readonly [Origin, Origin]
+    agent?: Agent
+  } = {}
   const known = <A>(value: A | undefined): A => {
     if (value === undefined) throw new Error("a step before this one should have made it")
     return value
@@ -251,6 +296,15 @@ export const tour = (stage: Stage, findBinary: (note: (text: string) => void) =>
       run: async (note) => {
         made.binary = await findBinary(note)
         return { proved: `HAProxy ${made.binary.version} is at hand`, details: [made.binary.path] }
+      }
+    },
+    {
+      doing: "Looking for a CA",
+      run: async (note) => {
+        made.programs = await findPrograms(note)
+        const { acme, proof } = await startCa(stage, made.programs, note)
+        made.acme = acme
+        return proof
       }
     },
     {
@@ -268,7 +322,7 @@ export const tour = (stage: Stage, findBinary: (note: (text: string) => void) =>
         await stage.startHaproxy(known(made.binary))
         return {
           proved: `HAProxy runs with what \`haproxy-mcp config\` printed, on ${host}:${stage.ports.http}`,
-          details: [stage.folder.haproxyConfig]
+          details: [`${stage.folder.haproxyConfig}; HTTPS on port ${stage.ports.https}, TCP and UDP`]
         }
       }
     },
@@ -292,8 +346,20 @@ export const tour = (stage: Stage, findBinary: (note: (text: string) => void) =>
     { doing: `Adding ${shop}`, run: () => addDomain(stage, cast) },
     { doing: "Swapping its server under load", run: (note) => swapServer(stage, cast, note) },
     { doing: `Adding ${sharing} on the same pool`, run: () => shareDomain(stage, cast) },
+    {
+      doing: `Adding ${secure} with a certificate`,
+      run: (note) =>
+        fromNothingToHttps({
+          stage,
+          binary: known(made.binary),
+          programs: known(made.programs),
+          acme: known(made.acme),
+          agent: known(made.agent),
+          origin: known(made.origins)[1]
+        }, note)
+    },
     { doing: "Making mistakes", run: () => refuse(stage, cast) },
-    { doing: "Killing HAProxy", run: (note) => restart(stage, known(made.binary), cast, note) },
+    { doing: "Killing HAProxy", run: (note) => restart(stage, known(made.binary), known(made.acme), cast, note) },
     { doing: "Listing the domains", run: () => listDomains(cast) },
     { doing: "Asking how everything is", run: () => health(cast) }
   ]
@@ -301,6 +367,8 @@ export const tour = (stage: Stage, findBinary: (note: (text: string) => void) =>
     steps,
     /** Port of origin A, which serves nothing after the tour. */
     spare: () => known(made.origins)[0].port,
+    /** PEM file with what a visitor of {@link secure} trusts. */
+    root: () => rootOf(stage, known(made.acme)),
     close: async () => made.agent?.close()
   }
 }

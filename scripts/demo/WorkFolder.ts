@@ -14,6 +14,9 @@ export interface WorkFolder {
   readonly poolsFile: string
   readonly domainsMap: string
   readonly wildcardsMap: string
+  readonly certificates: string
+  /** Everything of the CA and of acme.sh. */
+  readonly acme: string
   readonly database: string
   readonly cheatSheet: string
   /** `logs/<name>.log` */
@@ -30,6 +33,8 @@ export const workFolder = (repository: string): WorkFolder => {
     poolsFile: join(root, "conf", "pools.cfg"),
     domainsMap: join(root, "conf", "domains.map"),
     wildcardsMap: join(root, "conf", "wildcards.map"),
+    certificates: join(root, "certs"),
+    acme: join(root, "acme"),
     database: join(root, "data", "haproxy_mcp.db"),
     cheatSheet: join(root, "cheat-sheet.txt"),
     log: (name) => join(root, "logs", `${name}.log`),

@@ -11,6 +11,7 @@ const facts: CheatSheetFacts = {
   database: "/home/ann/it's here/.demo/data/haproxy_mcp.db",
   folder: "/home/ann/it's here/.demo",
   site: "shop.example.com",
+  secure: { site: "example.net", port: 8543, root: "/home/ann/it's here/.demo/acme/root.pem" },
   spare: { ip: "127.0.0.1", port: 40001 }
 }
 const plain = (text: string) => text

@@ -1,6 +1,10 @@
 /** The demo itself, as a process: it proves every step, says clearly why it cannot start, and leaves nothing behind. */
-import { join } from "node:path"
+import { readdirSync, readFileSync } from "node:fs"
+import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
 import { describe, expect, it } from "vitest"
+import { cacheFolder } from "../../scripts/debian/CacheFolder.ts"
 import { runNode, startNode } from "../support/Process.ts"
 import { freeOffset, listen } from "./support/Offset.ts"
 
@@ -17,6 +21,21 @@ const isAlive = (pid: number): boolean => {
   } catch {
     return false
   }
+}
+
+/** Processes that were started with a file of the demo's folder among their arguments. */
+const remaining = (): ReadonlyArray<string> => {
+  const folder = resolve(import.meta.dirname, "../../.demo")
+  const commandOf = (pid: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")
+    } catch {
+      return ""
+    }
+  }
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(commandOf).filter((text) =>
+    text.includes(folder)
+  )
 }
 
 const controlPlanePid = (output: string): number =>
@@ -42,12 +61,43 @@ describe("the demo", () => {
   it("proves every step and is gone", { timeout: limit }, async () => {
     const ended = await runNode(demo, ["--once", "--port-offset", String(await freeOffset())], options)
     expect(ended.stderr).toBe("")
-    expect(ended.stdout).toMatch(/\n12 passed, 0 failed\n$/)
+    expect(ended.stdout).toMatch(/\n14 passed, 0 failed\n$/)
     expect(ended.stdout).toMatch(/Swapped A for B under load: [\d,]+ requests, 0 failed/)
+    expect(ended.stdout).toMatch(
+      /Two calls from nothing to HTTPS on example\.net, with a (?:certificate that Pebble issued|self-signed certificate)/
+    )
+    expect(ended.stdout).toMatch(/certificate for .*, issuer .*, \d+ days left/)
+    expect(ended.stdout).toMatch(
+      /200 from origin B over HTTP\/2(?: and over HTTP\/3)? \(TLSv1\.3\), the chain verified/
+    )
     expect(ended.code).toBe(0)
+    expect(remaining()).toEqual([])
     const pid = controlPlanePid(ended.stdout)
     expect(pid).toBeGreaterThan(0)
     expect(isAlive(pid)).toBe(false)
+  })
+
+  it("without a CA shows a certificate that signs itself, and says so", { timeout: limit }, async () => {
+    // A machine that has HAProxy, but neither openssl nor curl, and no Debian to fetch them from.
+    const bare = await mkdtemp(join(tmpdir(), "haproxy-mcp-bare-"))
+    const tools = join(bare, "bin")
+    await mkdir(tools)
+    await symlink("/usr/bin/readlink", join(tools, "readlink"))
+    await symlink(join(cacheFolder(), "haproxy"), join(bare, "haproxy"))
+    const env = { HAPROXY_MCP_CACHE: bare, PATH: tools }
+    const ended = await runNode(demo, ["--once", "--port-offset", String(await freeOffset())], { ...options, env })
+      .finally(() => rm(bare, { recursive: true, force: true }))
+    expect(ended.stderr).toBe("")
+    expect(ended.stdout).toMatch(/No CA here, so the certificate of this tour will be a self-signed one/)
+    expect(ended.stdout).toMatch(/acme\.sh needs openssl and curl, which this machine lacks/)
+    expect(ended.stdout).toMatch(/Two calls from nothing to HTTPS on example\.net, with a self-signed certificate/)
+    expect(ended.stdout).toMatch(/issuer example\.net, 89 days left/)
+    expect(ended.stdout).toMatch(/Node's HTTP\/2: 200 from origin B over HTTP\/2 \(TLSv1\.3\), the chain verified/)
+    expect(ended.stdout).toMatch(
+      /HTTP\/3 skipped, not shown: curl could not be fetched: \S+ cannot be run on this machine/
+    )
+    expect(ended.stdout).toMatch(/\n14 passed, 0 failed\n$/)
+    expect(ended.code).toBe(0)
   })
 
   it("that is stopped half-way fails, and is gone too", { timeout: limit }, async () => {
@@ -58,5 +108,6 @@ describe("the demo", () => {
     expect(ended.code).toBe(128 + 15)
     expect(ended.stdout).toMatch(/\d passed, 1 failed, \d not run\n$/)
     expect(isAlive(controlPlanePid(output))).toBe(false)
+    expect(remaining()).toEqual([])
   })
 })

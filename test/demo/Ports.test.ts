@@ -1,3 +1,4 @@
+import { createSocket } from "node:dgram"
 import { describe, expect, it } from "vitest"
 import { DemoFailure } from "../../scripts/demo/DemoFailure.ts"
 import { commandName, requireFreePorts } from "../../scripts/demo/Ports.ts"
@@ -6,7 +7,12 @@ import { freeOffset, listen } from "./support/Offset.ts"
 describe("the demo's ports", () => {
   it("are moved together", async () => {
     const offset = await freeOffset()
-    expect(await requireFreePorts(offset)).toEqual({ mcp: 8000 + offset, http: 8080 + offset, runtime: 9999 + offset })
+    expect(await requireFreePorts(offset)).toEqual({
+      mcp: 8000 + offset,
+      http: 8080 + offset,
+      https: 8443 + offset,
+      runtime: 9999 + offset
+    })
   })
 
   it("that are taken are named, with who has them and a flag that works", async () => {
@@ -25,6 +31,19 @@ describe("the demo's ports", () => {
       await expect(requireFreePorts(next)).resolves.toMatchObject({ mcp: 8000 + next })
     } finally {
       await close()
+    }
+  })
+
+  it("are taken too when only UDP is, which HTTP/3 needs", async () => {
+    const offset = await freeOffset()
+    const socket = createSocket("udp4")
+    await new Promise<void>((resolve) => socket.bind(8443 + offset, "127.0.0.1", resolve))
+    try {
+      await expect(requireFreePorts(offset)).rejects.toThrow(
+        `Port ${8443 + offset} (HAProxy's HTTPS frontend) is taken`
+      )
+    } finally {
+      await new Promise<void>((resolve) => socket.close(() => resolve()))
     }
   })
 

@@ -2,7 +2,7 @@
 import { createServer } from "node:net"
 import { requireFreePorts } from "../../../scripts/demo/Ports.ts"
 
-/** An offset at which the demo's three ports are free now. */
+/** An offset at which the demo's ports are free now. */
 export const freeOffset = async (): Promise<number> => {
   for (let attempt = 0; attempt < 50; attempt++) {
     const offset = 10_000 + Math.floor(Math.random() * 10_000)
