@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import { access } from "node:fs/promises"
 import type { SettingsShape } from "./Config.ts"
 import { RuntimeApi } from "./haproxy/RuntimeApi.ts"
+import { certificatesAtRest } from "./program/certificates/CertificateHealth.ts"
 import type { ComponentStatus, HealthAnswer } from "./program/HealthShapes.ts"
 import { copyOf } from "./store/Copy.ts"
 import { Store } from "./store/Store.ts"
@@ -28,7 +29,11 @@ const desired = (settings: SettingsShape) =>
     const pools = { pools: settings.haproxyPoolCount, slots: settings.haproxyMaxSlots }
     return yield* Effect.gen(function*() {
       const store = yield* Store
-      return { revision: yield* store.revision, ...(yield* store.counts) }
+      return {
+        revision: yield* store.revision,
+        certificates: yield* store.certificates,
+        ...(yield* store.counts)
+      }
     }).pipe(Effect.provide(Store.layer({ file: copy, pools })), Effect.mapError((error) => error.message))
   }).pipe(Effect.scoped)
 
@@ -78,7 +83,15 @@ export const peek = Effect.fnUntraced(function*(settings: SettingsShape, reason:
   ], { concurrency: "unbounded" })
   const numbers = Result.isSuccess(state)
     ? state.success
-    : { revision: 0, domains: 0, wildcards: 0, servers: 0, poolsUsed: 0, poolsDeclared: settings.haproxyPoolCount }
+    : {
+      revision: 0,
+      certificates: [],
+      domains: 0,
+      wildcards: 0,
+      servers: 0,
+      poolsUsed: 0,
+      poolsDeclared: settings.haproxyPoolCount
+    }
   const dbFile = Result.isSuccess(state) ? db : { ...db, status: "error" as const, reason: state.failure }
   const files = {
     map_file: map,
@@ -114,7 +127,8 @@ export const peek = Effect.fnUntraced(function*(settings: SettingsShape, reason:
         foreign_entries: 0,
         queued_writes: 0,
         reason: "nobody serves"
-      }
+      },
+      certificates: certificatesAtRest(numbers.certificates, Date.now())
     }
   }
   return answer

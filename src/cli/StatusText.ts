@@ -24,10 +24,25 @@ export const span = (seconds: number): string => {
 
 const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
 
+type Component = HealthAnswer["components"]["certificates"]
+
+/** `12, 11 loaded, the first ends in 30 d`. */
+const certificatesText = (of: Component, now: number): string => {
+  const { expiring, failing, loaded, next_expiry: ends, reason, total } = of
+  const left = ends === null ? null : Math.floor((Date.parse(ends) - now) / 1000)
+  return [
+    String(total),
+    ...(loaded === null ? [] : [`${loaded} loaded`]),
+    ...(expiring > 0 ? [`${expiring} expiring`] : []),
+    ...(failing > 0 ? [`${failing} failing`] : []),
+    ...(left === null ? [] : [left < 0 ? `the first ended ${span(-left)} ago` : `the first ends in ${span(left)}`])
+  ].join(", ") + (reason === undefined ? "" : `: ${reason}`)
+}
+
 type Line = readonly [name: string, status: ComponentStatus, text: string]
 
 const linesOf = ({ components }: HealthAnswer, now: number): ReadonlyArray<Line> => {
-  const { config_files, desired_state: desired, haproxy, mcp, reconciler } = components
+  const { certificates, config_files, desired_state: desired, haproxy, mcp, reconciler } = components
   const because = (part: { readonly reason?: string }) => part.reason === undefined ? "" : `: ${part.reason}`
   const compared = reconciler.last_run_at === null
     ? "never compared"
@@ -47,6 +62,9 @@ const linesOf = ({ components }: HealthAnswer, now: number): ReadonlyArray<Line>
     ["Domains", desired.status, `${desired.domains}, and ${counted(desired.wildcards, "wildcard")}`],
     ["Pools", desired.status, `${desired.pools_used} of ${desired.pools_declared} used`],
     ["Servers", desired.status, String(desired.servers)],
+    ...(certificates.status === "not_configured"
+      ? []
+      : [["Certs", certificates.status, certificatesText(certificates, now)] satisfies Line]),
     ["Queue", "ok", `${counted(reconciler.queued_writes, "write")} waiting`],
     ...Object.values(config_files.files).map((file): Line => ["File", file.status, `${file.path}${because(file)}`]),
     [
@@ -75,13 +93,15 @@ const wordOf: Readonly<Record<HealthAnswer["status"], string>> = {
 
 /** One line for monitoring, with numbers to draw behind the bar (monitoring-plugins.org, "Performance data"). */
 export const pluginLine = ({ components, status, summary }: HealthAnswer): string => {
-  const { desired_state: desired, reconciler } = components
+  const { certificates, desired_state: desired, reconciler } = components
   const numbers = [
     `domains=${desired.domains}`,
     `pools=${desired.pools_used};;;0;${desired.pools_declared}`,
     `servers=${desired.servers}`,
     `drift=${reconciler.last_drift}`,
-    `queue=${reconciler.queued_writes}`
+    `queue=${reconciler.queued_writes}`,
+    `certificates=${certificates.total}`,
+    `certificates_failing=${certificates.failing}`
   ]
   return `HAPROXY-MCP ${wordOf[status]} - ${clean(summary).replaceAll("|", "/")} | ${numbers.join(" ")}\n`
 }

@@ -8,6 +8,7 @@ import { MapFiles } from "../haproxy/MapFiles.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import { Store } from "../store/Store.ts"
 import { version } from "../Version.ts"
+import { certificatesHealth } from "./certificates/CertificateHealth.ts"
 import type { ComponentStatus, HealthAnswer } from "./HealthShapes.ts"
 import { PoolAllocator } from "./PoolAllocator.ts"
 import type { ProgramServices } from "./Services.ts"
@@ -64,7 +65,9 @@ export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> 
   }
   const filesOk = Object.values(maps).every((file) => file.status === "ok")
   const reconciler: ComponentStatus = !sync.inSync ? "error" : sync.problems.length > 0 ? "degraded" : "ok"
-  const status = live.status === "ok" && filesOk && reconciler === "ok"
+  const certificates = yield* certificatesHealth
+  const certificatesOk = certificates.status !== "error" && certificates.status !== "degraded"
+  const status = live.status === "ok" && filesOk && reconciler === "ok" && certificatesOk
     ? "healthy"
     : dbOk && (live.status === "ok" || sync.inSync)
     ? "degraded"
@@ -72,7 +75,8 @@ export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> 
   const reasons = [
     ...("reason" in live ? [live.reason.includes("HAProxy") ? live.reason : `HAProxy: ${live.reason}`] : []),
     ...Object.values(maps).flatMap((file) => "reason" in file ? [`${file.path}: ${file.reason}`] : []),
-    ...(sync.inSync ? sync.problems : "reason" in live && live.reason === sync.reason ? [] : [sync.reason])
+    ...(sync.inSync ? sync.problems : "reason" in live && live.reason === sync.reason ? [] : [sync.reason]),
+    ...(certificatesOk ? [] : [`certificates: ${certificates.reason}`])
   ]
   return {
     summary: status === "healthy"
@@ -103,7 +107,8 @@ export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> 
         ...(sync.inSync && sync.problems.length === 0
           ? {}
           : { reason: sync.inSync ? sync.problems.join("; ") : sync.reason })
-      }
+      },
+      certificates
     }
   }
 })

@@ -45,6 +45,22 @@ export interface HealthAnswer extends Answer {
       readonly queued_writes: number
       readonly reason?: string
     }
+    /** `not_configured`: HAProxy loads no certificates of our folder, and none were asked for here. */
+    readonly certificates: {
+      readonly status: ComponentStatus
+      /** In HAProxy's memory; null while that is not known. */
+      readonly loaded: number | null
+      readonly total: number
+      /** A sixth of their lifetime is left, or less. */
+      readonly expiring: number
+      /** Their last renewal failed. */
+      readonly failing: number
+      /** When the first of them ends, ISO 8601 in UTC. */
+      readonly next_expiry: string | null
+      /** When the next one is renewed or tried again. */
+      readonly next_attempt: string | null
+      readonly reason?: string
+    }
   }
 }
 

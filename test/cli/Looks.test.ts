@@ -57,7 +57,10 @@ describe("looking from outside", () => {
         )
         const nagios = yield* run("status", "--nagios")
         assert.strictEqual(nagios.code, 0)
-        assert.match(nagios.stdout, /^HAPROXY-MCP OK - .* \| domains=0 pools=0;;;0;4 servers=0 drift=0 queue=0\n$/)
+        assert.match(
+          nagios.stdout,
+          /^HAPROXY-MCP OK - .* \| domains=0 pools=0;;;0;4 servers=0 drift=0 queue=0 certificates=0 certificates_failing=0\n$/
+        )
 
         const files = [db, `${db}-wal`, site.domainsMap, site.wildcardsMap, site.poolsFile]
         const bytes = Effect.promise(() =>

@@ -37,6 +37,16 @@ const health: HealthAnswer = {
       foreign_entries: 2,
       queued_writes: 3,
       reason: "HAProxy is away"
+    },
+    certificates: {
+      status: "degraded",
+      loaded: 11,
+      total: 12,
+      expiring: 1,
+      failing: 2,
+      next_expiry: "2030-01-03T02:00:00Z",
+      next_attempt: "2030-01-01T01:00:00Z",
+      reason: "1 expire soon"
     }
   }
 }
@@ -54,6 +64,7 @@ describe("the status as text", () => {
         "Domains   ok              12, and 1 wildcard",
         "Pools     ok              3 of 100 used",
         "Servers   ok              7",
+        "Certs     degraded        12, 11 loaded, 1 expiring, 2 failing, the first ends in 2 d 1 h: 1 expire soon",
         "Queue     ok              3 writes waiting",
         "File      ok              /m/domains.map",
         "File      error           /m/wildcards.map: EACCES",

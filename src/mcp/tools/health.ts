@@ -62,6 +62,15 @@ export const healthTool = tool({
         foreign_entries: Field.count("Map entries that are not ours and stay untouched."),
         queued_writes: Field.count("Writes that wait for their turn."),
         reason
+      }),
+      certificates: component("Certificates; not_configured: HAProxy loads none of ours.", {
+        loaded: Field.countOrNull("In HAProxy's memory; null: not known."),
+        total: Field.count("All of them."),
+        expiring: Field.count("A sixth of their lifetime is left, or less."),
+        failing: Field.count("Their last renewal failed."),
+        next_expiry: Field.textOrNull("When the first one ends, ISO 8601 in UTC."),
+        next_attempt: Field.textOrNull("When the next one is renewed or tried again."),
+        reason
       })
     }).annotate({ description: "Each part." })
   },

@@ -4,8 +4,13 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { ControlError } from "../../domain/Errors.ts"
 import type { Store } from "../../store/Store.ts"
-import { oneLine } from "./Renewal.ts"
 import { retryAt } from "./RenewalPlan.ts"
+
+/** Characters of an error that are kept. */
+const longestError = 300
+
+/** One line of an error, as a row keeps it. */
+export const oneLine = (text: string): string => text.replace(/\s+/g, " ").trim().slice(0, longestError)
 
 /** Notes it in the row, if there is one; what cannot be noted is logged. */
 export const noteFailure = Effect.fnUntraced(function*(store: Store["Service"], name: string, error: ControlError) {

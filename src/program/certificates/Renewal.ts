@@ -18,9 +18,10 @@ import * as Semaphore from "effect/Semaphore"
 import type { Certificate } from "../../domain/Certificate.ts"
 import { Cancelled, type ControlError, Internal, type StorageFailed } from "../../domain/Errors.ts"
 import type { Certificates, Installed } from "./Certificates.ts"
+import { noteFailure, oneLine } from "./Failures.ts"
 import type { CertificatePlane } from "./Plane.ts"
 import * as Advice from "./RenewalAdvice.ts"
-import { dueMoment, nextMoment, retryAt, roundPause, shortestPause } from "./RenewalPlan.ts"
+import { dueMoment, nextMoment, roundPause, shortestPause } from "./RenewalPlan.ts"
 
 /** Certificates that are renewed beside each other. */
 export const beside = 4
@@ -31,8 +32,6 @@ const longestSleep = 3_600_000
 const shortestSleep = 60_000
 /** Until it looks again whether HAProxy can take certificates; milliseconds. */
 const notReadyPause = 10_000
-/** Characters of an error that are kept. */
-const longestError = 300
 
 /** What renewals are made with. */
 export interface RenewalOptions {
@@ -69,9 +68,6 @@ type Attempt = "renewed" | "gone" | "left" | { readonly failed: ControlError }
 const reach = (error: ControlError): "one" | "ca" | "all" =>
   error._tag === "AcmeFailed" ? (error.retryable ? "ca" : "one") : error._tag === "Internal" ? "ca" : "all"
 
-/** One line of an error, as a row keeps it. */
-export const oneLine = (text: string): string => text.replace(/\s+/g, " ").trim().slice(0, longestError)
-
 export const make = ({ issue, noted, plane, ready }: RenewalOptions): Renewals => {
   const { store } = plane
   const advice = Advice.make(plane)
@@ -87,25 +83,6 @@ export const make = ({ issue, noted, plane, ready }: RenewalOptions): Renewals =
     const until = held.get(certificate.name) ?? 0
     return next === null || until - now > shortestPause ? next : Math.max(next, until)
   }
-
-  const noteFailure = Effect.fnUntraced(function*(name: string, error: ControlError) {
-    const now = yield* Clock.currentTimeMillis
-    const random = yield* Random.next
-    yield* store.commit(Effect.gen(function*() {
-      const row = yield* store.certificate(name)
-      if (row === null) return
-      const failures = row.failures + 1
-      yield* store.putCertificate({
-        ...row,
-        failures,
-        lastError: oneLine(error.message),
-        nextAttempt: retryAt(row.facts, failures, now, random)
-      })
-    })).pipe(
-      Effect.andThen(noted),
-      Effect.catchCause((cause) => Effect.logWarning(`The failed renewal of ${name} could not be noted`, cause))
-    )
-  })
 
   const attempt = Effect.fnUntraced(function*(name: string): Effect.fn.Return<Attempt, StorageFailed> {
     const now = yield* Clock.currentTimeMillis
@@ -159,7 +136,7 @@ export const make = ({ issue, noted, plane, ready }: RenewalOptions): Renewals =
         const reaches = reach(error)
         if (reaches === "ca") down++
         if (reaches === "all" || down >= enough) over ??= error
-        if (error._tag !== "Cancelled") yield* noteFailure(name, error)
+        if (error._tag !== "Cancelled") yield* Effect.andThen(noteFailure(store, name, error), noted)
         yield* Effect.logWarning("A certificate could not be renewed").pipe(
           Effect.annotateLogs({ certificate: name, reason: oneLine(error.message) })
         )
