@@ -7,15 +7,20 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
+import { join } from "node:path"
+import { Acme } from "../src/acme/Acme.ts"
 import { make as publicSuffixes } from "../src/domain/PublicSuffix.ts"
+import { CertificateFiles } from "../src/haproxy/certificates/CertificateFiles.ts"
 import { HostControl, noHost } from "../src/haproxy/HostControl.ts"
 import { MapFiles } from "../src/haproxy/MapFiles.ts"
 import { RuntimeApi } from "../src/haproxy/RuntimeApi.ts"
+import * as Certificates from "../src/program/certificates/Engine.ts"
 import { Limits } from "../src/program/Limits.ts"
 import { Operations } from "../src/program/Operations.ts"
 import { PoolAllocator } from "../src/program/PoolAllocator.ts"
 import type { ProgramServices } from "../src/program/Services.ts"
 import { Store } from "../src/store/Store.ts"
+import { noAcme } from "../test/support/ControlPlane.ts"
 import type { Site } from "../test/support/RealHaproxy.ts"
 import { limits } from "./Population.ts"
 
@@ -37,6 +42,7 @@ export interface Plane {
 /** Starts it and waits until HAProxy runs what the database holds. */
 export const startPlane = Effect.fnUntraced(function*(site: Site, database: string, poolsFile: boolean) {
   const files = { write: true }
+  const noCertificates = join(site.dir, "no-certificates")
   const spent: Spent = { commit: 0, runtime: 0, files: 0 }
   const clocked = <A, E, R>(part: keyof Spent, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.suspend(() => {
@@ -73,6 +79,8 @@ export const startPlane = Effect.fnUntraced(function*(site: Site, database: stri
     store,
     runtime,
     mapFiles,
+    CertificateFiles.layer({ folder: noCertificates }),
+    Acme.layer(noAcme),
     Layer.succeed(Limits, {
       pools: limits,
       suffixes: publicSuffixes([]),
@@ -81,7 +89,12 @@ export const startPlane = Effect.fnUntraced(function*(site: Site, database: stri
       haproxyIsHere: true
     })
   )
-  const layer = Layer.mergeAll(PoolAllocator.layer(), Operations.layer, HostControl.layer(noHost)).pipe(
+  const layer = Certificates.layer({
+    place: { folder: noCertificates, runtimeFolder: null, listFile: null },
+    tlsAddress: null,
+    haproxyHost: "127.0.0.1"
+  }).pipe(
+    Layer.provideMerge(Layer.mergeAll(PoolAllocator.layer(), Operations.layer, HostControl.layer(noHost))),
     Layer.provideMerge(adapters),
     Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "Warn"))
   )

@@ -3,11 +3,16 @@ import type { Row } from "./Row.ts"
 import { addInProcess } from "./rows/AddInProcess.ts"
 import { addOverMcp } from "./rows/AddOverMcp.ts"
 import { againstCaddy, againstNginx } from "./rows/AgainstPeer.ts"
+import { certificatesAdd } from "./rows/CertificatesAdd.ts"
+import { certificatesAgainstCaddy, certificatesAgainstNginx } from "./rows/CertificatesAgainstPeers.ts"
+import { certificatesMemory } from "./rows/CertificatesMemory.ts"
+import { certificatesRestore } from "./rows/CertificatesRestore.ts"
 import { importRow } from "./rows/Import.ts"
 import { manyCallers, manyCallersOverMcp } from "./rows/ManyCallers.ts"
 import { memory } from "./rows/Memory.ts"
 import { readOverMcp } from "./rows/ReadOverMcp.ts"
 import { reconcileRow } from "./rows/Reconcile.ts"
+import { renewalsUnderLoad } from "./rows/RenewalsUnderLoad.ts"
 import { start } from "./rows/Start.ts"
 import { underLoad } from "./rows/UnderLoad.ts"
 
@@ -23,5 +28,11 @@ export const rows: ReadonlyArray<Row> = [
   reconcileRow,
   underLoad,
   memory,
-  start
+  start,
+  certificatesAdd,
+  certificatesAgainstCaddy,
+  certificatesAgainstNginx,
+  certificatesRestore,
+  renewalsUnderLoad,
+  certificatesMemory
 ]

@@ -1,9 +1,20 @@
 /** All campaigns, in the order in which they run. A new one is added here. */
 import type { Campaign } from "./Campaign.ts"
+import { certificates, certificatesPebble } from "./Certificates.ts"
 import { pairs, points } from "./Faulty.ts"
 import { killed } from "./Kills.ts"
 import { model, modelWithFaults } from "./Models.ts"
 import { outages } from "./Outages.ts"
 import { power } from "./Power.ts"
 
-export const campaigns: ReadonlyArray<Campaign> = [points, pairs, model, modelWithFaults, killed, outages, power]
+export const campaigns: ReadonlyArray<Campaign> = [
+  points,
+  pairs,
+  model,
+  modelWithFaults,
+  killed,
+  outages,
+  power,
+  certificates,
+  certificatesPebble
+]

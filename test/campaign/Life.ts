@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { buildProgram } from "../../scripts/build.ts"
 import { stored } from "../support/Agreement.ts"
 import { memoryFolder } from "../support/MemoryFolder.ts"
-import { ConnectionLost, PlainMcp } from "../support/PlainMcp.ts"
+import { ConnectionLost, type PlainAnswer, PlainMcp } from "../support/PlainMcp.ts"
 import { poll } from "../support/Poll.ts"
 import { type Running, startCommand } from "../support/Process.ts"
 import type { Env } from "../support/Settings.ts"
@@ -77,13 +77,19 @@ export class Life {
     return false
   }
 
-  /** A client of its own connection. */
+  /** A client of its own connection, told the codes alone. */
   client(): Call {
+    const ask = this.asker()
+    return async (tool, args) => (await ask(tool, args)).code
+  }
+
+  /** A client of its own connection. Throws {@link Gone} when the process goes away before its answer. */
+  asker(): (tool: string, args: Readonly<Record<string, unknown>>) => Promise<PlainAnswer> {
     const client = new PlainMcp(this.url)
     this.clients.push(client)
     return async (tool, args) => {
       try {
-        return (await client.call(tool, args)).code
+        return await client.call(tool, args)
       } catch (error) {
         throw error instanceof ConnectionLost ? new Gone(error.message, { cause: error }) : error
       }

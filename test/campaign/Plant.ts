@@ -50,6 +50,20 @@ export const plants: ReadonlyArray<Plant> = [
       "setPragma(db, file, \"synchronous\", \"FULL\", 2)",
       "setPragma(db, file, \"synchronous\", \"NORMAL\", 1)"
     ]]
+  },
+  {
+    name: "no-certificate-sweep",
+    what: "what a killed install left in the folder of certificates stays there",
+    campaign: "certificates",
+    file: "src/haproxy/certificates/CertificateFiles.ts",
+    changes: [["=> {\n  sweepFolder(folder)\n", "=> {\n"]]
+  },
+  {
+    name: "no-acme-sweep",
+    what: "acme.sh runs on when its control plane was killed, and keeps its folder with the key",
+    campaign: "certificates",
+    file: "src/acme/RunFolder.ts",
+    changes: [["!isAbandoned(folder)) continue", "folder !== \"\") continue"]]
   }
 ]
 

@@ -5,6 +5,7 @@
  */
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import type { AcmeOptions } from "../../src/acme/Acme.ts"
 import type { FastAuthority } from "./FastAuthority.ts"
 
 /** How the next runs go. */
@@ -13,6 +14,8 @@ export interface AcmePlan {
   readonly fail?: string | null
   /** It waits until this file is there. */
   readonly waitFor?: string | null
+  /** Milliseconds that it takes more than it needs, in pauses between what it writes. */
+  readonly takes?: number
   /** Lifetime of what it issues, in days; default 90. */
   readonly days?: number
 }
@@ -20,6 +23,8 @@ export interface AcmePlan {
 export interface StandInAcme {
   /** What to set so that it is used; the rest of acme.sh's surroundings are there too. */
   readonly env: Readonly<Record<string, string>>
+  /** The same as options of the adapter. */
+  readonly options: Partial<AcmeOptions>
   /** Value of CF_Token in the credentials file: must be seen nowhere. */
   readonly secret: string
   /** Says how the next runs go. */
@@ -32,6 +37,8 @@ export interface StandInAcme {
 
 const program = join(import.meta.dirname, "StandInAcmeProgram.ts")
 
+/** Nobody is asked there. */
+const directory = "https://127.0.0.1:1/directory"
 const hook = "dns_cf_add() { [ \"$CF_Token\" ]; }\ndns_cf_rm() { return 0; }\n"
 
 /** Places it in a folder. */
@@ -53,9 +60,17 @@ export const placeAcme = (folder: string, version = "3.1.1"): StandInAcme => {
     env: {
       ACME_HOME: home,
       ACME_COMMAND: script,
-      ACME_SERVER: "https://127.0.0.1:1/directory",
+      ACME_SERVER: directory,
       ACME_CREDENTIALS_FILE: credentials,
       ACME_DNS_SLEEP: "0"
+    },
+    options: {
+      acmeHome: home,
+      acmeCommand: [script],
+      acmeServer: directory,
+      acmeCredentialsFile: credentials,
+      acmeDnsSleep: 0,
+      env: process.env
     },
     secret,
     plan: (plan) => writeFileSync(planFile, JSON.stringify(plan)),

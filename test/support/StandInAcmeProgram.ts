@@ -21,6 +21,7 @@ const issue = async (): Promise<number> => {
   appendFileSync(join(folder, "acme-runs"), `${JSON.stringify(args)}\n`)
   const planFile = join(folder, "acme-plan.json")
   const plan = existsSync(planFile) ? JSON.parse(readFileSync(planFile, "utf8")) as AcmePlan : {}
+  const pause = () => plan.takes === undefined ? undefined : setTimeout(plan.takes / 6)
   const names = values("-d")
   const first = names[0]!
   say(`Using CA: ${values("--server")[0]}`)
@@ -28,14 +29,17 @@ const issue = async (): Promise<number> => {
   say(`Multi domain='${names.map((name) => `DNS:${name}`).join(",")}'`)
   for (const name of names) say(`Getting webroot for domain='${name}'`)
   for (const name of names) say(`Adding TXT value: c3RhbmRpbg for domain: _acme-challenge.${name.replace("*.", "")}`)
+  await pause()
   while (typeof plan.waitFor === "string" && !existsSync(plan.waitFor)) await setTimeout(20)
   if (typeof plan.fail === "string") {
     process.stderr.write(`${plan.fail}\n`)
     return 1
   }
   for (const name of names) say(`Verifying: ${name}`)
+  await pause()
   for (const name of names) say(`\u001b[1;32m${name} is verified.\u001b[0m`)
   say("Verification finished, beginning signing.")
+  await pause()
   const home = values("--config-home")[0] ?? values("--home")[0]!
   const place = join(home, `${first}_ecc`)
   mkdirSync(place, { recursive: true })
@@ -48,8 +52,13 @@ const issue = async (): Promise<number> => {
   })
   const [own, ...issuers] = made.chain.split(/(?<=-----END CERTIFICATE-----\n)/)
   writeFileSync(join(place, `${first}.key`), made.key, { mode: 0o600 })
+  await pause()
   writeFileSync(join(place, `${first}.cer`), own!)
+  await pause()
   writeFileSync(join(place, "ca.cer"), issuers.join(""))
+  // Its copy is not written in one piece either.
+  writeFileSync(join(place, "fullchain.cer"), made.chain.slice(0, 700))
+  await pause()
   writeFileSync(join(place, "fullchain.cer"), made.chain)
   say("\u001b[1;32mCert success.\u001b[0m")
   process.stdout.write(own!)
