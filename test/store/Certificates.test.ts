@@ -79,7 +79,7 @@ describe("a certificate's row", () => {
           return yield* Effect.fail("no" as const)
         })))
         assert.strictEqual(failed._tag, "Failure")
-        assert.deepStrictEqual(yield* store.certificates, [rows[0]])
+        assert.deepStrictEqual(yield* store.certificates, [rows[0]!])
         // Rows without a recorded change are no revision.
         assert.strictEqual(yield* store.revision, 0)
         yield* store.commit(Effect.andThen(store.putCertificate(row("b.example.com")), write(store, [])))
@@ -188,6 +188,6 @@ describe("a database of before there were certificates", () => {
       const db = new DatabaseSync(file, { readOnly: true })
       assert.strictEqual(db.prepare("PRAGMA user_version").get()?.["user_version"], schemaVersion)
       db.close()
-      yield* withStore(file, (store) => Effect.map(store.certificates, (all) => assert.deepStrictEqual(all, [rows[0]])))
+      yield* withStore(file, (store) => Effect.map(store.certificates, (all) => assert.deepStrictEqual(all, [rows[0]!])))
     })))
 })

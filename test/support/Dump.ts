@@ -24,7 +24,7 @@ export const dumpDatabase = Effect.gen(function*() {
   return lines(out)
 })
 
-/** All that the database desires, owners and kinds of routes included; for "is it as before?". */
+/** All that the database desires, owners, kinds of routes and certificates included; for "is it as before?". */
 export const dumpDesired = Effect.gen(function*() {
   const store = yield* Store
   const routes = yield* store.allRoutes
@@ -32,7 +32,8 @@ export const dumpDesired = Effect.gen(function*() {
   return lines([
     ...routes.map((route) => JSON.stringify(route)),
     ...[...owners].map(([pool, owner]) => `owner pool_${pool} ${owner}`),
-    ...(yield* store.allServers).map((server) => JSON.stringify(server))
+    ...(yield* store.allServers).map((server) => JSON.stringify(server)),
+    ...(yield* store.certificates).map((certificate) => `certificate ${JSON.stringify(certificate)}`)
   ])
 })
 
