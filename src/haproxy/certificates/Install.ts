@@ -68,31 +68,26 @@ export const difference = (
   return shown.status === "Used" ? null : "no list of certificates has it"
 }
 
-/** `set ssl cert`, past a transaction of ours that was left open. */
+/** `set ssl cert`, after `new` where that is needed, and past a transaction of ours that was left open. */
 const setAnew = Effect.fnUntraced(function*(
   runtime: Runtime,
   place: Place,
   file: string,
   lines: ReadonlyArray<string>,
+  isNew: boolean,
   deadline: number
 ) {
   const path = pathIn(place, file)
   const set = Certificates.set(path, lines)
-  const [was, , made, first] = yield* send(
-    runtime,
-    [Certificates.show(path), Certificates.abort(path), Certificates.make(path), set],
-    deadline
-  )
-  const shown = yield* must(file, was)
-  // One that `new` made and nobody filled is as good as none, and goes when this install is undone.
-  const known = shown?.status === "Empty" ? null : shown
-  yield* must(file, made)
-  let verdict: Verdict<void> = first
-  const left = Result.isFailure(first) ? Certificates.otherTransaction(first.failure.text) : null
-  if (left !== null && left.startsWith(`${place.folder}/`)) {
-    verdict = (yield* send(runtime, [Certificates.abort(left), set], deadline))[1]
+  if (isNew) {
+    const [made] = yield* send(runtime, [Certificates.make(path)], deadline)
+    yield* must(file, made)
   }
-  return { known, verdict }
+  const [first] = yield* send(runtime, [set], deadline)
+  const left = Result.isFailure(first) ? Certificates.otherTransaction(first.failure.text) : null
+  if (left === null || !left.startsWith(`${place.folder}/`)) return yield* must(file, first)
+  const [, second] = yield* send(runtime, [Certificates.abort(left), set], deadline)
+  yield* must(file, second)
 })
 
 /** Nothing was committed: the transaction goes, and with it the certificate if it is new. */
@@ -132,32 +127,44 @@ export const install = Tracing.fn("Install.install")(function*(
   const capabilities = yield* capabilitiesOf(runtime)
   const lines = payloadOf(path, file, bundle, capabilities)
   if (!("length" in lines)) return yield* lines
-  const { known, verdict } = yield* setAnew(runtime, place, file, lines, deadline)
-
+  const [was] = yield* send(runtime, [Certificates.show(path), Certificates.abort(path)], deadline)
+  const shown = yield* must(file, was)
+  // One that `new` made and nobody filled is as good as none, and goes when this install is undone.
+  const known = shown?.status === "Empty" ? null : shown
   const undone = <A, E>(self: Effect.Effect<A, E>) =>
     Effect.tapError(
       self,
       (error) => error instanceof LinkLost ? Effect.void : forget(runtime, path, known, deadline)
     )
-  yield* undone(Effect.andThen(must(file, verdict), publish))
-  const [committed] = yield* send(runtime, [Certificates.commit(path)], deadline)
-  yield* undone(must(file, committed))
+  yield* undone(Effect.andThen(setAnew(runtime, place, file, lines, known === null, deadline), publish))
 
-  let added = false
+  let added = known?.status !== "Used"
   let takeBack: CrtListFile.TakeBack = Effect.void
   yield* Effect.gen(function*() {
-    added = yield* enlist(runtime, place, file, deadline)
+    const [committed] = yield* send(runtime, [Certificates.commit(path)], deadline)
+    yield* must(file, committed)
+    added = (yield* enlist(runtime, place, file, deadline)) || added
     if (place.listFile !== null) takeBack = yield* CrtListFile.append(place.listFile, [path])
-    const [shown] = yield* send(runtime, [Certificates.show(path)], deadline)
-    const wrong = difference(yield* must(file, shown), bundle.facts)
+    const [now] = yield* send(runtime, [Certificates.show(path)], deadline)
+    const wrong = difference(yield* must(file, now), bundle.facts)
     if (wrong !== null) return yield* notAsSent(file, wrong)
   }).pipe(
     Effect.tapError((error) =>
       error instanceof LinkLost ? Effect.void : Effect.gen(function*() {
-        if (added) yield* send(runtime, [CrtLists.del(place.list, path)], after(deadline))
         yield* takeBack
-        if (known === null) yield* send(runtime, [Certificates.del(path)], after(deadline))
-        else if (options.before != null) yield* setOld(runtime, place, file, options.before, deadline)
+        const [, now] = yield* send(
+          runtime,
+          [
+            Certificates.abort(path),
+            Certificates.show(path),
+            ...(added ? [CrtLists.del(place.list, path)] : []),
+            ...(known === null ? [Certificates.del(path)] : [])
+          ],
+          after(deadline)
+        )
+        // A commit whose answer was not understood may have been one.
+        const isChanged = known !== null && !(Result.isSuccess(now) && now.success?.sha1 === known.sha1)
+        if (isChanged && options.before != null) yield* setOld(runtime, place, file, options.before, deadline)
       })
     )
   )
@@ -189,8 +196,8 @@ const setOld = Effect.fnUntraced(function*(
 })
 
 /**
- * Takes an install back, whatever came of it: `before` is what HAProxy served from this file, null: nothing. For a
- * handshake that failed, and for a link that was lost on the way.
+ * Takes an install (or an uninstall) back, whatever came of it: `before` is what HAProxy served from this file, null:
+ * nothing. For a handshake that failed, and for a link that was lost on the way.
  */
 export const revert = Tracing.fn("Install.revert")(function*(
   runtime: Runtime,
@@ -200,12 +207,14 @@ export const revert = Tracing.fn("Install.revert")(function*(
   deadline: number
 ): Effect.fn.Return<void, InstallError> {
   if (before === null) yield* uninstall(runtime, place, file, deadline)
-  else yield* setOld(runtime, place, file, before, deadline)
+  else yield* install(runtime, place, file, before, { publish: Effect.void, deadline })
 })
 
 /**
  * Takes a certificate from every line of our list and from HAProxy's memory; answers whether there was anything. The
- * default certificate of a bind without `strict-sni` is refused, with nothing changed.
+ * default certificate of a bind without `strict-sni` is refused, with nothing changed. After an answer that was not
+ * understood the certificate itself may be gone: its lines are put back here, and {@link revert} with its bundle brings
+ * back the rest.
  */
 export const uninstall = Tracing.fn("Install.uninstall")(function*(
   runtime: Runtime,
@@ -227,21 +236,34 @@ export const uninstall = Tracing.fn("Install.uninstall")(function*(
   yield* Effect.gen(function*() {
     for (const entry of entries) {
       const line = entries.length === 1 ? undefined : entry.line
+      // Before the answer: what is not understood may have been done.
+      gone.push(entry)
       const [verdict] = yield* send(runtime, [CrtLists.del(place.list, path, line)], deadline)
       yield* must(file, verdict)
-      gone.push(entry)
     }
     if (known === null) return
-    const [verdict] = yield* send(runtime, [Certificates.del(path)], deadline)
+    const [verdict, left] = yield* send(runtime, [Certificates.del(path), Certificates.show(path)], deadline)
     yield* must(file, verdict)
+    if ((yield* must(file, left)) !== null) return yield* notAsSent(file, "it is still there")
   }).pipe(
     Effect.tapError((error) =>
-      Effect.gen(function*() {
-        yield* takeBack
-        if (error instanceof LinkLost || gone.length === 0) return
-        yield* send(runtime, gone.map(({ rest }) => CrtLists.add(place.list, path, rest)), after(deadline))
-      })
+      Effect.andThen(takeBack, error instanceof LinkLost ? Effect.void : putBack(runtime, place, path, gone, deadline))
     )
   )
   return known !== null || entries.length > 0
+})
+
+/** Adds the lines that are missing now. */
+const putBack = Effect.fnUntraced(function*(
+  runtime: Runtime,
+  place: Place,
+  path: string,
+  lines: ReadonlyArray<CrtLists.CrtListEntry>,
+  deadline: number
+) {
+  if (lines.length === 0) return
+  const [list] = yield* send(runtime, [CrtLists.show(place.list)], after(deadline))
+  const there = Result.isSuccess(list) ? list.success ?? [] : []
+  const missing = lines.filter(({ rest }) => !there.some((one) => one.certificate === path && one.rest === rest))
+  yield* send(runtime, missing.map(({ rest }) => CrtLists.add(place.list, path, rest)), after(deadline))
 })
