@@ -36,6 +36,37 @@ export interface CertificateCast {
   readonly origin: Origin
 }
 
+/** A CA, or why there is none. */
+export const startCa = async (
+  stage: Stage,
+  programs: CertificatePrograms,
+  note: (text: string) => void
+): Promise<{ readonly acme: AcmeServer | null; readonly proof: Proof }> => {
+  const { acme, curl } = programs
+  note("starting Pebble")
+  const nothing = { absent: "acme.sh cannot work in a folder with such a name" }
+  const server = "absent" in acme
+    ? acme
+    : await stage.startAcmeServer(acme).then((one) => one ?? nothing, (cause: Error) => ({ absent: cause.message }))
+  const http3 = "absent" in curl ? `no curl with HTTP/3: ${curl.absent}` : `curl ${curl.version} with HTTP/3`
+  if (!("absent" in server) && !("absent" in acme)) {
+    return {
+      acme: server,
+      proof: {
+        proved: `A CA of our own: Pebble, an ACME server, and acme.sh ${acme.version} to ask it`,
+        details: [`${server.url}; ${http3}`]
+      }
+    }
+  }
+  return {
+    acme: null,
+    proof: {
+      proved: "No CA here, so the certificate of this tour will be a self-signed one",
+      details: ["absent" in server ? server.absent : "", http3]
+    }
+  }
+}
+
 /** A HAProxy without QUIC serves the same file without HTTP/3. */
 const hasQuic = async ({ path }: HaproxyBinary): Promise<boolean> =>
   /\+QUIC\b/.test((await runCommand(path, ["-vv"], { timeoutMs: 10_000 })).stdout)

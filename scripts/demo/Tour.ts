@@ -5,45 +5,25 @@
 import type { WriteAnswer } from "../../src/program/Answer.ts"
 import type { AddDomainAnswer, ListDomainsAnswer } from "../../src/program/DomainShapes.ts"
 import type { HealthAnswer } from "../../src/program/HealthShapes.ts"
-import type { AddServerAnswer, ServersAnswer, WaitDrainAnswer } from "../../src/program/ServerShapes.ts"
 import type { HaproxyBinary } from "../haproxy.ts"
 import type { AcmeServer } from "./AcmeServer.ts"
 import { type Agent, connectAgent } from "./Agent.ts"
+import { type Cast, covered, from, sharing, shop } from "./Cast.ts"
 import type { CertificatePrograms } from "./CertificatePrograms.ts"
-import { fromNothingToHttps, proveStillSecure, rootOf, secure } from "./CertificateStep.ts"
+import { fromNothingToHttps, proveStillSecure, rootOf, secure, startCa } from "./CertificateStep.ts"
 import { until } from "./Children.ts"
 import { prove } from "./DemoFailure.ts"
 import { domainTable } from "./DomainTable.ts"
-import { type Load, startLoad } from "./Load.ts"
-import { lastLine, longPath, type Origin } from "./Origins.ts"
+import type { Origin } from "./Origins.ts"
 import { host } from "./Ports.ts"
 import { duration } from "./Screen.ts"
 import type { Stage } from "./Stage.ts"
 import type { Proof, Step } from "./Steps.ts"
-import { type Page, visit } from "./Web.ts"
+import { swapServer } from "./SwapStep.ts"
+import { visit } from "./Web.ts"
 
-/** The site of the demo, the one that shares its pool, and a name that only the latter's wildcard covers. */
-export const shop = "shop.example.com"
-export const sharing = "example.org"
-export const covered = "blog.example.org"
-
-/** Keep-alive connections of the load, and answers waited for in each of its phases. */
-const visitors = 8
-const answersPerPhase = 500
-/** How long the drain has to wait for a visitor (ms). */
-const drainWait = 500
 /** From the start of a HAProxy until everything is as it was. */
 const restartLimit = 10_000
-
-/** What is known once a step has made it. */
-interface Cast {
-  readonly agent: () => Agent
-  readonly origins: () => readonly [Origin, Origin]
-}
-
-const from = (page: Page, origin: Origin, site: string) => {
-  prove(page.status === 200 && page.body === origin.text, `${site} answers 200 from origin ${origin.name}`, page)
-}
 
 /** Lists the tools; a stranger without the token gets nothing. */
 const connect = async (stage: Stage): Promise<{ readonly agent: Agent; readonly proof: Proof }> => {
@@ -83,71 +63,6 @@ const addDomain = async (stage: Stage, { agent, origins }: Cast): Promise<Proof>
   }
 }
 
-/** Replaces origin A by B while visitors come, and one of them is in the middle of a long page of A. */
-const swapServer = async (stage: Stage, cast: Cast, note: (text: string) => void): Promise<Proof> => {
-  const load = startLoad({ port: stage.ports.http, site: shop, visitors })
-  try {
-    return await swapUnder(load, stage, cast, note)
-  } finally {
-    for (const origin of cast.origins()) origin.endLongPages()
-    await load.stop()
-  }
-}
-
-const swapUnder = async (
-  load: Load,
-  stage: Stage,
-  { agent, origins }: Cast,
-  note: (text: string) => void
-): Promise<Proof> => {
-  const [a, b] = origins()
-  const { call } = agent()
-  note(`${visitors} visitors at once, all served by origin A`)
-  await load.more(answersPerPhase, "A")
-  prove(load.tally().byOrigin["B"] === undefined, "only origin A serves before the swap", load.tally())
-  const longPage = visit(stage.ports.http, shop, { path: longPath })
-  longPage.catch(() => {})
-  await until("origin A has begun a long page", async () => a.longPages() === 1 || undefined, { limit: 5_000 })
-
-  note("adding origin B beside A")
-  const added = await call<AddServerAnswer>("haproxy_add_server", { domain: shop, ip: host, http_port: b.port })
-  await Promise.all([load.more(answersPerPhase / 5, "A"), load.more(answersPerPhase / 5, "B")])
-  const leaving = added.servers.find(({ addr }) => addr === `${host}:${a.port}`)
-  prove(leaving !== undefined, "origin A is among the servers", added.servers)
-
-  note("draining origin A")
-  const target = { domain: shop, slot: leaving.slot }
-  await call<ServersAnswer>("haproxy_set_server_state", { ...target, state: "drain" })
-  const waiting = call<WaitDrainAnswer>("haproxy_wait_drain", { ...target, timeout: 20 })
-  waiting.catch(() => {})
-  await new Promise((resolve) => setTimeout(resolve, drainWait))
-  const answeredEarly = await Promise.race([waiting, undefined])
-  prove(answeredEarly === undefined, "the drain waits for the long page", answeredEarly)
-  a.endLongPages()
-  const drained = await waiting
-  prove(drained.drained, "origin A has no session left", drained)
-  const page = await longPage
-  prove(page.body.endsWith(lastLine("A")), "the long page that A had begun came whole", page)
-
-  note("removing origin A")
-  const askedOfA = a.requests()
-  await call<ServersAnswer>("haproxy_remove_server", target)
-  await load.more(answersPerPhase, "B")
-  const tally = await load.stop()
-  prove(tally.failed === 0, "no request failed", tally)
-  prove(tally.connections === visitors, `${visitors} connections were enough, so none was cut`, tally)
-  prove(a.requests() === askedOfA, "origin A is not asked any more", { drained: askedOfA, now: a.requests() })
-  from(await visit(stage.ports.http, shop), b, shop)
-  return {
-    proved: `Swapped A for B under load: ${tally.requests.toLocaleString("en")} requests, 0 failed`,
-    details: [
-      `${visitors} keep-alive connections, none cut; A answered ${tally.byOrigin["A"]}, B ${tally.byOrigin["B"]}; `
-      + `slowest ${duration(tally.slowestMs)}`,
-      `add B, drain A (waited ${duration(drained.waited_ms)} for a long page, which came whole), remove A; no reload`
-    ]
-  }
-}
-
 /** A second domain on the same pool; it is registrable, so its wildcard comes along. */
 const shareDomain = async (stage: Stage, { agent, origins }: Cast): Promise<Proof> => {
   const [, b] = origins()
@@ -183,35 +98,6 @@ const refuse = async (stage: Stage, { agent, origins }: Cast): Promise<Proof> =>
       `  hint: ${bad.hint}`,
       `domain "shpo.example.com": ${unknown.code}, valid_values ${JSON.stringify(unknown.valid_values)}`
     ]
-  }
-}
-
-/** A CA, or why there is none. */
-const startCa = async (
-  stage: Stage,
-  programs: CertificatePrograms,
-  note: (text: string) => void
-): Promise<{ readonly acme: AcmeServer | null; readonly proof: Proof }> => {
-  const { acme, curl } = programs
-  note("starting Pebble")
-  const server = "absent" in acme ? null : await stage.startAcmeServer(acme)
-  const http3 = "absent" in curl ? `no curl with HTTP/3: ${curl.absent}` : `curl ${curl.version} with HTTP/3`
-  if (server !== null && !("absent" in acme)) {
-    return {
-      acme: server,
-      proof: {
-        proved: `A CA of our own: Pebble, an ACME server, and acme.sh ${acme.version} to ask it`,
-        details: [`${server.url}; ${http3}`]
-      }
-    }
-  }
-  const why = "absent" in acme ? acme.absent : "acme.sh cannot work in a folder with such a name"
-  return {
-    acme: null,
-    proof: {
-      proved: "No CA here, so the certificate of this tour will be a self-signed one",
-      details: [why, http3]
-    }
   }
 }
 
