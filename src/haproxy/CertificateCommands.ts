@@ -144,7 +144,7 @@ const parseNew = (path: string) => (answer: string): Verdict<"made" | "known"> =
     ? Result.succeed("made")
     : text === `Certificate '${path}' already exists!`
     ? Result.succeed("known")
-    : refused(withoutPayload(answer))
+    : refused(withoutPayload(answer, path))
 }
 
 /** `new ssl cert PATH`: an empty certificate, for `set` and `commit` to fill. */
@@ -157,11 +157,17 @@ export const make = (path: string): Command<"made" | "known"> => ({
  * An answer without anything that could be a line of a payload. When a payload is not taken as one, HAProxy runs its
  * lines as commands, names them in `Unknown command: '…'`, and adds its whole help (26 kB).
  */
-export const withoutPayload = (answer: string): string => {
+export const withoutPayload = (answer: string, path: string): string => {
   const end = answer.search(/Unknown command|The following commands/)
-  return (end < 0 ? answer : `${answer.slice(0, end)}and more`).slice(0, 2_000)
-    .replace(/(?<![A-Za-z0-9+/=._-])[A-Za-z0-9+/]{24,}={0,2}(?![A-Za-z0-9+/=._-])/g, "…")
+  const text = (end < 0 ? answer : `${answer.slice(0, end)}and more`).slice(0, 2_000)
+  // HAProxy's own sentence about another path, which may look like base64.
+  if (otherTransaction(text) !== null) return text.slice(0, text.indexOf("\n") >>> 0)
+  return text.split(path).map((part) => part.replace(/[A-Za-z0-9+/]{24,}={0,2}/g, "…")).join(path)
 }
+
+/** The certificate that another transaction is about, from the refusal of `set`, `commit` or `abort`; null: none. */
+export const otherTransaction = (text: string): string | null =>
+  /^The ongoing transaction is about '([^']+)' but /.exec(text)?.[1] ?? null
 
 /*
  * set ssl cert PATH <<… (3.0.11, 3.2.26, 3.4.7); `updated` when its transaction is open already
@@ -185,7 +191,7 @@ const parseSet = (path: string) => (answer: string): Verdict<void> => {
   return text === `Transaction created for certificate ${path}!`
       || text === `Transaction updated for certificate ${path}!`
     ? Result.void
-    : refused(withoutPayload(answer))
+    : refused(withoutPayload(answer, path))
 }
 
 /** `set ssl cert PATH <<`: opens (or changes) the transaction with a PEM of certificate, chain and key. */
@@ -195,10 +201,6 @@ export const set = (path: string, lines: ReadonlyArray<string>): Command<void> =
   isWhole: true,
   parse: parseSet(path)
 })
-
-/** The certificate that another transaction is about, from the refusal of `set`, `commit` or `abort`; null: none. */
-export const otherTransaction = (text: string): string | null =>
-  /^The ongoing transaction is about '([^']+)' but /.exec(text)?.[1] ?? null
 
 /*
  * commit ssl cert PATH (3.0.11, 3.2.26, 3.4.7); a dot for each use, and warnings may stand before the last line
@@ -214,7 +216,7 @@ export const otherTransaction = (text: string): string | null =>
 const parseCommit = (path: string) => (answer: string): Verdict<void> =>
   answer.startsWith(`Committing ${path}`) && answer.trimEnd().endsWith("\nSuccess!")
     ? Result.void
-    : refused(withoutPayload(answer))
+    : refused(withoutPayload(answer, path))
 
 /** `commit ssl cert PATH`: new connections get the new certificate; those that are open keep theirs. */
 export const commit = (path: string): Command<void> => ({
