@@ -13,6 +13,7 @@ const groups: ReadonlyArray<readonly [title: string, has: (name: string) => bool
   ["Tools and HTTP", (name) => /^haproxy_mcp_(tool|http|streams|ready)/.test(name)],
   ["Writes", (name) => /^haproxy_mcp_(batch|apply|queue|store_commit|file_write)/.test(name)],
   ["HAProxy", (name) => /^haproxy_mcp_(runtime|haproxy|epochs|in_sync|reconcile|drift|foreign|reloads)/.test(name)],
+  ["Certificates", (name) => name.startsWith("haproxy_mcp_certificate_")],
   ["What there is", (name) => /^haproxy_mcp_(revision|domains|wildcards|servers|pools|build)/.test(name)],
   ["Process", (name) => /^(process|nodejs)_/.test(name)]
 ]

@@ -34,7 +34,7 @@ const installs = Series.countersBy(
 )
 const proofs = Series.countersBy(
   "haproxy_mcp_certificate_tls_proofs_total",
-  "TLS handshakes that were to show a certificate: it was shown, another one was, or HAProxy could not be reached",
+  "TLS handshakes that were to show a new certificate; wrong: another one or none was shown",
   "result",
   ["ok", "wrong", "unreachable"]
 )
@@ -44,8 +44,8 @@ const comparisons = Series.countersBy(
   "result",
   ["clean", "repaired", "failed"]
 )
-const loads = Series.counter(
-  "haproxy_mcp_certificate_restored_total",
+const repairs = Series.counter(
+  "haproxy_mcp_certificate_repairs_total",
   "Certificates that HAProxy lacked, or had another one for, and that a comparison loaded"
 )
 
@@ -69,7 +69,7 @@ export const watch = ({ loaded, numbers }: Watched): Effect.Effect<void, never, 
     return last.numbers
   }
   return Effect.all([
-    Series.exist([issueSeconds, loads]),
+    Series.exist([issueSeconds, repairs]),
     Series.exist([...issues.values(), ...installs.values(), ...proofs.values(), ...comparisons.values()]),
     Effect.forEach(statuses, (status) =>
       Series.watched(
@@ -121,5 +121,5 @@ export const proved = (result: "ok" | "wrong" | "unreachable"): Effect.Effect<vo
 export const restored = (loaded: number | null): Effect.Effect<void> =>
   Effect.andThen(
     Metric.update(comparisons.get(loaded === null ? "failed" : loaded > 0 ? "repaired" : "clean")!, 1),
-    Metric.update(loads, loaded ?? 0)
+    Metric.update(repairs, loaded ?? 0)
   )
