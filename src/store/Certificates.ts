@@ -77,10 +77,11 @@ export const routesUnder = (
   )
   const suffixes = names.flatMap((name) => name.startsWith("*.") ? [name.slice(1)] : [])
   // What follows the first label is compared, in one walk for all of them. Wildcards sort before every exact name.
-  const below = suffixes.length === 0 ? [] : db.all(
-    `SELECT name FROM routes WHERE name > '*~' AND substr(name, instr(name, '.')) IN (SELECT value FROM json_each(?))
-     ORDER BY name LIMIT ?`,
-    JSON.stringify(suffixes),
+  const [first] = suffixes
+  const below = first === undefined ? [] : db.all(
+    `SELECT name FROM routes WHERE name > '*~' AND substr(name, instr(name, '.'))
+     ${suffixes.length === 1 ? "= ?" : "IN (SELECT value FROM json_each(?))"} ORDER BY name LIMIT ?`,
+    suffixes.length === 1 ? first : JSON.stringify(suffixes),
     limit
   )
   const found = new Set([...exact, ...below].map((row) => row["name"] as string))
