@@ -13,6 +13,26 @@ export { version } from "./Version.ts"
 
 // The verbs.
 export { connections, listBackends } from "./program/Backends.ts"
+export { certInfo, listCerts } from "./program/certificates/CertificateList.ts"
+export { deleteCert } from "./program/certificates/Delete.ts"
+export { issueCert } from "./program/certificates/Issue.ts"
+export { loadCert } from "./program/certificates/Load.ts"
+export { renewAllCerts, renewCert } from "./program/certificates/Renew.ts"
+export type {
+  CertificateItem,
+  CertificateStatus,
+  CertInfoAnswer,
+  CertInfoInput,
+  CertWriteAnswer,
+  DeleteCertAnswer,
+  DeleteCertInput,
+  IssueCertInput,
+  ListCertsAnswer,
+  ListCertsInput,
+  LoadCertInput,
+  RenewAllCertsAnswer,
+  RenewCertInput
+} from "./program/certificates/Shapes.ts"
 export { checkConfig } from "./program/ConfigCheck.ts"
 export type {
   CheckConfigAnswer,
@@ -84,6 +104,7 @@ export { listFrontends, statistics } from "./program/Statistics.ts"
 
 // What the verbs answer, fail with and are told about their caller.
 export {
+  AcmeFailed,
   Busy,
   Cancelled,
   ConfigInvalid,
@@ -107,10 +128,14 @@ export type { Answer, WriteAnswer } from "./program/Answer.ts"
 export { Caller, type CallerShape } from "./program/Caller.ts"
 
 // The services one by one, for other compositions and for doubles in tests.
+export { Acme, type AcmeOptions, type AcmeState, type Issued, type RenewalWindow } from "./acme/Acme.ts"
+export type { Certificate, CertificateFacts, CertificateSource } from "./domain/Certificate.ts"
 export type { Actor, Change, Edit, Outcome, Route } from "./domain/Change.ts"
 export type { PoolLimits, PoolNumber, Server, ServerState, SlotNumber, Weight } from "./domain/Pool.ts"
 export type { DomainName, RouteName, WildcardName } from "./domain/RouteName.ts"
 export type { Capabilities } from "./haproxy/Capabilities.ts"
+export type { CertificateBundle } from "./haproxy/certificates/Bundle.ts"
+export { CertificateFiles } from "./haproxy/certificates/CertificateFiles.ts"
 export type { Command, Refusal, Verdict } from "./haproxy/Command.ts"
 export {
   type CheckMessage,
@@ -128,6 +153,8 @@ export { Extension, type ExtensionShape, type ExtensionTool } from "./mcp/Extens
 export { HttpListener, type HttpOptions } from "./mcp/Http.ts"
 export type { Client } from "./mcp/Server.ts"
 export { ToolRunner } from "./mcp/ToolRunner.ts"
+export { Certificates, type CertificatesState, type Installed } from "./program/certificates/Certificates.ts"
+export { type CertificatesOptions, layer as certificatesLayer } from "./program/certificates/Engine.ts"
 export { Limits } from "./program/Limits.ts"
 export { Operations } from "./program/Operations.ts"
 export { type AllocatorOptions, PoolAllocator } from "./program/PoolAllocator.ts"

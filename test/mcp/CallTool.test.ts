@@ -7,12 +7,15 @@ import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as TestClock from "effect/testing/TestClock"
+import { Acme } from "../../src/acme/Acme.ts"
 import { make as publicSuffixes } from "../../src/domain/PublicSuffix.ts"
+import { CertificateFiles } from "../../src/haproxy/certificates/CertificateFiles.ts"
 import { HostControl } from "../../src/haproxy/HostControl.ts"
 import { MapFiles } from "../../src/haproxy/MapFiles.ts"
 import { RuntimeApi } from "../../src/haproxy/RuntimeApi.ts"
 import { callTool } from "../../src/mcp/CallTool.ts"
 import type { ToolResult } from "../../src/mcp/ToolResult.ts"
+import { Certificates } from "../../src/program/certificates/Certificates.ts"
 import { Limits } from "../../src/program/Limits.ts"
 import { Operations } from "../../src/program/Operations.ts"
 import { PoolAllocator } from "../../src/program/PoolAllocator.ts"
@@ -30,6 +33,9 @@ const below = (part: unknown): Context.Context<ProgramServices> =>
   Context.make(Store, every(part)).pipe(
     Context.add(RuntimeApi, every(part)),
     Context.add(MapFiles, every(part)),
+    Context.add(CertificateFiles, every(part)),
+    Context.add(Acme, every(part)),
+    Context.add(Certificates, every(part)),
     Context.add(HostControl, every(part)),
     Context.add(PoolAllocator, every(part)),
     Context.add(Operations, every(part)),

@@ -1,38 +1,22 @@
 /** Certificates that somebody puts into the folder: loaded, replaced, deleted, and refused with nothing changed. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
-import { handshake } from "../../../src/haproxy/certificates/Handshake.ts"
-import { certInfo, listCerts } from "../../../src/program/certificates/CertificateList.ts"
-import { Certificates } from "../../../src/program/certificates/Certificates.ts"
+import { readdirSync } from "node:fs"
+import { listCerts } from "../../../src/program/certificates/CertificateList.ts"
 import { deleteCert } from "../../../src/program/certificates/Delete.ts"
 import { loadCert } from "../../../src/program/certificates/Load.ts"
 import { addDomain, removeDomain } from "../../../src/program/Domains.ts"
-import { health } from "../../../src/program/Health.ts"
 import { operation } from "../../../src/program/Operations.ts"
-import { bundleOf, makeCertificate, mismatched } from "../../support/Certificates.ts"
+import { bundleOf, makeCertificate } from "../../support/Certificates.ts"
 import { realLines } from "../../support/RealHaproxy.ts"
-import { makeWorld, type World } from "../../support/World.ts"
-
-/** Puts a file into the folder, as an operator would. */
-const put = ({ site }: World, name: string, text: string) =>
-  Effect.sync(() => writeFileSync(join(site.certDir, `${name}.pem`), text, { mode: 0o600 }))
-
-/** The fingerprint that HAProxy shows for a name, else what it does instead. */
-const shown = ({ site }: World, serverName: string) =>
-  Effect.map(
-    handshake({ host: "127.0.0.1", port: site.httpsPort, serverName, timeout: 2_000 }),
-    (result) => result._tag === "Certificate" ? result.sha256 : result._tag
-  )
-
-const settled = (world: World) => world.run(Effect.flatMap(Certificates, ({ restore }) => restore))
+import { makeWorld } from "../../support/World.ts"
+import { compared, put, shown } from "./support/Issuer.ts"
 
 describe.each(realLines)("HAProxy $line", (binary) => {
   it.live("loads a file, loads another in its place, and deletes it", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ binary, tls: true })
-      yield* settled(world)
+      yield* world.run(compared)
       const first = makeCertificate(["example.com", "*.example.com"])
       yield* put(world, "example.com", first.text)
       const loaded = yield* world.run(loadCert({ domain: "example.com" }))
