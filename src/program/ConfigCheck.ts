@@ -13,6 +13,7 @@ import * as Maps from "../haproxy/MapCommands.ts"
 import { MapFiles } from "../haproxy/MapFiles.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import * as Servers from "../haproxy/ServerCommands.ts"
+import { Certificates } from "./certificates/Certificates.ts"
 import type { CheckConfigAnswer, Need } from "./ConfigurationShapes.ts"
 import { Limits } from "./Limits.ts"
 import { LongestCall } from "./Operations.ts"
@@ -89,6 +90,22 @@ const runtimeNeeds = Effect.gen(function*() {
       ].filter((text) => text !== "").join("; ")
     )
   ]
+})
+
+/** HTTPS. Whoever serves HTTP alone needs nothing here: that is a note, and no open need. */
+const certificateNeeds = Effect.gen(function*() {
+  const certificates = yield* Certificates
+  const { problems, reason, status } = yield* certificates.state
+  const what = `HTTPS with the certificates of ${certificates.folder}`
+  const why = [...new Set([reason, ...problems])].filter((text) => text !== "").join("; ")
+  switch (status) {
+    case "unknown":
+      return []
+    case "off":
+      return [need(what, true, `There is none: ${why}. Only HTTPS needs it; \`haproxy-mcp config\` prints the lines.`)]
+    default:
+      return [missing(what, status === "ok", why)]
+  }
 })
 
 /** What the text of the configuration shows, as far as it can be read. */
@@ -172,6 +189,7 @@ export const checkConfig: Effect.Effect<CheckConfigAnswer, ControlError, Program
     ),
     need("HAProxy can be told to reload", Result.isSuccess(way), Result.isSuccess(way) ? "" : whyNot(way.failure)),
     ...(yield* runtimeNeeds),
+    ...(yield* certificateNeeds),
     ...(configured === null ? [] : textNeeds(configured, files.paths))
   ]
   const valid = Result.isSuccess(checked) ? checked.success.valid : null

@@ -2,9 +2,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Certificates } from "../../src/program/certificates/Certificates.ts"
 import { checkConfig } from "../../src/program/ConfigCheck.ts"
 import type { CheckConfigAnswer } from "../../src/program/ConfigurationShapes.ts"
 import { addDomain } from "../../src/program/Domains.ts"
+import { FastAuthority } from "../support/FastAuthority.ts"
 import { realLines } from "../support/RealHaproxy.ts"
 import { makeWorld } from "../support/World.ts"
 
@@ -78,6 +81,33 @@ describe("the needs", () => {
       assert.isTrue(answer.valid)
       assert.match(hintOf(answer, "Empty slots"), /^1 slots, such as pool_2_1, are declared with an address that means/)
     }))
+
+  it.live(
+    "certificates: a note where there is no HTTPS, and what keeps one from being served",
+    () =>
+      Effect.gen(function*() {
+        const compare = Effect.flatMap(Certificates, (certificates) => certificates.restore)
+        const plain = yield* makeWorld({ poolsFile: true, frontend: ["option idle-close-on-response"] })
+        yield* plain.run(compare)
+        const without = yield* plain.run(checkConfig)
+        assert.deepStrictEqual(open(without), [])
+        assert.match(hintOf(without, "HTTPS with the certificates"), /^There is none: .* Only HTTPS needs it/)
+
+        const world = yield* makeWorld({ tls: true, poolsFile: true, frontend: ["option idle-close-on-response"] })
+        writeFileSync(join(world.site.certDir, "a.test.pem"), new FastAuthority().issue(["a.test"]).text)
+        yield* world.run(compare)
+        const good = yield* world.run(checkConfig)
+        assert.deepStrictEqual(open(good), [])
+        assert.strictEqual(hintOf(good, `HTTPS with the certificates of ${world.site.certDir}`), "")
+
+        writeFileSync(join(world.site.certDir, "broken.pem"), "no certificate\n")
+        yield* world.run(compare)
+        const poor = yield* world.run(checkConfig)
+        assert.deepStrictEqual(open(poor), [`HTTPS with the certificates of ${world.site.certDir}`])
+        assert.match(hintOf(poor, "HTTPS with"), /^broken\.pem: /)
+      }),
+    20_000
+  )
 
   it.live("while HAProxy is down, and where nothing can be checked", () =>
     Effect.gen(function*() {
