@@ -15,6 +15,7 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { version } from "../Version.ts"
+import { certsCommand } from "./CertsCommand.ts"
 import { changesCommand } from "./ChangesCommand.ts"
 import { completionCommand, completionsFlag } from "./Completion.ts"
 import { configCommand } from "./ConfigCommand.ts"
@@ -34,7 +35,7 @@ const make = <R>(handlers: Handlers<R>) => {
   const whole = (): Command.Command.Any => root
   const root = Command.make("haproxy-mcp").pipe(
     Command.withDescription(
-      "A control plane for HAProxy: domains and servers change while traffic flows, without a reload. Every setting is an "
+      "A control plane for HAProxy: domains, servers and certificates change while traffic flows, without a reload. Every setting is an "
         + "environment variable and a flag (`haproxy-mcp serve --help`). Exit codes: 0 done, 1 failed, 2 wrong command "
         + "line or settings, 3 degraded (status, doctor), 70 a defect."
     ),
@@ -42,6 +43,7 @@ const make = <R>(handlers: Handlers<R>) => {
       { group: "Run", commands: [serveCommand(handlers), stdioCommand(handlers)] },
       { group: "Set up", commands: [configCommand, tokenCommand, completionCommand(whole)] },
       { group: "Domains", commands: [importCommand(handlers), exportCommand(handlers), foreignCommand(handlers)] },
+      { group: "Certificates", commands: [certsCommand(handlers)] },
       { group: "Look", commands: [statusCommand(handlers), doctorCommand(handlers), changesCommand(handlers)] }
     ]),
     Command.withExamples([

@@ -28,8 +28,8 @@ export const doctorCommand = <R>(handlers: Pick<Handlers<R>, "doctor">) =>
       return code === exitCodes.done ? Effect.void : Effect.fail(new Ended({ code }))
     })).pipe(
       Command.withDescription(
-        "Looks at everything between the settings and the traffic (settings, HAProxy, maps, pools, files, database, "
-          + "tokens, the process that serves) and says what is wrong and how to mend it. Changes nothing and prints no "
+        "Looks at everything between the settings and the traffic (settings, HAProxy, maps, pools, certificates, acme.sh, "
+          + "files, database, tokens, the process that serves) and says what is wrong and how to mend it. Changes nothing and prints no "
           + "secret; takes a few seconds. Give it the settings of `serve`, and run it as the same user. Exit codes: 0 "
           + "all is well, 3 warnings, 1 errors."
       ),

@@ -1,5 +1,14 @@
 /** Every tool, in the order in which clients list them. The one list: transports, admin socket and documentation. */
 import type { Tool } from "./Tool.ts"
+import {
+  certInfoTool,
+  deleteCertTool,
+  issueCertTool,
+  listCertsTool,
+  loadCertTool,
+  renewAllCertsTool,
+  renewCertTool
+} from "./tools/certificates.ts"
 import { checkConfigTool, reloadTool, restoreStateTool, saveStateTool } from "./tools/configuration.ts"
 import { addDomainTool, cleanupWildcardsTool, listDomainsTool, removeDomainTool } from "./tools/domains.ts"
 import { domainHealthTool, healthTool } from "./tools/health.ts"
@@ -41,6 +50,13 @@ export const allTools: ReadonlyArray<Tool> = [
   reloadTool,
   saveStateTool,
   restoreStateTool,
+  listCertsTool,
+  certInfoTool,
+  issueCertTool,
+  renewCertTool,
+  renewAllCertsTool,
+  deleteCertTool,
+  loadCertTool,
   operationTool
 ]
 

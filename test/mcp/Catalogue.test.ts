@@ -68,6 +68,13 @@ describe("the catalogue", () => {
       "haproxy_reload()",
       "haproxy_save_state()",
       "haproxy_restore_state()",
+      "haproxy_list_certs(search?, limit=50, cursor?)",
+      "haproxy_cert_info(domain)",
+      "haproxy_issue_cert(domain, wildcard=true)",
+      "haproxy_renew_cert(domain, force=false)",
+      "haproxy_renew_all_certs()",
+      "haproxy_delete_cert(domain, force=false)",
+      "haproxy_load_cert(domain)",
       "haproxy_operation(operation_id, wait=0)"
     ])
   })
@@ -92,9 +99,10 @@ describe("the catalogue", () => {
         assert.isBoolean(annotations[hint], `${name} ${hint}`)
       }
       assert.isFalse(annotations.readOnlyHint && annotations.destructiveHint, name)
-      const reading = /_(list_|get_|stats$|backends$|health$|domain_health$|wait_drain$|check_config$|operation$)/.test(
-        name
-      )
+      const reading =
+        /_(list_|get_|stats$|backends$|health$|domain_health$|wait_drain$|check_config$|cert_info$|operation$)/.test(
+          name
+        )
       assert.strictEqual(annotations.readOnlyHint, reading, name)
     }
   })

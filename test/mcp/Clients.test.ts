@@ -103,7 +103,8 @@ describe("over HTTP", () => {
         "config_files",
         "container",
         "desired_state",
-        "reconciler"
+        "reconciler",
+        "certificates"
       ])
       const pong = yield* ask({ jsonrpc: "2.0", id: 4, method: "ping" })
       assert.deepStrictEqual(pong, {})

@@ -12,7 +12,10 @@ import { allTools } from "../../src/mcp/Catalogue.ts"
 import type { Tool } from "../../src/mcp/Tool.ts"
 import { longestText, type ToolResult } from "../../src/mcp/ToolResult.ts"
 import * as BadInput from "../support/BadInput.ts"
+import { makeCertificate } from "../support/Certificates.ts"
+import type { Site } from "../support/RealHaproxy.ts"
 import { writesIn } from "../support/Recorder.ts"
+import { placeAcme } from "../support/StandInAcme.ts"
 import { errorOf, makeWatchedWorld, quiet, type WatchedWorld } from "../support/WatchedWorld.ts"
 
 type Args = Readonly<Record<string, unknown>>
@@ -27,10 +30,16 @@ const seed = {
     { ip: "0.0.0.0", port: 9999, name: "HAProxy's Runtime API" },
     { ip: "10.9.9.9", port: 8000, name: "this control plane's own port" }
   ],
-  localAddresses: ["10.2.2.2"]
-}
+  localAddresses: ["10.2.2.2"],
+  tls: true,
+  certificates: {
+    "brought.pem": makeCertificate(["brought.example"]).text,
+    "fresh.pem": makeCertificate(["fresh.example"]).text
+  },
+  acme: (site: Site) => placeAcme(site.dir).options
+} as const
 
-/** a.com with three servers (slot 2 drains, 4 to 6 are empty), b.org that shares it, c.net in pool_2. */
+/** a.com with three servers (slot 2 drains, 4 to 6 are empty) and a certificate, b.org that shares it, c.net in pool_2. */
 const prepare = Effect.gen(function*() {
   const world = yield* makeWatchedWorld(seed)
   yield* world.good("haproxy_add_domain", { domain: "a.com", ip: "10.0.0.1" })
@@ -41,6 +50,7 @@ const prepare = Effect.gen(function*() {
   yield* world.good("haproxy_set_server_state", { domain: "a.com", slot: 2, state: "drain" })
   yield* world.good("haproxy_add_domain", { domain: "b.org", share_with: "a.com" })
   yield* world.good("haproxy_add_domain", { domain: "c.net", ip: "10.0.0.4" })
+  yield* world.good("haproxy_issue_cert", { domain: "a.com" })
   return world
 })
 
@@ -71,6 +81,13 @@ const good: Readonly<Record<string, Args>> = {
   haproxy_reload: {},
   haproxy_save_state: {},
   haproxy_restore_state: {},
+  haproxy_list_certs: {},
+  haproxy_cert_info: { domain: "a.com" },
+  haproxy_issue_cert: { domain: "issued.example" },
+  haproxy_renew_cert: { domain: "a.com", force: true },
+  haproxy_renew_all_certs: {},
+  haproxy_delete_cert: { domain: "brought" },
+  haproxy_load_cert: { domain: "fresh" },
   haproxy_operation: { operation_id: "chg_0" }
 }
 
@@ -79,7 +96,8 @@ const repeated = new Set([
   "haproxy_cleanup_wildcards",
   "haproxy_reload",
   "haproxy_save_state",
-  "haproxy_restore_state"
+  "haproxy_restore_state",
+  "haproxy_renew_all_certs"
 ])
 
 /** The bad values of a parameter, and the call to try them in when it is not the tool's good one. */
@@ -154,6 +172,17 @@ const parameters: Readonly<Record<string, Cases>> = {
   "haproxy_get_connections.backend": { bad: BadInput.badReadBackend },
   "haproxy_get_connections.limit": { bad: BadInput.badLimit },
   "haproxy_get_connections.cursor": { bad: [...BadInput.badCursor, ...BadInput.notPosition] },
+  "haproxy_list_certs.search": { bad: BadInput.badSearch },
+  "haproxy_list_certs.limit": { bad: BadInput.badLimit },
+  "haproxy_list_certs.cursor": { bad: BadInput.badListCursor },
+  "haproxy_cert_info.domain": { bad: BadInput.badCertificate },
+  "haproxy_issue_cert.domain": { bad: BadInput.badIssuedDomain },
+  "haproxy_issue_cert.wildcard": { bad: BadInput.notBoolean },
+  "haproxy_renew_cert.domain": { bad: BadInput.badCertificate },
+  "haproxy_renew_cert.force": { bad: BadInput.notBoolean },
+  "haproxy_delete_cert.domain": { bad: BadInput.badCertificate },
+  "haproxy_delete_cert.force": { bad: BadInput.notBoolean },
+  "haproxy_load_cert.domain": { bad: BadInput.badCertificateFile },
   "haproxy_operation.operation_id": { bad: BadInput.badOperation },
   "haproxy_operation.wait": { bad: BadInput.badWait }
 }
@@ -234,6 +263,14 @@ const relations: Readonly<Record<string, ReadonlyArray<readonly [args: Args, cod
     haproxy_wait_drain: [
       [{ domain: "c.net" }, "CONFLICT", "domain"],
       [{ domain: "c.net", slot: 1 }, "CONFLICT", "slot"]
+    ],
+    haproxy_renew_cert: [
+      [{ domain: "brought" }, "CONFLICT", "domain"],
+      [{ domain: "brought.example", force: true }, "CONFLICT", "domain"]
+    ],
+    haproxy_delete_cert: [
+      [{ domain: "a.com" }, "CONFLICT", "domain"],
+      [{ domain: "www.a.com", force: true }, "CONFLICT", "domain"]
     ]
   }
 

@@ -5,12 +5,15 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { X509Certificate } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
-import { resolve } from "node:path"
+import { readdir, readFile, writeFile } from "node:fs/promises"
+import { join, resolve } from "node:path"
 import { allTools } from "../../src/mcp/Catalogue.ts"
 import type { ToolResult } from "../../src/mcp/ToolResult.ts"
 import { Store } from "../../src/store/Store.ts"
 import { injections, prototypeNames } from "../support/BadInput.ts"
+import { makeCertificate } from "../support/Certificates.ts"
 import { writesIn } from "../support/Recorder.ts"
 import { errorOf, makeWatchedWorld, quiet, type WatchedWorld } from "../support/WatchedWorld.ts"
 import { Dice } from "./Verbs.model.ts"
@@ -177,10 +180,35 @@ const always = new Set(["haproxy_add_domain.domain", "haproxy_add_server.ip", "h
 /** What a refusal of a bad text may be. */
 const refusals = new Set(["INVALID_INPUT", "NOT_FOUND", "CONFLICT", "FORBIDDEN"])
 
+/** A good name for a certificate, and there is no acme.sh to get it with. */
+const withoutAcme = (tool: string, code: string) => tool === "haproxy_issue_cert" && code === "CONFIG_INVALID"
+
+/** Certificates in the folder at the start: names that mutations of valid ones may hit. */
+const certificates = ["shop.example.com", "10.0.0.9"]
+const files = Object.fromEntries(
+  certificates.map((name, index) => [`${name}.pem`, makeCertificate([`site${index}.example.org`]).text])
+)
+
+/** Is this a command on a certificate, or a line of one, that an answer about this certificate explains? */
+const aboutCertificate = (command: string, folder: string, answer: Args): boolean => {
+  const path = `${folder}/${String(answer["certificate"])}.pem`
+  return [
+    `new ssl cert ${path}`,
+    `set ssl cert ${path} <<`,
+    `commit ssl cert ${path}`,
+    `del ssl cert ${path}`,
+    `add ssl crt-list ${folder} <<`,
+    `del ssl crt-list ${folder} ${path}`,
+    path
+  ].some((good) => command === good || command.startsWith(`${good} `) || command.startsWith(`${good}%`))
+    || /^(?:[A-Za-z0-9+/=]{1,64}|-----(?:BEGIN|END) (?:CERTIFICATE|PRIVATE KEY)-----)$/.test(command)
+}
+
 const key = /^\.?[a-z0-9-]+(?:\.[a-z0-9-]+)+$/
 
 /** Is this command one that the answer explains? */
-const planned = (command: string, answer: Args): boolean => {
+const planned = (command: string, answer: Args, folder: string): boolean => {
+  if (answer["certificate"] !== undefined) return aboutCertificate(command, folder, answer)
   const words = command.split(" ")
   if (words[0] === "add" || words[0] === "del") {
     const names = [answer["domain"], answer["wildcard"]].filter((name) => typeof name === "string")
@@ -211,6 +239,14 @@ const undo = (world: WatchedWorld, place: Place, answer: Args) =>
       case "haproxy_set_server_state":
       case "haproxy_set_domain_state":
         return yield* world.good("haproxy_set_domain_state", { domain: owner, state: "ready" })
+      case "haproxy_load_cert":
+        return
+      case "haproxy_delete_cert": {
+        const name = String(answer["certificate"])
+        const file = join(world.haproxy.site.certDir, `${name}.pem`)
+        yield* Effect.promise(() => writeFile(file, files[`${name}.pem`]!, { mode: 0o600 }))
+        return yield* world.good("haproxy_load_cert", { domain: name })
+      }
       default:
         throw new Error(`${place.tool} changed something: ${JSON.stringify(answer)}`)
     }
@@ -239,6 +275,7 @@ const tryOne = Effect.fnUntraced(function*(world: WatchedWorld, place: Place, te
   if (result.isError) {
     const { code, field } = errorOf(result)
     tally.refused++
+    if (withoutAcme(place.tool, code)) return null
     if (!refusals.has(code)) return `answers ${code}: ${result.text}`
     if (field === undefined) return "names no field"
     if (writes.length > 0) return `was refused, yet HAProxy was sent ${writes.join("; ")}`
@@ -259,18 +296,30 @@ const tryOne = Effect.fnUntraced(function*(world: WatchedWorld, place: Place, te
     return writes.length > 0 || (yield* revision(world)) !== before ? "says that nothing changed, yet it did" : null
   }
   tally.changed++
-  const strange = writes.find((command) => !planned(command, answer))
+  const strange = writes.find((command) => !planned(command, answer, world.haproxy.site.certDir))
   if (strange !== undefined) return `sent a command that nobody planned: ${strange}`
   if (writes.length === 0) return "changed without a command"
   yield* undo(world, place, answer)
   return null
 })
 
+/** Files of the world and of what is around it, and what is in those of certificates. */
+const lyingIn = ({ haproxy: { site } }: WatchedWorld) =>
+  Effect.promise(async () => {
+    const names = (await readdir(site.dir, { recursive: true })).filter((name) => !name.startsWith("haproxy_mcp.db"))
+    const held = await Promise.all(
+      (await readdir(site.certDir)).map((name) => readFile(join(site.certDir, name), "latin1"))
+    )
+    return { names: names.sort(), certificates: held.map((text) => new X509Certificate(text).fingerprint256).sort() }
+  })
+
 const campaign = Effect.fnUntraced(function*(name: string, texts: ReadonlyArray<string>) {
-  const world = yield* makeWatchedWorld({ slots: 5, domains: ["foreign.net web"] })
+  const world = yield* makeWatchedWorld({ slots: 5, domains: ["foreign.net web"], tls: true, certificates: files })
   yield* world.good("haproxy_add_domain", { domain: owner, ip: "10.0.0.1" })
   yield* world.good("haproxy_add_server", { domain: owner, ip: "10.0.0.2" })
+  for (const name of certificates) yield* world.good("haproxy_load_cert", { domain: name })
   const before = yield* world.consistent
+  const lying = yield* lyingIn(world)
   const tally: Tally = { calls: 0, refused: 0, changed: 0, advised: 0 }
   const wrong: Array<string> = []
   const began = performance.now()
@@ -292,6 +341,7 @@ const campaign = Effect.fnUntraced(function*(name: string, texts: ReadonlyArray<
   )
   assert.deepStrictEqual(wrong.slice(0, 20), [])
   assert.strictEqual(yield* world.consistent, before, "what was undone is not as before")
+  assert.deepStrictEqual(yield* lyingIn(world), lying, "files came or went")
   assert.isAbove(tally.refused, texts.length)
   assert.isAbove(tally.changed, 0)
 })

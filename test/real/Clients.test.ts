@@ -16,6 +16,7 @@ import { inspectorClient, inspectorCommand, installInspector } from "../support/
 import { type Origin, startOrigin } from "../support/Origin.ts"
 import { type RealHaproxy, realLines, startHaproxy } from "../support/RealHaproxy.ts"
 import { haproxyMcp, settingsOf, startServer } from "../support/ServerProcess.ts"
+import { placeAcme } from "../support/StandInAcme.ts"
 
 const shape = { pools: 3, slots: 4 }
 const token = "a-token-of-the-test"
@@ -44,7 +45,8 @@ const callAll = Effect.fnUntraced(function*(
       first: first.port,
       second: second.port,
       visit: (host) => Effect.runPromise(Effect.map(haproxy.get(host), ({ body }) => body)),
-      bodies: [first.name, second.name]
+      bodies: [first.name, second.name],
+      tls: { folder: haproxy.site.certDir, port: haproxy.site.httpsPort }
     })
   )
 })
@@ -69,9 +71,13 @@ beforeAll(async () => {
 describe.each(realLines)("on HAProxy $line", (binary) => {
   it.live("every official client calls every tool, over HTTP and over stdio", () =>
     Effect.gen(function*() {
-      const haproxy = yield* startHaproxy({ binary, ...shape })
+      const haproxy = yield* startHaproxy({ binary, ...shape, tls: true })
       const origins = [yield* startOrigin("first"), yield* startOrigin("second")] as const
-      const env = settingsOf(haproxy.site, { ...shape, env: { HAPROXY_MASTER_SOCKET: haproxy.site.masterSocket } })
+      const acme = placeAcme(haproxy.site.dir)
+      const env = settingsOf(haproxy.site, {
+        ...shape,
+        env: { HAPROXY_MASTER_SOCKET: haproxy.site.masterSocket, HAPROXY_CERT_DIR: haproxy.site.certDir, ...acme.env }
+      })
       const server = yield* startServer({ env: { ...env, MCP_TOKEN: token }, token })
       yield* Effect.promise(() => server.ready())
       const http: Target = { url: `${server.url}/mcp`, headers: { authorization: `Bearer ${token}` } }
@@ -89,7 +95,7 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
       const versions: Array<string | undefined> = []
       for (const [index, { connect, name, target }] of rounds.entries()) {
         const told = Effect.promise(async () =>
-          console.error(`${name}:\n${await readFile(log, "utf8").catch(() => "")}`)
+          console.error(`${name}:\n${server.output()}\n${await readFile(log, "utf8").catch(() => "")}`)
         )
         versions.push(
           yield* round(`round-${index}`, connect, target, haproxy, origins).pipe(Effect.onError(() => told))

@@ -11,6 +11,7 @@ import { promisify } from "node:util"
 import { type AnyClient, clients, connected, post } from "../mcp/harness.ts"
 import { agreement, live } from "../support/Agreement.ts"
 import { available } from "../support/Available.ts"
+import { makeCertificate } from "../support/Certificates.ts"
 import { foreignRuntime } from "../support/Dump.ts"
 import { callEveryTool } from "../support/EveryTool.ts"
 import { type Origin, startOrigin } from "../support/Origin.ts"
@@ -18,6 +19,7 @@ import { becomes } from "../support/Poll.ts"
 import { releasePort, takePort } from "../support/Ports.ts"
 import { newestLine, type RealHaproxy, startHaproxy } from "../support/RealHaproxy.ts"
 import { startServer } from "../support/ServerProcess.ts"
+import { placeAcme } from "../support/StandInAcme.ts"
 import { startVisitors, type Tally } from "../support/Visitors.ts"
 
 const shape = { pools: 100, slots: 10 }
@@ -31,6 +33,8 @@ const foreignLines = [
   "  old.example.net    legacy_app   "
 ]
 const foreignWildcards = ["# and all below", ".legacy.example.org   legacy_app"]
+/** A certificate that people put there and renew themselves. */
+const byHand = makeCertificate(["legacy.example.net"])
 const foreign = { domains: ["legacy.example.net legacy_app", "old.example.net legacy_app"] }
 
 /** Without our own `node_modules/.bin`, as in a shell: npm itself must find Node 24 for the script. */
@@ -72,6 +76,9 @@ const assertForeign = Effect.fnUntraced(function*({ command, get, site }: RealHa
   // be_id be_name srv_id srv_name srv_addr op_state admin_state uweight
   assert.match(servers.join(), /legacy_app \d+ app_1 127\.0\.0\.1 2 0 42 /, when)
   assert.deepStrictEqual(yield* get("a.legacy.example.org"), { status: 200, body: "legacy" }, when)
+  assert.strictEqual(yield* text(join(site.certDir, "legacy.example.net.pem")), byHand.text, when)
+  const certificate = yield* command(`show ssl cert ${site.runtimeCertDir}/legacy.example.net.pem`)
+  assert.match(certificate, new RegExp(`^SHA1 FingerPrint: ${byHand.sha1}$`, "m"), when)
 })
 
 const fineClients = clients.map(([name, connect]) => [name.replaceAll(/[^a-z0-9]+/g, "-"), connect] as const)
@@ -85,6 +92,9 @@ describe("npm start with the predecessor's variables and a haproxy.cfg written b
         binary: newestLine,
         ...shape,
         mapAlias: true,
+        tls: true,
+        certAlias: true,
+        certificates: { "legacy.example.net.pem": byHand.text },
         // haproxy_reload is among the tools, and visitors keep their connections.
         frontend: ["option idle-close-on-response"],
         domains: foreignLines,
@@ -111,6 +121,8 @@ describe("npm start with the predecessor's variables and a haproxy.cfg written b
         HAPROXY_CERTS_FILE: join(site.dir, "conf", "certificates.json"),
         HAPROXY_STATE_FILE: join(site.dir, "servers.state"),
         HAPROXY_MASTER_SOCKET: site.masterSocket,
+        HAPROXY_CERT_DIR: site.certDir,
+        ...placeAcme(site.dir).env,
         HAPROXY_POOL_COUNT: String(shape.pools),
         HAPROXY_MAX_SLOTS: String(shape.slots)
       }
@@ -169,7 +181,8 @@ describe("npm start with the predecessor's variables and a haproxy.cfg written b
               first: origins[0].port,
               second: origins[1].port,
               visit: (host) => Effect.runPromise(Effect.map(haproxy.get(host), ({ body }) => body)),
-              bodies: ["first", "second"]
+              bodies: ["first", "second"],
+              tls: { folder: site.certDir, port: site.httpsPort }
             })
           )
         }

@@ -38,7 +38,11 @@ const relied: Readonly<Record<string, ReadonlyArray<string>>> = {
 
 /** Fields that an answer has only where they say something. */
 const sometimes: Readonly<Record<string, ReadonlyArray<string>>> = {
-  haproxy_wait_drain: ["operation_id"]
+  haproxy_wait_drain: ["operation_id"],
+  haproxy_issue_cert: ["operation_id"],
+  haproxy_renew_cert: ["operation_id"],
+  haproxy_renew_all_certs: ["operation_id"],
+  haproxy_load_cert: ["operation_id"]
 }
 
 const validator = new AjvJsonSchemaValidator()

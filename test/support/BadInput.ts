@@ -201,6 +201,60 @@ export const badRemovedDomain: ReadonlyArray<Bad> = [
   ...values(["foreign.net", "beyond.net", "*.foreign.org"], "FORBIDDEN")
 ]
 
+/** Texts that try to leave the folder of certificates, or to name many files. */
+const badFiles = [
+  "/",
+  "/etc/passwd",
+  "/etc/ssl/private/key",
+  "../x",
+  "../a.com",
+  "..\\x",
+  "./a.com",
+  "a.com/../b",
+  "a.com/..",
+  "a.com/",
+  "certs/a.com",
+  ".a.com",
+  ".pem",
+  "..pem",
+  "~/x",
+  "a.com\u0000.txt",
+  "file:///etc/passwd",
+  "-rf",
+  "a b",
+  "\u2025/x",
+  "ｅtc",
+  "..%2fx",
+  "%2e%2e%2fx",
+  `${"x".repeat(300)}.pem`
+]
+
+/** A domain to get a certificate for. */
+export const badIssuedDomain: ReadonlyArray<Bad> = [
+  ...notText,
+  ...values([...badNames, ...badFiles, "*.a.com", "*.co.uk", "co.uk", "it.com", "github.io"])
+]
+
+/** One word is the name of a file, and that one is not there. */
+const isOneWord = (text: string): boolean => /^[a-z0-9][a-z0-9_-]{0,62}$/i.test(text)
+
+/** A certificate that must exist. */
+export const badCertificate: ReadonlyArray<Bad> = [
+  ...notText,
+  ...[...badNames, ...badFiles].map((value): Bad => isOneWord(value) ? { value, code: "NOT_FOUND" } : { value }),
+  ...values(["nowhere.example", "a.b.a.com", "*.nowhere.example", "constructor.com", "a.com.pem"], "NOT_FOUND")
+]
+
+/** Visible ASCII without a slash and without a dot at its beginning: a file could have this name. */
+const isFileName = (text: string): boolean => /^(?!\.)[!-.0-~]{1,250}$/.test(text.replace(/\.pem$/, ""))
+
+/** A file that must be in the folder. */
+export const badCertificateFile: ReadonlyArray<Bad> = [
+  ...notText,
+  ...[...badNames, ...badFiles].map((value): Bad => isFileName(value) ? { value, code: "NOT_FOUND" } : { value }),
+  ...values(["nowhere.example", "a.com.key", "constructor.com"], "NOT_FOUND")
+]
+
 export const badIp: ReadonlyArray<Bad> = [
   ...notText,
   ...values([
@@ -344,6 +398,9 @@ export const badCursor: ReadonlyArray<Bad> = [
     ...injections
   ])
 ]
+
+/** The same for a list of certificates, one of which may be called `*.*`. */
+export const badListCursor: ReadonlyArray<Bad> = badCursor.filter(({ value }) => value !== base64("*.*"))
 
 export const badBackend: ReadonlyArray<Bad> = [
   ...notText,

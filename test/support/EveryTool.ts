@@ -1,6 +1,10 @@
 /** Every tool once with good arguments, in an order in which each has something to do, by any client of MCP. */
 import { assert } from "@effect/vitest"
+import { writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { connect } from "node:tls"
 import { toolNames } from "../../src/mcp/Catalogue.ts"
+import { makeCertificate } from "./Certificates.ts"
 
 /** A tool call's end, as any client gives it. */
 export interface Called {
@@ -20,13 +24,26 @@ export interface EveryToolOptions {
   readonly visit: (host: string) => Promise<string>
   /** Bodies of the two origins. */
   readonly bodies: readonly [string, string]
+  /** The folder of certificates, and the port of 127.0.0.1 where HAProxy serves them. */
+  readonly tls: { readonly folder: string; readonly port: number }
 }
+
+/** SHA-256 of the certificate that a host gets; null: it gets none. */
+const shownTo = (port: number, host: string): Promise<string | null> =>
+  new Promise((resolve) => {
+    const socket = connect({ host: "127.0.0.1", port, servername: host, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().fingerprint256.replaceAll(":", ""))
+      socket.destroy()
+    })
+    socket.once("error", () => resolve(null))
+    socket.once("close", () => resolve(null))
+  })
 
 type Data = Record<string, unknown>
 
 /** Leaves nothing behind. */
 export const callEveryTool = async (options: EveryToolOptions): Promise<void> => {
-  const { bodies, first, name, second, visit } = options
+  const { bodies, first, name, second, tls, visit } = options
   const used = new Set<string>()
   const good = async (tool: string, args: Data = {}): Promise<Data> => {
     used.add(tool)
@@ -72,6 +89,28 @@ export const callEveryTool = async (options: EveryToolOptions): Promise<void> =>
   assert.deepInclude(servers, { total: 2, counts: { up: 2, down: 0, drain: 0, maint: 0 } })
   const stats = await good("haproxy_stats")
   assert.isAtLeast((stats["backends"] as { readonly healthy: number }).healthy, 1)
+  const issued = await good("haproxy_issue_cert", { domain: site })
+  assert.deepInclude(issued, { certificate: site, domains: [site, `*.${site}`], changed: true, proved: true })
+  assert.strictEqual(await shownTo(tls.port, `any.${site}`), issued["fingerprint_sha256"])
+  const renewed = await good("haproxy_renew_cert", { domain: site, force: true })
+  assert.deepInclude(renewed, { certificate: site, changed: true, proved: true })
+  assert.notStrictEqual(renewed["fingerprint_sha256"], issued["fingerprint_sha256"])
+  assert.strictEqual(await shownTo(tls.port, site), renewed["fingerprint_sha256"])
+  assert.deepInclude(await good("haproxy_renew_all_certs"), { due: 0, renewed: [], failed: [] })
+  const brought = `${name}-brought`
+  await writeFile(join(tls.folder, `${brought}.pem`), makeCertificate([`${name}-brought.org`]).text, { mode: 0o600 })
+  const loaded = await good("haproxy_load_cert", { domain: brought })
+  assert.deepInclude(loaded, { certificate: brought, domains: [`${name}-brought.org`], changed: true, proved: true })
+  const certs = await good("haproxy_list_certs", { search: name })
+  assert.deepStrictEqual(
+    (certs["certificates"] as ReadonlyArray<Data>).map((one) => [one["certificate"], one["source"], one["loaded"]]),
+    [[brought, "file", true], [site, "acme", true]]
+  )
+  const info = await good("haproxy_cert_info", { domain: `any.${site}` })
+  assert.deepInclude(info, { certificate: site, fingerprint_sha256: renewed["fingerprint_sha256"], failures: 0 })
+  assert.include(info["needed_by"] as ReadonlyArray<string>, site)
+  assert.deepInclude(await good("haproxy_delete_cert", { domain: brought }), { changed: true, needed_by: [] })
+  assert.strictEqual(await shownTo(tls.port, `${name}-brought.org`), null)
   const backends = await good("haproxy_backends", { search: site })
   assert.deepInclude((backends["backends"] as ReadonlyArray<Data>)[0], { name: pool, domain: site, servers_up: 2 })
   const frontends = await good("haproxy_list_frontends")
@@ -88,6 +127,7 @@ export const callEveryTool = async (options: EveryToolOptions): Promise<void> =>
   const [before, after] = [reloaded["old_worker"], reloaded["new_worker"]] as ReadonlyArray<{ readonly pid: number }>
   assert.notStrictEqual(before!.pid, after!.pid)
   assert.include(bodies, await visit(site), "after the reload")
+  assert.strictEqual(await shownTo(tls.port, site), renewed["fingerprint_sha256"], "after the reload")
   const health = await good("haproxy_health")
   assert.strictEqual(health["status"], "healthy", JSON.stringify(health))
   const page = await good("haproxy_list_domains", { search: site, include_wildcards: true })
@@ -103,5 +143,7 @@ export const callEveryTool = async (options: EveryToolOptions): Promise<void> =>
   await good("haproxy_remove_domain", { domain: share })
   assert.deepInclude(await good("haproxy_remove_domain", { domain: site }), { pool_freed: true, changed: true })
   assert.strictEqual(await visit(site), "no route")
+  assert.deepInclude(await good("haproxy_delete_cert", { domain: site }), { certificate: site, changed: true })
+  assert.strictEqual(await shownTo(tls.port, site), null)
   assert.deepStrictEqual([...used].sort(), [...toolNames].sort(), "every tool was called")
 }

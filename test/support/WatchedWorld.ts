@@ -10,8 +10,9 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
-import { readFile } from "node:fs/promises"
+import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
+import type { AcmeOptions } from "../../src/acme/Acme.ts"
 import type { Listener } from "../../src/domain/Address.ts"
 import type { ErrorBody } from "../../src/domain/Errors.ts"
 import { poolsDefaults } from "../../src/domain/PoolsConfig.ts"
@@ -24,7 +25,7 @@ import type { ProgramServices } from "../../src/program/Services.ts"
 import { Store } from "../../src/store/Store.ts"
 import { inSync, planeLayer, type PlaneOptions } from "./ControlPlane.ts"
 import { dumpDatabase, dumpDesired, dumpFiles, dumpRuntime } from "./Dump.ts"
-import { ask, newestLine, type RealHaproxy, type SiteOptions, startHaproxy } from "./RealHaproxy.ts"
+import { ask, newestLine, type RealHaproxy, type Site, type SiteOptions, startHaproxy } from "./RealHaproxy.ts"
 import { type Recorder, startRecorder } from "./Recorder.ts"
 
 export interface WatchedOptions extends SiteOptions {
@@ -34,6 +35,8 @@ export interface WatchedOptions extends SiteOptions {
   readonly localAddresses?: ReadonlyArray<string>
   /** Extra public suffixes; default it.com. */
   readonly suffixes?: ReadonlyArray<string>
+  /** acme.sh as the control plane has it; default: none. */
+  readonly acme?: (site: Site) => Partial<AcmeOptions>
 }
 
 export interface WatchedWorld {
@@ -47,7 +50,7 @@ export interface WatchedWorld {
   readonly good: (name: string, args: unknown) => Effect.Effect<Record<string, unknown>>
   /** Calls a tool that must answer this code; answers the error. */
   readonly bad: (name: string, args: unknown, code: string) => Effect.Effect<ErrorBody>
-  /** All that a call could change: rows, revision, files byte by byte, HAProxy's maps and servers. */
+  /** All that a call could change: rows, revision, files byte by byte, HAProxy's maps, servers and certificates. */
   readonly everything: Effect.Effect<string>
   /** Stops the control plane and starts it again, with other limits if asked. */
   readonly restartPlane: (options?: Pick<WatchedOptions, "suffixes" | "slots">) => Effect.Effect<void>
@@ -91,6 +94,7 @@ export const makeWatchedWorld = Effect.fnUntraced(function*(options: WatchedOpti
     pools,
     slots,
     reconcileEvery: never,
+    certificates: { folder: site.certDir, acme: options.acme?.(site) ?? {}, compareEvery: never },
     host: { masterSocket: site.masterSocket, stateFile: join(site.dir, "servers.state") }
   }
   const outer = yield* Effect.scope
@@ -135,6 +139,16 @@ export const makeWatchedWorld = Effect.fnUntraced(function*(options: WatchedOpti
     const runtime = yield* dumpRuntime(site.runtimeSocket, maps)
     return { database, files, runtime }
   })
+  /** Rows without times of attempts, every file below the folder, and HAProxy's list of what it has. */
+  const dumpCertificates = Effect.gen(function*() {
+    const rows = yield* run(Effect.orDie(Effect.flatMap(Store, (store) => store.certificates)))
+    const files = yield* Effect.promise(() => readdir(site.certDir, { recursive: true }).catch(() => []))
+    const bytes = yield* Effect.promise(() =>
+      Promise.all(files.sort().map(async (file) => `${file}\n${await readFile(join(site.certDir, file), "latin1")}`))
+    )
+    const live = options.tls === undefined ? "" : yield* haproxy.command("show ssl cert")
+    return [JSON.stringify(rows), ...bytes, live].join("\n--\n")
+  })
   const everything = Effect.gen(function*() {
     const { database, files, runtime } = yield* dumpThree()
     const rows = yield* run(Effect.orDie(dumpDesired))
@@ -144,7 +158,8 @@ export const makeWatchedWorld = Effect.fnUntraced(function*(options: WatchedOpti
     )
     // With the addresses of the entries in memory: an entry that was removed and added again shows.
     const live = yield* Effect.promise(() => Promise.all(maps.map((map) => ask(site.runtimeSocket, `show map ${map}`))))
-    return [`revision ${revision}`, rows, database, files, runtime, ...bytes, ...live].join("\n--\n")
+    const certificates = yield* dumpCertificates
+    return [`revision ${revision}`, rows, database, files, runtime, ...bytes, ...live, certificates].join("\n--\n")
   })
   const consistent = Effect.gen(function*() {
     yield* run(Effect.orDie(inSync))

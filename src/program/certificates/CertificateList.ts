@@ -11,6 +11,9 @@ import { neededBy, requireStanding } from "./Lookup.ts"
 import type { CertificateStatus, CertInfoAnswer, CertInfoInput, ListCertsAnswer, ListCertsInput } from "./Shapes.ts"
 import { countByStatus, current, iso, itemOf } from "./Standing.ts"
 
+/** A certificate's name, as isSafeName of haproxy/certificates/FileNames.ts has it. */
+const fileName = /^[!-.0-~]{1,255}$/
+
 /** What an operator wants to hear of first. */
 const troubles: ReadonlyArray<CertificateStatus> = [
   "expired",
@@ -31,7 +34,7 @@ export const listCerts = Tracing.fn("listCerts")(function*(
   input: ListCertsInput
 ): Effect.fn.Return<ListCertsAnswer, ControlError, Store | Certificates> {
   const limit = yield* Page.rowsFor(input.limit)
-  const after = input.cursor === undefined ? null : (yield* Page.positionOf(input.cursor, /^.+$/s))[0]
+  const after = input.cursor === undefined ? null : (yield* Page.positionOf(input.cursor, fileName))[0]
   const search = input.search === undefined ? undefined : yield* Input.search("search", input.search)
   const state = yield* (yield* Certificates).state
   const all = yield* current

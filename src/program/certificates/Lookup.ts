@@ -1,9 +1,11 @@
 /** Which certificate a caller means, and which domains need it. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import { covers, nameCovers } from "../../domain/Certificate.ts"
 import { type InvalidInput, NotFound, type StorageFailed } from "../../domain/Errors.ts"
 import { nearest } from "../../domain/Nearest.ts"
+import { parseRouteName } from "../../domain/RouteName.ts"
 import { Store } from "../../store/Store.ts"
 import * as Input from "../Input.ts"
 import { type Standing, statusOf } from "./Standing.ts"
@@ -21,8 +23,11 @@ const better = (host: string) => (a: Standing, b: Standing): number =>
 /** The certificate of this name, else the best one that stands for this host; null: there is none. */
 export const findStanding = (all: ReadonlyArray<Standing>, asked: string): Standing | null => {
   const name = asked.toLowerCase()
-  return all.find((one) => one.name === asked) ?? all.find((one) => one.name === name)
-    ?? all.filter(({ facts }) => facts !== null && covers(facts.names, name)).sort(better(name))[0] ?? null
+  const named = all.find((one) => one.name === asked) ?? all.find((one) => one.name === name)
+  if (named !== undefined) return named
+  // Only a host can be one that a certificate stands for: `http://a` is not below `*.example.com`.
+  if (Result.isFailure(parseRouteName(name))) return null
+  return all.filter(({ facts }) => facts !== null && covers(facts.names, name)).sort(better(name))[0] ?? null
 }
 
 /** The same, or NOT_FOUND with the names that were probably meant; text that is no name at all is refused as such. */
