@@ -61,6 +61,7 @@ export class Certificates {
   show(words: ReadonlyArray<string>): Answer {
     const name = words[3]
     if (name === undefined) {
+      if (this.byPath.size === 0) return dump("")
       const pending = this.transaction === undefined ? "" : `# transaction\n*${this.transaction.path}\n`
       return dump(`${pending}# filename\n${this.paths.map((path) => `${path}\n`).join("")}`)
     }

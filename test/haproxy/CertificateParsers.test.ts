@@ -103,7 +103,7 @@ describe("every command on certificates", () => {
 
   it("lets no line of a payload out, even when HAProxy took it for a command", () => {
     const { text } = makeCertificate(["a.test"], { key: "RSA2048" })
-    for (const line of text.split("\n").filter((one) => /^[A-Za-z0-9+/=]{24,}$/.test(one))) {
+    for (const line of text.split("\n").filter((one) => /^[A-Za-z0-9+/]{20,}=*$/.test(one))) {
       for (
         const answer of [
           `Unknown command: '${line}'\n`,

@@ -222,6 +222,26 @@ for (const binary of realLines) {
         }
       }), 60_000)
 
+    it.live("answers as the fake does when it has no certificate yet", () =>
+      Effect.gen(function*() {
+        const real = yield* startHaproxy({ binary, tls: true })
+        const { certDir } = real.site
+        const fake = yield* FakeHaproxy.make({ line: binary.line as Line, crtLists: { [certDir]: [] } })
+        for (
+          const send of [
+            "show ssl cert",
+            "show ssl crt-list",
+            `show ssl crt-list -n ${certDir}`,
+            "new ssl cert /x.pem",
+            "show ssl cert",
+            "del ssl cert /x.pem",
+            "show ssl cert"
+          ]
+        ) {
+          assert.isUndefined(yield* compare(fake, real, `${send}\n`))
+        }
+      }), 60_000)
+
     it.live("answers as the fake does about certificates", () =>
       Effect.gen(function*() {
         const pems = makePems()
