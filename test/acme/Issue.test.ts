@@ -161,13 +161,13 @@ layer(Ca.layer, { excludeTestServices: true, concurrent: true })("issue", (it) =
 
   it.effect("the time limit ends acme.sh with all that it started", () =>
     Effect.gen(function*() {
-      const home = yield* homeFor({ acmeTimeout: 12_000 })
+      const home = yield* homeFor({ acmeTimeout: 20_000 })
       home.set("dns-hangs", true)
       const running = yield* Effect.forkChild(Effect.flip(issue(home.options, ["slow.test"])))
-      yield* Effect.promise(() => becomes("the hook waits", () => home.has("dns-called")))
+      yield* Effect.promise(() => becomes("the hook waits", () => home.has("dns-called"), 50_000))
       yield* Effect.promise(() => becomes("its helper has left the group", () => processesOf(home.folder).length >= 3))
       const failed = yield* Fiber.join(running)
-      assert.strictEqual(failed.message, "acme.sh did not come to an end within 12 seconds and was ended.")
+      assert.strictEqual(failed.message, "acme.sh did not come to an end within 20 seconds and was ended.")
       assertNothingLeft(home.folder)
     }))
 
@@ -176,7 +176,7 @@ layer(Ca.layer, { excludeTestServices: true, concurrent: true })("issue", (it) =
       const home = yield* homeFor()
       home.set("dns-hangs", true)
       const running = yield* Effect.forkChild(issue(home.options, ["gone.test"]))
-      yield* Effect.promise(() => becomes("the hook waits", () => home.has("dns-called")))
+      yield* Effect.promise(() => becomes("the hook waits", () => home.has("dns-called"), 50_000))
       assert.lengthOf(runsIn(home.folder), 1)
       yield* Fiber.interrupt(running)
       assertNothingLeft(home.folder)

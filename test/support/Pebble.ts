@@ -8,12 +8,13 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { request } from "node:https"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ensureProgram } from "../../scripts/debian/Catalogue.ts"
 import type { AcmeOptions } from "../../src/acme/Acme.ts"
+import * as RunFolder from "../../src/acme/RunFolder.ts"
 import { FastAuthority } from "./FastAuthority.ts"
 import { becomes } from "./Poll.ts"
 import { releasePort, takePort } from "./Ports.ts"
@@ -233,7 +234,6 @@ export const acmeHome = (
         return path
       }
       write("dnsapi/dns_test.sh", hook(ca.dns), 0o755)
-      const { HOME: _, ...rest } = process.env
       return {
         folder,
         write,
@@ -253,10 +253,16 @@ export const acmeHome = (
           acmeProfile: null,
           acmeCaBundle: ca.caBundle,
           acmeTimeout: 120_000,
-          env: { ...rest, HOME: folder },
+          env: { PATH: process.env["PATH"], HOME: folder },
           ...changes
         }
       }
     }),
-    ({ folder }) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+    ({ folder }) =>
+      Effect.sync(() => {
+        // Of a control plane that a test has killed.
+        const runs = join(folder, "haproxy-mcp-runs")
+        if (existsSync(runs)) { for (const name of readdirSync(runs)) RunFolder.killAll(join(runs, name)) }
+        rmSync(folder, { recursive: true, force: true })
+      })
   )
