@@ -148,9 +148,11 @@ describe("the routes of a certificate", () => {
           const fastest = Effect.fnUntraced(function*(asked: ReadonlyArray<string>, limit: number, found: number) {
             const times: Array<number> = []
             for (let round = 0; round < 7; round++) {
-              const began = performance.now()
+              // Of this thread: others may be busy too.
+              const began = process.threadCpuUsage()
               assert.strictEqual((yield* store.routesUnder(asked, limit)).length, found)
-              times.push(performance.now() - began)
+              const { system, user } = process.threadCpuUsage(began)
+              times.push((system + user) / 1000)
             }
             return Math.min(...times)
           })
