@@ -12,6 +12,7 @@ import { dirname, isAbsolute, join, relative, resolve } from "node:path"
 import type { SettingsShape } from "../Config.ts"
 import { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
 import * as PoolsConfig from "../domain/PoolsConfig.ts"
+import { makeFolder } from "../haproxy/certificates/FolderWriter.ts"
 import { UnusablePath } from "../haproxy/ConfigText.ts"
 import { defaultOptions, type HaproxyConfigOptions, render } from "../haproxy/HaproxyConfig.ts"
 import type { HttpsOptions } from "../haproxy/HttpsConfig.ts"
@@ -116,18 +117,18 @@ const writePools = (file: string, limits: HaproxyConfigOptions["limits"]): Effec
  * Where that is not ours to do, it is said: another program may make them.
  */
 const prepareCertificates = (settings: SettingsShape): Effect.Effect<void> =>
-  Effect.sync(() => {
+  Effect.promise(async () => {
     const { haproxyCertDir: folder, haproxyCrtListFile: list } = settings
     const missing = [folder, ...(list === null ? [] : [list])].filter((path) => !existsSync(path))
     for (const path of missing) {
       try {
         mkdirSync(dirname(path), { recursive: true })
-        if (path === folder) mkdirSync(path, { mode: 0o700 })
+        if (path === folder) await makeFolder(path)
         else writeFileSync(path, "", { flag: "wx", mode: 0o644 })
         say(`${path} is made, empty: haproxy-mcp must be allowed to write there`)
       } catch (error) {
-        const code = (error as NodeJS.ErrnoException).code ?? "unknown"
-        say(`${path} cannot be made here (${code}): HAProxy does not start with this file until it is there`)
+        const why = error instanceof StorageFailed ? error.message : (error as NodeJS.ErrnoException).code ?? "unknown"
+        say(`${path} cannot be made here (${why}): HAProxy does not start with this file until it is there`)
       }
     }
   })

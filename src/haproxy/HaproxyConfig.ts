@@ -79,9 +79,8 @@ const head = (options: HaproxyConfigOptions): Lines => {
       "",
       "Start (master-worker mode, so that a reload keeps connections):",
       `  haproxy -W -S ${word(options.masterSocket)} ${files.map((file) => `-f ${word(file)}`).join(" ")}`,
-      `The map files${
-        options.tls === null ? "" : " and the folder of the certificates"
-      } must exist: start haproxy-mcp once before HAProxy, or create them empty.`,
+      "The map files must exist: start haproxy-mcp once before HAProxy, or create them empty.",
+      ...(options.tls === null ? [] : Https.needed(options.tls)),
       "HAProxy runs one thread per CPU by itself; `nbthread` is only for using fewer."
     ).map((line) => line.trimEnd()),
     ""

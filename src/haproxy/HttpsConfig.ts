@@ -23,6 +23,14 @@ export interface HttpsOptions {
   readonly redirect: boolean
 }
 
+/** What must be there before HAProxy starts, for the head of the file. */
+export const needed = ({ certificates, strictSni }: HttpsOptions): Lines => {
+  const empty = strictSni ? ", and may be empty" : ""
+  return "folder" in certificates
+    ? [`So must the folder of certificates${empty}: install -d -m 700 ${certificates.folder}`]
+    : [`So must the crt-list${empty}: ${certificates.list}`]
+}
+
 /** What the frontend binds. */
 interface Frontend {
   readonly addresses: ReadonlyArray<string>
