@@ -4,9 +4,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { live, stored } from "../support/Agreement.ts"
+import { makeCertificate } from "../support/Certificates.ts"
 import { startOrigin } from "../support/Origin.ts"
 import { becomes } from "../support/Poll.ts"
 import { leaveDatabase, snapshot } from "../support/Predecessor.ts"
@@ -76,6 +77,10 @@ describe.each([realLines[0]!, newestLine])("in the place of the Python version, 
       })
       // Stale: the database is newer.
       writeFileSync(join(site.dir, "conf", "servers.json"), "{\"example.org\": {\"3\": {\"ip\": \"10.9.9.9\"}}}")
+      const certificates = join(site.dir, "certs")
+      mkdirSync(certificates)
+      writeFileSync(join(certificates, "shop.example.com.pem"), makeCertificate(["shop.example.com"]).text)
+      const pems = snapshot(certificates, /./)
       const before = snapshot(site.dir, /^haproxy_mcp\.db/)
       const json = snapshot(join(site.dir, "conf"), /json$/)
       const hosts = {
@@ -91,7 +96,7 @@ describe.each([realLines[0]!, newestLine])("in the place of the Python version, 
       const visiting = Object.entries(hosts).map(([host, body]) =>
         startVisitors({ port: site.httpPort, host, bodies: [body], visitors: 1, keepAlive: host.length % 2 === 0 })
       )
-      const env = settingsOf(site, shape)
+      const env = settingsOf(site, { ...shape, env: { HAPROXY_CERT_DIR: certificates } })
       const first = yield* startServer({ env })
       yield* Effect.promise(() => first.ready())
       const client = first.client()
@@ -109,6 +114,18 @@ describe.each([realLines[0]!, newestLine])("in the place of the Python version, 
             "shop.example.com pool_1 null",
             "www.shop.example.com pool_1 shop.example.com"
           ]
+        )
+        const certs = await client.good("haproxy_list_certs", {})
+        assert.deepStrictEqual(
+          (certs["certificates"] as Array<Record<string, unknown>>).map((
+            { certificate, last_error, source, status }
+          ) => [
+            certificate,
+            source,
+            status,
+            last_error
+          ]),
+          [["shop.example.com", "acme", "valid", null]]
         )
         // A new domain does not get the pool that the refused name uses.
         for (let n = 0; n < 3; n++) {
@@ -133,6 +150,7 @@ describe.each([realLines[0]!, newestLine])("in the place of the Python version, 
       const after = snapshot(site.dir, kept)
       assert.deepStrictEqual([...after.values()], [...before.values()])
       assert.deepStrictEqual(snapshot(join(site.dir, "conf"), /json$/), json)
+      assert.deepStrictEqual(snapshot(certificates, /./), pems)
       const lines = readFileSync(site.domainsMap, "utf8").split("\n")
       const foreign = [domains[0]!, domains[2]!, domains[5]!, domains[6]!, domains[7]!]
       for (const line of foreign) assert.include(lines, line)
@@ -142,7 +160,7 @@ describe.each([realLines[0]!, newestLine])("in the place of the Python version, 
       const report = readFileSync(`${database}.migration.txt`, "utf8")
       for (
         const said of [
-          /4 domains, 2 wildcards and 3 servers in 3 pools/,
+          /4 domains, 2 wildcards and 3 servers in 3 pools, and 1 certificate\n/,
           /legacy\.example\.net .*leads to legacy_app/,
           /far\.example\.net .*HAPROXY_POOL_COUNT is 20/,
           /bad_name\.example\.net .*contains an underscore/,
@@ -152,7 +170,7 @@ describe.each([realLines[0]!, newestLine])("in the place of the Python version, 
           /example\.org .*an entry before it leads to pool_2/,
           /bare\.example\.com .*the database to pool_6: the map counts/,
           /servers\.json .*the database is newer/,
-          /1 certificate/
+          /6 names, 6 servers, 1 certificate\n/
         ]
       ) assert.match(report, said)
       assert.strictEqual(
