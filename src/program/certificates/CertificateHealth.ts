@@ -13,6 +13,10 @@ type Component = HealthAnswer["components"]["certificates"]
 /** So many failures in a row are no mishap. */
 const manyFailures = 3
 
+/** `1 has expired`, `2 have expired`, or nothing. */
+const some = (count: number, one: string, many: string): ReadonlyArray<string> =>
+  count === 0 ? [] : [`${count} ${count === 1 ? one : many}`]
+
 /** What is wrong, in one sentence; null: nothing is. Pure. */
 export const troubleOf = (
   numbers: Numbers,
@@ -25,10 +29,10 @@ export const troubleOf = (
   }
   if (state.status === "error") return { status: "error", reason: state.reason }
   const sentences = [
-    ...(expired > 0 ? [`${expired} have expired`] : []),
-    ...(expiring > 0 ? [`${expiring} expire soon`] : []),
-    ...(missing > 0 ? [`the files of ${missing} are gone`] : []),
-    ...(broken > 0 ? [`${broken} files cannot be used`] : []),
+    ...some(expired, "has expired", "have expired"),
+    ...some(expiring, "expires soon", "expire soon"),
+    ...some(missing, "has lost its file", "have lost their files"),
+    ...some(broken, "file cannot be used", "files cannot be used"),
     ...(numbers.failuresInARow >= manyFailures
       ? [`renewals fail, ${numbers.failuresInARow} times in a row (haproxy_list_certs says why)`]
       : []),

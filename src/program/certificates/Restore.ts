@@ -11,7 +11,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Certificate } from "../../domain/Certificate.ts"
-import type { HaproxyRefused, StorageFailed } from "../../domain/Errors.ts"
+import { HaproxyRefused, type StorageFailed } from "../../domain/Errors.ts"
 import { nameOf } from "../../haproxy/certificates/FileNames.ts"
 import { findPlace, pathIn, type Place } from "../../haproxy/certificates/Place.ts"
 import { abortOpen, installMany, loaded as everything, readBack } from "../../haproxy/certificates/Restore.ts"
@@ -111,10 +111,11 @@ export const restore = Tracing.fn("Certificates.restore")(function*(
 ): Effect.fn.Return<Compared, LinkLost | HaproxyRefused | StorageFailed> {
   const found = yield* findPlace(plane.runtime, plane.place, deadline)
   const broken = [...files.values()].filter(({ facts }) => facts === null)
-  const problems = broken.slice(0, 2 * named).map(({ file, problem }) => `${file.file}: ${problem ?? "it is broken"}`)
+  const problems = broken.slice(0, 2 * named).map(({ file, problem }) => problem ?? file.file)
   if (broken.length > problems.length) problems.push(`${broken.length - problems.length} more files are broken`)
   if (found._tag === "NoPlace") {
-    const reason = found.reason
+    const { hint, kind, reason } = found
+    if (kind === "refused") return yield* new HaproxyRefused({ message: reason, hint })
     return { state: { status: "off", reason, loaded: new Map(), problems, lastRunAt: Date.now() }, repaired: 0 }
   }
   const { place } = found
