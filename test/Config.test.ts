@@ -36,6 +36,8 @@ describe("defaults", () => {
       haproxyTransport: { host: "localhost", port: 9999 },
       haproxyMapFile: "/opt/haproxy/conf/domains.map",
       wildcardsFile: "/opt/haproxy/conf/wildcards.map",
+      haproxyCertsFile: "/opt/haproxy/conf/certificates.json",
+      haproxyCertDir: "/opt/haproxy/certs",
       haproxyRuntimeMapFile: null,
       haproxyPoolsFile: null,
       haproxyDbFile: "/opt/haproxy/conf/haproxy_mcp.db",
