@@ -50,8 +50,7 @@ export const certificates: Campaign = {
           env: acme.env,
           home: acme.env["ACME_HOME"]!,
           root: authority.root,
-          within: 900,
-          patience: 15_000,
+          patience: 8_000,
           lives
         })
       }))
@@ -93,7 +92,6 @@ export const certificatesPebble: Campaign = {
           },
           home: home.folder,
           root: ca.root,
-          within: 12_000,
           patience: 40_000,
           lives
         })
