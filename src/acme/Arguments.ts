@@ -5,12 +5,12 @@
  * command and paths of copies among it. `--home` is ACME_HOME, where own DNS hooks lie; nothing is written there but
  * the account (CA_HOME).
  */
-import { readFileSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { getCACertificates, rootCertificates } from "node:tls"
 import { caHome } from "./Account.ts"
 import { baseEnvironment, type Program } from "./Program.ts"
 import { quiet } from "./Quiet.ts"
+import { trustedWith } from "./Trust.ts"
 
 /** What is the same for every run of a control plane. */
 export interface RunSettings {
@@ -89,8 +89,7 @@ export const prepare = (settings: RunSettings, folder: string, saved: ReadonlyAr
   writeFileSync(functions, quiet(process.execPath), { mode: 0o600 })
   writeFileSync(join(folder, "account.conf"), [`. '${functions}'`, ...saved, ""].join("\n"), { mode: 0o600 })
   if (settings.caBundle === null) return
-  const system = getCACertificates("system")
-  const trusted = [readFileSync(settings.caBundle, "utf8"), ...(system.length > 0 ? system : rootCertificates)]
+  const trusted = trustedWith(settings.caBundle)
   writeFileSync(join(folder, bundleName), trusted.map((pem) => `${pem.trim()}\n`).join(""), { mode: 0o600 })
 }
 

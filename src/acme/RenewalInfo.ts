@@ -7,10 +7,9 @@
  */
 import * as Effect from "effect/Effect"
 import { X509Certificate } from "node:crypto"
-import { readFileSync } from "node:fs"
 import { request } from "node:https"
-import { getCACertificates, rootCertificates } from "node:tls"
 import type { RenewalWindow } from "./Acme.ts"
+import { trustedWith } from "./Trust.ts"
 
 export interface RenewalInfoOptions {
   /** The directory URL of the CA. */
@@ -132,11 +131,7 @@ const moment = (value: unknown): number => typeof value === "string" ? Date.pars
 /** Makes the question for one CA. */
 export const make = (options: RenewalInfoOptions) => {
   let directory: { readonly url: string | null; readonly until: number } | null = null
-  const trusted = (): ReadonlyArray<string> | undefined => {
-    if (options.caBundle === null) return undefined
-    const system = getCACertificates("system")
-    return [readFileSync(options.caBundle, "utf8"), ...(system.length > 0 ? system : rootCertificates)]
-  }
+  const trusted = () => options.caBundle === null ? undefined : trustedWith(options.caBundle)
 
   const baseUrl = async (signal: AbortSignal): Promise<string | null> => {
     const now = Date.now()

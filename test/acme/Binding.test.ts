@@ -1,5 +1,5 @@
 /** A CA that gives accounts only with an external account binding (RFC 8555, 7.3.4). */
-import { assert, layer } from "@effect/vitest"
+import { assert, layer, vi } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -9,6 +9,9 @@ import { join } from "node:path"
 import { Acme, type AcmeOptions } from "../../src/acme/Acme.ts"
 import { watchCommandLines } from "../support/CommandLines.ts"
 import { acmeHome, type Pebble, startPebble } from "../support/Pebble.ts"
+
+// acme.sh takes some seconds of a processor for each certificate, and other tests take theirs.
+vi.setConfig({ testTimeout: 180_000 })
 
 const binding = { kid: "kid-1", hmacKey: "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W" }
 const hex = Buffer.from(binding.hmacKey, "base64url").toString("hex")

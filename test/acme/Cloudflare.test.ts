@@ -2,7 +2,7 @@
  * The default path as its users have it: acme.sh's own dns_cf with a token from a file, against a stand-in of
  * Cloudflare's API and a real CA, without a network.
  */
-import { assert, layer } from "@effect/vitest"
+import { assert, layer, vi } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,6 +11,9 @@ import { Acme } from "../../src/acme/Acme.ts"
 import { startCloudflare } from "../support/Cloudflare.ts"
 import { watchCommandLines } from "../support/CommandLines.ts"
 import { acmeHome, type Pebble, startPebble } from "../support/Pebble.ts"
+
+// acme.sh takes some seconds of a processor for each certificate, and other tests take theirs.
+vi.setConfig({ testTimeout: 180_000 })
 
 class Ca extends Context.Service<Ca, Pebble>()("test/Ca") {
   static readonly layer = Layer.effect(Ca, startPebble())

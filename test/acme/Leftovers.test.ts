@@ -1,5 +1,5 @@
 /** What a control plane that was killed leaves: a run that goes on without it. The next one ends and removes it. */
-import { assert, it } from "@effect/vitest"
+import { assert, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs"
@@ -9,6 +9,9 @@ import * as RunFolder from "../../src/acme/RunFolder.ts"
 import { acmeHome, startPebble } from "../support/Pebble.ts"
 import { becomes } from "../support/Poll.ts"
 import { startCommand } from "../support/Process.ts"
+
+// acme.sh takes some seconds of a processor for each certificate, and other tests take theirs.
+vi.setConfig({ testTimeout: 180_000 })
 
 const root = join(import.meta.dirname, "..", "..")
 

@@ -1,5 +1,5 @@
 /** RFC 9773 against Pebble, which looks a certificate up by the name that is made for it here. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFileSync } from "node:child_process"
 import { X509Certificate } from "node:crypto"
@@ -8,6 +8,9 @@ import { certificateId, make, waitOf } from "../../src/acme/RenewalInfo.ts"
 import { FastAuthority } from "../support/FastAuthority.ts"
 import { acmeHome, startPebble } from "../support/Pebble.ts"
 import { releasePort, takePort } from "../support/Ports.ts"
+
+// acme.sh takes some seconds of a processor for each certificate, and other tests take theirs.
+vi.setConfig({ testTimeout: 180_000 })
 
 const selfSigned = (...words: ReadonlyArray<string>): string => {
   const made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=a.test"

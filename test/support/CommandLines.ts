@@ -17,7 +17,7 @@ export const watchCommandLines = (secrets: ReadonlyArray<string>): () => Readonl
   const look = () => {
     for (const line of commandLines()) if (secrets.some((secret) => line.includes(secret))) seen.add(line)
   }
-  const timer = setInterval(look, 25)
+  const timer = setInterval(look, 40)
   return () => {
     clearInterval(timer)
     look()
