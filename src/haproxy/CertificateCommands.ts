@@ -161,7 +161,7 @@ export const withoutPayload = (answer: string, path: string): string => {
   const end = answer.search(/Unknown command|The following commands/)
   const text = (end < 0 ? answer : `${answer.slice(0, end)}and more`).slice(0, 2_000)
   // HAProxy's own sentence about another path, which may look like base64.
-  if (otherTransaction(text) !== null) return text.slice(0, text.indexOf("\n") >>> 0)
+  if (otherTransaction(text) !== null) return text.split("\n")[0]!
   return text.split(path).map((part) => part.replace(/[A-Za-z0-9+/]{20,}={0,2}/g, "…")).join(path)
 }
 
