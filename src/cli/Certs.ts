@@ -46,6 +46,22 @@ const warn = (warnings: ReadonlyArray<string>) => {
   for (const text of warnings) process.stderr.write(`haproxy-mcp: ${clean(text)}\n`)
 }
 
+/** Milliseconds that HAProxy gets to say what it serves, after a control plane was started for this one command. */
+const comparing = 2_000
+const lookEvery = 50
+
+/** Asks again while it is not known yet whether HAProxy serves what was found. */
+const whenCompared = <A, E, R>(
+  ask: Effect.Effect<A, E, R>,
+  itemsOf: (answer: A) => ReadonlyArray<CertificateItem>
+): Effect.Effect<A, E, R> =>
+  Effect.gen(function*() {
+    for (const end = Date.now() + comparing;; yield* Effect.sleep(lookEvery)) {
+      const answer = yield* ask
+      if (Date.now() >= end || itemsOf(answer).every(({ loaded }) => loaded !== null)) return answer
+    }
+  })
+
 const allCerts = Effect.fnUntraced(function*(search: string | null) {
   const found: Array<CertificateItem> = []
   let cursor: string | null = null
@@ -67,7 +83,7 @@ export const printCerts = Effect.fnUntraced(function*<R>(
   sources: Sources,
   options: { readonly search: string | null; readonly json: boolean }
 ) {
-  const found = yield* withTools(handlers, sources, allCerts(options.search))
+  const found = yield* withTools(handlers, sources, whenCompared(allCerts(options.search), (found) => found))
   print(options.json, found, () => certsText(found, wantsColours(process.stdout)))
 })
 
@@ -78,11 +94,8 @@ export const printCert = Effect.fnUntraced(function*<R>(
   domain: string,
   options: { readonly json: boolean }
 ) {
-  const info = (yield* withTools(
-    handlers,
-    sources,
-    call("haproxy_cert_info", { domain })
-  )) as unknown as CertInfoAnswer
+  const look = call("haproxy_cert_info", { domain }) as unknown as Effect.Effect<CertInfoAnswer, Ended, ToolRunner>
+  const info = yield* withTools(handlers, sources, whenCompared(look, (one) => [one]))
   print(options.json, info, () => certInfoText(info, wantsColours(process.stdout)))
 })
 

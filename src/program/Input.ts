@@ -8,16 +8,17 @@ import { formatEndpoint, ownListener, parseServerIp, type Port, type ServerIp } 
 import { InvalidInput } from "../domain/Errors.ts"
 import { placeholder, type ServerState, serverStates, type SlotNumber, type Weight } from "../domain/Pool.ts"
 import { isWildcard, parentOf, parseRouteName, type RouteName } from "../domain/RouteName.ts"
+import { scrub } from "../Scrub.ts"
 import type { View } from "./Decision.ts"
 import type { Limits } from "./Limits.ts"
 
 /** Longest search text: that of a name. */
 const longestSearch = 253
 
-/** Input as an error message may show it: short, one line, letters and plain signs only; text in quotes. */
+/** Input as an error message may show it: short, one line, letters and plain signs only, no key; text in quotes. */
 export const shown = (value: unknown): string => {
   if (typeof value === "number") return String(value)
-  const text = typeof value === "string" ? value : JSON.stringify(value) ?? String(value)
+  const text = scrub(typeof value === "string" ? value : JSON.stringify(value) ?? String(value))
   const short = text.slice(0, 80).replace(/[^\u0020-\u007e\p{L}\p{M}\p{N}]/gu, "?")
   return `"${short}${text.length > 80 ? "…" : ""}"`
 }
