@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -32,6 +32,8 @@ export interface FakeWorldOptions {
   readonly line?: Line
   readonly pools?: number
   readonly slots?: number
+  /** HAProxy loads the certificates of a folder beside the database at each start. */
+  readonly certificates?: boolean
   /** The folder of the database and files; default: a new one that is removed. */
   readonly dir?: string
 }
@@ -48,10 +50,20 @@ export const makeFakeWorld = Effect.fnUntraced(function*(options: FakeWorldOptio
     pools: join(dir, "pools.cfg")
   }
   const { pools = 3, slots = 3 } = options
+  const certificates = join(dir, "certs")
+  if (options.certificates === true) mkdirSync(certificates, { recursive: true })
+  const pems = () =>
+    readdirSync(certificates).filter((name) => !name.startsWith(".")).sort().map((name) => join(certificates, name))
   const fake = yield* FakeHaproxy.make({
     line: options.line ?? "3.4",
     maps: () => ({ [files.domains]: text(files.domains), [files.wildcards]: text(files.wildcards) }),
-    backends: () => existsSync(files.pools) ? parseBackends(text(files.pools)) : declarePools({ count: pools, slots })
+    backends: () => existsSync(files.pools) ? parseBackends(text(files.pools)) : declarePools({ count: pools, slots }),
+    ...(options.certificates === true ?
+      {
+        certificates: () => Object.fromEntries(pems().map((path) => [path, text(path)])),
+        crtLists: () => ({ [certificates]: pems() })
+      } :
+      {})
   })
   assert("path" in fake.address)
   const socket = fake.address.path
@@ -62,7 +74,8 @@ export const makeFakeWorld = Effect.fnUntraced(function*(options: FakeWorldOptio
     wildcardsMap: files.wildcards,
     poolsFile: files.pools,
     pools,
-    slots
+    slots,
+    ...(options.certificates === true ? { certificates: { folder: certificates } } : {})
   }
   const outer = yield* Effect.scope
   let scope: Scope.Closeable | null = null

@@ -38,9 +38,10 @@ export interface NoPlace {
   readonly _tag: "NoPlace"
   /**
    * `no-tls`: no bind has certificates, or HAProxy was built without TLS. `not-loaded`: none loads ours.
-   * `ambiguous`: several could be ours. `unusable`: its path cannot be written in a command.
+   * `ambiguous`: several could be ours. `unusable`: its path cannot be written in a command. `refused`: HAProxy does
+   * not say, now.
    */
-  readonly kind: "no-tls" | "not-loaded" | "ambiguous" | "unusable"
+  readonly kind: "no-tls" | "not-loaded" | "ambiguous" | "unusable" | "refused"
   /** What was found, in one sentence. */
   readonly reason: string
   /** What to do about it, in one sentence. */
@@ -140,7 +141,7 @@ export const findPlace = Tracing.fn("Place.find")(function*(
   }
   const [lists] = yield* runtime.exchange([CrtLists.lists], before(deadline))
   if (Result.isFailure(lists)) {
-    return none("no-tls", `HAProxy refuses show ssl crt-list: ${lists.failure.text}`, "Look at HAProxy's log.")
+    return none("refused", `HAProxy refuses show ssl crt-list: ${lists.failure.text}`, "Look at HAProxy's log.")
   }
   const list = findList(lists.success, options)
   if (typeof list !== "string") return list

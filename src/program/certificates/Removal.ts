@@ -12,10 +12,12 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { type ControlError, StorageFailed } from "../../domain/Errors.ts"
+import * as Commands from "../../haproxy/CertificateCommands.ts"
 import type { CertificateBundle } from "../../haproxy/certificates/Bundle.ts"
 import * as Haproxy from "../../haproxy/certificates/Install.ts"
-import type { Place } from "../../haproxy/certificates/Place.ts"
-import type { LinkLost } from "../../haproxy/RuntimeApi.ts"
+import { pathIn, type Place } from "../../haproxy/certificates/Place.ts"
+import * as Info from "../../haproxy/InfoCommands.ts"
+import { LinkLost } from "../../haproxy/RuntimeApi.ts"
 import * as Tracing from "../../Tracing.ts"
 import * as Endings from "../Endings.ts"
 import { deletedSummary } from "./Ledger.ts"
@@ -66,6 +68,28 @@ const putBack = Effect.fnUntraced(
   }
 )
 
+/**
+ * With the file gone: a worker that came while it was still there, by a reload, has it from there, and gives it up.
+ * LinkLost: ask the worker that answers then.
+ */
+const goneFromAll = Effect.fnUntraced(
+  function*({ plane: { runtime } }: Workshop, place: Place, file: string, deadline: number) {
+    for (;;) {
+      const link = yield* runtime.link
+      const timeout = Math.max(1, deadline - Date.now())
+      const [info, shown] = yield* runtime.exchange([Info.show, Commands.show(pathIn(place, file))], { timeout })
+      if (
+        Result.isFailure(info) || info.success.stopping || link._tag !== "Up" || info.success.pid !== link.epoch.pid
+      ) {
+        yield* runtime.reset("another worker took over")
+        return yield* new LinkLost({ reason: "the worker that answered is stopping", sent: false })
+      }
+      if (Result.isSuccess(shown) && shown.success === null) return true
+      yield* Haproxy.uninstall(runtime, place, file, deadline)
+    }
+  }
+)
+
 /** The protocol; the caller holds the permit and lets nothing interrupt it. */
 export const remove = Tracing.fn("Certificates.remove")(
   function*(shop: Workshop, request: RemoveRequest, deadline: number): Effect.fn.Return<Removed, ControlError> {
@@ -111,6 +135,21 @@ export const remove = Tracing.fn("Certificates.remove")(
     })
     const removal = yield* Effect.result(plane.files.remove(name))
     if (Result.isFailure(removal)) return yield* yield* failed(removal.failure)
+    if (place !== null) {
+      const everywhere = yield* Effect.result(untilHeard(shop, deadline, goneFromAll(shop, place, known, deadline)))
+      const error = Result.isFailure(everywhere)
+        ? everywhere.failure
+        : isGone(everywhere.success)
+        ? unreachable(everywhere.success.reason)
+        : null
+      if (error !== null) {
+        yield* Effect.ignore(removal.success.restore)
+        yield* removal.success.discard
+        yield* shop.doubt
+        yield* Effect.ignore(ledger.commit({ changeId, name, row, summary }, "reverted"))
+        return yield* outcomeUnknown(`${error.message}. The certificate stays, and HAProxy gets it again`, changeId)
+      }
+    }
     const committed = yield* Effect.result(ledger.commit({ changeId, name, row: null, summary }, "pending"))
     if (Result.isFailure(committed)) {
       if (committed.failure._tag === "CommitUncertain") {

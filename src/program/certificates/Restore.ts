@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Certificate } from "../../domain/Certificate.ts"
 import { HaproxyRefused, type StorageFailed } from "../../domain/Errors.ts"
+import * as Commands from "../../haproxy/CertificateCommands.ts"
 import { nameOf } from "../../haproxy/certificates/FileNames.ts"
 import { findPlace, pathIn, type Place } from "../../haproxy/certificates/Place.ts"
 import { abortOpen, installMany, loaded as everything, readBack } from "../../haproxy/certificates/Restore.ts"
@@ -141,6 +142,12 @@ export const restore = Tracing.fn("Certificates.restore")(function*(
   }
   const { failed, sha1s } = yield* load(plane, place, lacking, deadline)
   for (const [name, sha1] of sha1s) loaded.set(name, sha1)
+
+  // What an install that was broken off had made, and nothing was ever put into.
+  const empty = ours.filter((path) =>
+    shown.get(path)?.status === "Empty" && !inList.has(path) && !files.has(nameOf(path.slice(prefix.length)))
+  )
+  if (empty.length > 0) yield* plane.runtime.exchange(empty.map(Commands.del), timeLeft(deadline))
 
   const refused = [...failed]
   problems.push(...refused.slice(0, 2 * named).map(([name, why]) => `HAProxy does not serve ${name}: ${why}`))

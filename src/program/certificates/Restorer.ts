@@ -12,6 +12,7 @@ import type * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { type ControlError, HaproxyUnreachable, TimedOut } from "../../domain/Errors.ts"
 import { Caller } from "../Caller.ts"
+import * as LostCommands from "../LostCommands.ts"
 import type { CertificatesState } from "./Certificates.ts"
 import type { Folder } from "./Folder.ts"
 import * as Metrics from "./Metrics.ts"
@@ -62,6 +63,8 @@ export const make = ({ compared, every = tenMinutes, folder, permit, plane }: Re
   }
   /** {@link CertificatesState.loaded}, to be changed in place: with 10,000 names a copy for each change costs more. */
   let loaded: Map<string, string> | null = null
+  /** What a lost connection left may still be run, after a comparison that did not see it. */
+  const lost = LostCommands.make(plane.runtime)
   /** The connection of the last comparison. */
   let seen = 0
 
@@ -80,6 +83,7 @@ export const make = ({ compared, every = tenMinutes, folder, permit, plane }: Re
   /** Under the permit: the folder, the rows and HAProxy of this moment. Nothing interrupts it half-way. */
   const compare = (deadline: number) =>
     Effect.uninterruptible(Effect.gen(function*() {
+      yield* lost.settle
       const files = yield* folder.look
       const rows = yield* follow(plane.store, files)
       const found = yield* restore(plane, files, rows, deadline)
@@ -144,7 +148,8 @@ export const make = ({ compared, every = tenMinutes, folder, permit, plane }: Re
       const result = yield* Effect.result(once(() => Date.now() + longest))
       if (Result.isSuccess(result)) {
         pause = firstPause
-        yield* Effect.timeoutOption(Queue.take(woken), every)
+        const again = yield* lost.nextLook
+        yield* Effect.timeoutOption(Queue.take(woken), again === null ? every : Math.min(again, every))
       } else {
         yield* Effect.timeoutOption(Queue.take(woken), pause)
         pause = Math.min(pause * 2, longestPause)

@@ -4,6 +4,7 @@ import type { CertificateFacts } from "../../domain/Certificate.ts"
 import {
   ConfigInvalid,
   type ControlError,
+  HaproxyRefused,
   HaproxyUnreachable,
   OutcomeUnknown,
   StorageFailed
@@ -86,12 +87,14 @@ export const unreachable = (reason: string): HaproxyUnreachable =>
     hint: "Nothing was changed. Check that HAProxy runs and that its Runtime API socket is the configured one."
   })
 
-/** HAProxy loads nothing from our folder. */
-export const noPlace = ({ hint, reason }: NoPlace): ConfigInvalid =>
-  new ConfigInvalid({
-    message: `HAProxy has no place for certificates: ${reason}`,
-    hint: `Nothing was changed. ${hint}`
-  })
+/** HAProxy loads nothing from our folder, or does not say. */
+export const noPlace = ({ hint, kind, reason }: NoPlace): ConfigInvalid | HaproxyRefused =>
+  kind === "refused" ?
+    new HaproxyRefused({ message: reason, hint: `Nothing was changed. ${hint}` }) :
+    new ConfigInvalid({
+      message: `HAProxy has no place for certificates: ${reason}`,
+      hint: `Nothing was changed. ${hint}`
+    })
 
 export const outcomeUnknown = (message: string, changeId: string): OutcomeUnknown =>
   new OutcomeUnknown({
