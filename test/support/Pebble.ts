@@ -15,6 +15,7 @@ import { join } from "node:path"
 import { ensureProgram } from "../../scripts/debian/Catalogue.ts"
 import type { AcmeOptions } from "../../src/acme/Acme.ts"
 import * as RunFolder from "../../src/acme/RunFolder.ts"
+import { recordArguments } from "./CommandLines.ts"
 import { FastAuthority } from "./FastAuthority.ts"
 import { becomes } from "./Poll.ts"
 import { releasePort, takePort } from "./Ports.ts"
@@ -217,6 +218,8 @@ export interface AcmeHome {
   /** Does the hook behave differently now? */
   readonly set: (how: "dns-fails" | "dns-lies" | "dns-hangs", on: boolean) => void
   readonly has: (name: string) => boolean
+  /** The settings with programs in PATH that write down their arguments, and these as one text. */
+  readonly recording: () => { readonly options: AcmeOptions; readonly argumentLists: () => string }
 }
 
 /** Makes one in the scope. `changes` are put over the settings. */
@@ -234,28 +237,33 @@ export const acmeHome = (
         return path
       }
       write("dnsapi/dns_test.sh", hook(ca.dns), 0o755)
+      const options: AcmeOptions = {
+        acmeHome: folder,
+        acmeCommand: [acmeProgram],
+        acmeServer: ca.directory,
+        acmeEmail: null,
+        acmeEabKid: null,
+        acmeEabHmacKey: null,
+        acmeDns: "dns_test",
+        acmeDnsSleep: 0,
+        acmeCredentialsFile: join(folder, "credentials.ini"),
+        acmeKeyType: "ec-256",
+        acmeProfile: null,
+        acmeCaBundle: ca.caBundle,
+        acmeTimeout: 120_000,
+        env: { PATH: process.env["PATH"], HOME: folder },
+        ...changes
+      }
       return {
         folder,
         write,
+        recording: () => {
+          const { path, recorded } = recordArguments(folder)
+          return { options: { ...options, env: { ...options.env, PATH: path } }, argumentLists: recorded }
+        },
         set: (how, on) => on ? void write(how, "") : rmSync(join(folder, how), { force: true }),
         has: (name) => existsSync(join(folder, name)),
-        options: {
-          acmeHome: folder,
-          acmeCommand: [acmeProgram],
-          acmeServer: ca.directory,
-          acmeEmail: null,
-          acmeEabKid: null,
-          acmeEabHmacKey: null,
-          acmeDns: "dns_test",
-          acmeDnsSleep: 0,
-          acmeCredentialsFile: join(folder, "credentials.ini"),
-          acmeKeyType: "ec-256",
-          acmeProfile: null,
-          acmeCaBundle: ca.caBundle,
-          acmeTimeout: 120_000,
-          env: { PATH: process.env["PATH"], HOME: folder },
-          ...changes
-        }
+        options
       }
     }),
     ({ folder }) =>
