@@ -29,7 +29,15 @@ export class CertificateCommitFloor {
     const seq = this.commits++
     this.db.exec("BEGIN IMMEDIATE")
     const now = Date.now()
-    this.row.run(name, JSON.stringify([name]), sha1.slice(0, 32), sha1 + sha1.slice(0, 24), sha1, now, now + 7_776_000_000)
+    this.row.run(
+      name,
+      JSON.stringify([name]),
+      sha1.slice(0, 32),
+      sha1 + sha1.slice(0, 24),
+      sha1,
+      now,
+      now + 7_776_000_000
+    )
     this.change.run(crypto.randomUUID(), seq, now, `${name} is loaded from its file`)
     this.meta.run(seq, seq)
     this.db.exec("COMMIT")

@@ -45,7 +45,11 @@ export const rawRemove = async (
   list: string,
   paths: ReadonlyArray<string>
 ): Promise<void> => {
-  const answer = await link.exchange(paths.flatMap((path) => [`del ssl crt-list ${list} ${path}`, `del ssl cert ${path}`]))
+  const answer = await link.exchange(
+    paths.flatMap((path) => [`del ssl crt-list ${list} ${path}`, `del ssl cert ${path}`])
+  )
   const found = answer.split("deleted").length - 1
-  if (found !== 2 * paths.length) throw new Error(`HAProxy did ${found} of ${2 * paths.length}: ${answer.slice(0, 500)}`)
+  if (found !== 2 * paths.length) {
+    throw new Error(`HAProxy did ${found} of ${2 * paths.length}: ${answer.slice(0, 500)}`)
+  }
 }

@@ -30,7 +30,7 @@ export const certificates: Campaign = {
   title: "kill -9 of the control plane or its ACME client while certificates come, are renewed and go",
   unit: "kills",
   perCase: lives,
-  full: 400,
+  full: 200,
   short: 10,
   minutes: 6,
   concurrency: 2,

@@ -125,14 +125,18 @@ describe("a key that is known", () => {
             ["completion", "bash"]
           ]
           for (let at = 0; at < commands.length; at += 3) {
-            await Promise.all(commands.slice(at, at + 3).map(async (words) => {
-              const [node, file] = haproxyMcp
-              const ended = await startCommand(node, [file, ...words], { env, limit: 60_000 }).ended
-              assert.isAbove((ended.stdout + ended.stderr).length, 100, words.join(" "))
-              say(words.join(" "), ended.stdout + ended.stderr)
-            }))
+            await Promise.all(
+              commands.slice(at, at + 3).map(async (words) => {
+                const [node, file] = haproxyMcp
+                const ended = await startCommand(node, [file, ...words], { env, limit: 60_000 }).ended
+                assert.isAbove((ended.stdout + ended.stderr).length, 100, words.join(" "))
+                say(words.join(" "), ended.stdout + ended.stderr)
+              })
+            )
           }
-          for (const { content, path } of filesBelow(site.dir, [site.certDir])) say(`${path}, served`, content.toString("latin1"))
+          for (const { content, path } of filesBelow(site.dir, [site.certDir])) {
+            say(`${path}, served`, content.toString("latin1"))
+          }
           await call("delete_cert", { domain, force: true })
           await call("delete_cert", { domain: byHand })
           await becomes("traces came", () => collector.spans().some(({ name }) => name.includes("haproxy_delete_cert")))

@@ -3,7 +3,15 @@
  * Root, intermediates, and below them as many sites as wanted; each comes with its key, in the order in which HAProxy
  * wants them.
  */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto"
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign
+} from "node:crypto"
 
 /** One element of DER: tag, length, content. */
 const der = (tag: number, ...parts: ReadonlyArray<Uint8Array>): Buffer => {

@@ -43,7 +43,11 @@ const changeTime = 4
 const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 /** The moment of the n-th change in a folder, and so many milliseconds more; never when there are fewer. */
-const changeOf = (folder: string, nth: number, more: number): { readonly moment: Promise<void>; readonly end: () => void } => {
+const changeOf = (
+  folder: string,
+  nth: number,
+  more: number
+): { readonly moment: Promise<void>; readonly end: () => void } => {
   const { promise, resolve } = Promise.withResolvers<void>()
   let seen = 0
   const watcher = watch(folder, () => {
@@ -111,7 +115,13 @@ export const chain = (program: Shipped, seed: number, issuer: Issuer): Effect.Ef
     })
 
     /** A wish, or nothing when the process went away before its answer. */
-    const wish = async (ask: Ask, name: string, held: Holdings, alone: boolean, note: string): Promise<Asked | null> => {
+    const wish = async (
+      ask: Ask,
+      name: string,
+      held: Holdings,
+      alone: boolean,
+      note: string
+    ): Promise<Asked | null> => {
       const kinds: ReadonlyArray<Wish> = held.has(name) ? ["renew", "renew", "renew", "delete"] : ["issue"]
       const kind = alone ? dice.pick(kinds) : kinds[0]!
       try {

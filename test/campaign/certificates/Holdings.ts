@@ -54,7 +54,9 @@ export const inHaproxy = async ({ certDir, runtimeSocket }: Site, note: string):
   assert.notInclude(all, "# transaction", `a transaction is open ${note}`)
   const known = all.split("\n").filter((line) => line.startsWith(`${certDir}/`))
   const list = await ask(runtimeSocket, `show ssl crt-list ${certDir}`)
-  const entries = list.split("\n").filter((line) => line.startsWith(`${certDir}/`)).map((line) => line.split(/[ :]/)[0]!)
+  const entries = list.split("\n").filter((line) => line.startsWith(`${certDir}/`)).map((line) =>
+    line.split(/[ :]/)[0]!
+  )
   assert.deepStrictEqual(entries.toSorted(), known.toSorted(), `HAProxy's list is not what it holds ${note}`)
   const held = new Map<string, string>()
   for (const path of known) {

@@ -70,7 +70,11 @@ export const wishFor = async (
     }
     return { wish, code, text: "" }
   }
-  assert.property(after, "sha256", `${name}: ${wish} was acknowledged, and is not served ${note}: ${JSON.stringify(after)}`)
+  assert.property(
+    after,
+    "sha256",
+    `${name}: ${wish} was acknowledged, and is not served ${note}: ${JSON.stringify(after)}`
+  )
   if (alone && "sha256" in after) {
     assert.strictEqual(after.sha256, data["fingerprint_sha256"], `${name} shows another certificate ${note}`)
     assert.isTrue(existsSync(join(folder, `${name}.pem`)), `${name}: no file ${note}`)
