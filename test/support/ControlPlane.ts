@@ -43,6 +43,8 @@ export interface CertificatePlaneOptions {
   readonly tlsAddress?: { readonly host: string; readonly port: number } | null
   /** Settings of acme.sh, over {@link noAcme}. */
   readonly acme?: Partial<AcmeOptions>
+  /** In place of acme.sh. */
+  readonly ca?: Acme["Service"]
   /** Milliseconds between comparisons that nothing asked for. */
   readonly compareEvery?: number
 }
@@ -85,7 +87,9 @@ export const planeLayer = (options: PlaneOptions) => {
       limits
     }),
     CertificateFiles.layer(certificates),
-    Acme.layer({ ...noAcme, ...certificates.acme }),
+    certificates.ca === undefined
+      ? Acme.layer({ ...noAcme, ...certificates.acme })
+      : Layer.succeed(Acme, certificates.ca),
     Layer.succeed(Limits, {
       pools: limits,
       suffixes: publicSuffixes(["it.com"]),

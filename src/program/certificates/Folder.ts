@@ -32,7 +32,7 @@ export interface Folder {
 }
 
 /** Files that are read beside each other: each is some tenths of a millisecond of work between its waits. */
-const beside = 4
+const beside = 2
 /** A file that was changed so shortly before it was read may be changed again without another time; milliseconds. */
 const grain = 1_000
 
