@@ -202,13 +202,25 @@ describe.skipIf(curlPath === null).each(realLines)("HTTPS on HAProxy $line", (bi
 
   it.effect("takes TLS from 1.2, with forward secrecy and without tickets", () =>
     Effect.gen(function*() {
+      const weak = { servername: shop, ciphers: "ALL:@SECLEVEL=0" }
+      const old = { ...weak, minVersion: "TLSv1", maxVersion: "TLSv1.1" } as const
+      // With ciphers for TLS 1.1 the least version alone stands in its way; without that as well, the probe gets through.
+      const lax = (text: string) =>
+        text.replace(/ssl-default-bind-ciphers .*/, "ssl-default-bind-ciphers ALL:@SECLEVEL=0")
+      for (
+        const [edit, expected] of [
+          [lax, "Failure"],
+          [(text: string) => lax(text).replace("ssl-min-ver TLSv1.2", "ssl-min-ver TLSv1.0"), "Success"]
+        ] as const
+      ) {
+        const made = yield* makeFiles({ edit })
+        yield* startIn(made.site, binary, true)
+        const shaken = yield* shake(made.httpsPort, old)
+        assert.strictEqual(shaken._tag, expected)
+        if (Result.isSuccess(shaken)) shaken.success.destroy()
+      }
       const { httpsPort, site } = yield* makeFiles()
       yield* startIn(site, binary, true)
-      const weak = { servername: shop, ciphers: "ALL:@SECLEVEL=0" }
-      assert.strictEqual(
-        (yield* shake(httpsPort, { ...weak, minVersion: "TLSv1", maxVersion: "TLSv1.1" }))._tag,
-        "Failure"
-      )
       const rsa = { ...weak, maxVersion: "TLSv1.2", ciphers: "AES128-SHA:ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0" } as const
       assert.strictEqual((yield* shake(httpsPort, rsa))._tag, "Failure")
       const socket = yield* Effect.fromResult(

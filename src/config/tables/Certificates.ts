@@ -70,7 +70,8 @@ export const certificates = {
   }),
   acmeServer: withDefault("ACME_SERVER", acmeServer, "google", {
     group: "Certificates",
-    description: "The CA: google, letsencrypt, letsencrypt_test, zerossl, buypass, sslcom, or the URL of its directory.",
+    description:
+      "The CA: google, letsencrypt, letsencrypt_test, zerossl, buypass, sslcom, or the URL of its directory.",
     metavar: "CA",
     example: "letsencrypt",
     usedBy: users.serving
