@@ -6,6 +6,7 @@ import { join, resolve } from "node:path"
 import { describe, expect, it } from "vitest"
 import { cacheFolder } from "../../scripts/debian/CacheFolder.ts"
 import { runNode, startNode } from "../support/Process.ts"
+import { filesBelow, Secrets } from "../support/Secrets.ts"
 import { freeOffset, listen } from "./support/Offset.ts"
 
 const demo = join(import.meta.dirname, "../../scripts/demo.ts")
@@ -36,6 +37,19 @@ const remaining = (): ReadonlyArray<string> => {
   return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(commandOf).filter((text) =>
     text.includes(folder)
   )
+}
+
+/** Where the keys of the demo that has just ended are seen, besides their own files. */
+const leaks = (output: string): ReadonlyArray<string> => {
+  const root = resolve(import.meta.dirname, "../../.demo")
+  const [certificates, acme] = [join(root, "certs"), join(root, "acme")]
+  const secrets = new Secrets()
+  const keys = filesBelow(certificates).map(({ content }) => content.toString())
+  expect(keys.length).toBeGreaterThan(0)
+  for (const key of keys) secrets.addKey("a key", key)
+  const others = filesBelow(root, [certificates, acme]).map(({ content, path }) => ({ path, text: content }))
+  return [{ path: "the output", text: output }, ...others].filter(({ text }) => secrets.in(text).length > 0)
+    .map(({ path }) => path)
 }
 
 const controlPlanePid = (output: string): number =>
@@ -71,6 +85,7 @@ describe("the demo", () => {
       /200 from origin B over HTTP\/2(?: and over HTTP\/3)? \(TLSv1\.3\), the chain verified/
     )
     expect(ended.code).toBe(0)
+    expect(leaks(ended.stdout + ended.stderr)).toEqual([])
     expect(remaining()).toEqual([])
     const pid = controlPlanePid(ended.stdout)
     expect(pid).toBeGreaterThan(0)
