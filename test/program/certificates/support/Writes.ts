@@ -4,17 +4,18 @@ import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { ControlError } from "../../../../src/domain/Errors.ts"
+import type { CertificateBundle } from "../../../../src/haproxy/certificates/Bundle.ts"
 import { Certificates } from "../../../../src/program/certificates/Certificates.ts"
 import type { ProgramServices } from "../../../../src/program/Services.ts"
 import { Store } from "../../../../src/store/Store.ts"
-import { bundleOf, makeBundle } from "../../../support/Certificates.ts"
+import { bundleOf, makeCertificate } from "../../../support/Certificates.ts"
 import { type FakeWorld, makeFakeWorld } from "../../../support/FakeWorld.ts"
 import type { Step } from "../../Steps.ts"
 import { compared } from "./Issuer.ts"
 
 export type Write = Effect.Effect<{ readonly changed: boolean }, ControlError, ProgramServices>
 
-const install = (name: string, bundle: ReturnType<typeof makeBundle>): Write =>
+const install = (name: string, bundle: CertificateBundle): Write =>
   Effect.flatMap(
     Certificates,
     (certificates) =>
@@ -22,15 +23,58 @@ const install = (name: string, bundle: ReturnType<typeof makeBundle>): Write =>
   )
 
 const [kept, old, fresh, next] = [["kept.test"], ["old.test", "*.old.test"], ["new.test"], ["old.test"]].map((names) =>
-  makeBundle(names)
+  makeCertificate(names).text
 )
 
-/** Each begins from {@link begin}: kept.test and old.test. */
-export const writes: Readonly<Record<string, Write>> = {
-  "a new certificate": install("new.test", fresh!),
-  "another in its place": install("old.test", next!),
-  "a certificate that leaves": Effect.flatMap(Certificates, (certificates) => certificates.remove({ name: "old.test" }))
+/** As an issue does: a row first that says so, gone again when nothing came of it. */
+const issueAs = (name: string, bundle: CertificateBundle): Write =>
+  Effect.gen(function*() {
+    const store = yield* Store
+    const row = { ...nothing, name, facts: { ...bundle.facts, sha1: "", sha256: "" } }
+    yield* Effect.orDie(store.commit(store.putCertificate(row)))
+    return yield* install(name, bundle).pipe(
+      Effect.onError(() =>
+        Effect.flatMap(Effect.orDie(store.certificate(name)), (now) =>
+          now?.state === "issuing" ? Effect.orDie(store.commit(store.removeCertificate(name))) : Effect.void)
+      )
+    )
+  })
+
+const nothing = {
+  source: "acme",
+  state: "issuing",
+  renewAt: null,
+  nextAttempt: null,
+  failures: 0,
+  lastError: null
+} as const
+
+/** A write with the certificate that it brings. */
+export const writeOf = (kind: string, pem: string): Write =>
+  kind === "a new certificate"
+    ? issueAs("new.test", bundleOf(pem))
+    : kind === "another in its place"
+    ? install("old.test", bundleOf(pem))
+    : Effect.flatMap(Certificates, (certificates) => certificates.remove({ name: "old.test" }))
+
+/** What each brings. */
+export const pems: Readonly<Record<string, string>> = {
+  "a new certificate": fresh!,
+  "another in its place": next!,
+  "a certificate that leaves": ""
 }
+
+/** What each is about. */
+export const names: Readonly<Record<string, string>> = {
+  "a new certificate": "new.test",
+  "another in its place": "old.test",
+  "a certificate that leaves": "old.test"
+}
+
+/** Each begins from {@link begin}: kept.test and old.test. */
+export const writes: Readonly<Record<string, Write>> = Object.fromEntries(
+  Object.entries(pems).map(([kind, pem]) => [kind, writeOf(kind, pem)])
+)
 
 export const writesWorld = makeFakeWorld({ pools: 1, slots: 1, certificates: true })
 
@@ -38,8 +82,8 @@ export const begin = (world: FakeWorld) =>
   Effect.gen(function*() {
     yield* world.startPlane
     yield* world.run(compared)
-    yield* world.run(install("kept.test", kept!))
-    yield* world.run(install("old.test", old!))
+    yield* world.run(install("kept.test", bundleOf(kept!)))
+    yield* world.run(install("old.test", bundleOf(old!)))
   }).pipe(Effect.orDie)
 
 /** Files by name with their fingerprints; anything else in the folder is shown by its name. */
