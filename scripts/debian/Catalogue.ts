@@ -19,9 +19,10 @@ export const catalogue = {
   nginx: { suites: [MACHINE_SUITE], packages: ["nginx"], programs: ["usr/sbin/nginx"] },
   caddy: { suites: [MACHINE_SUITE], packages: ["caddy"], programs: ["usr/bin/caddy"] },
   wrk: { suites: [MACHINE_SUITE], packages: ["wrk"], programs: ["usr/bin/wrk"] },
+  openssl: { suites: [MACHINE_SUITE], packages: ["openssl"], programs: ["usr/bin/openssl"] },
   /** HTTP/3 came to Debian's curl after bookworm. */
   curl: { suites: ["sid"], packages: ["curl"], programs: ["usr/bin/curl"] },
-  /** A shell script; it uses the machine's own `openssl` and `curl`. */
+  /** A shell script; it runs the `openssl` and `curl` in PATH (scripts/borrow.ts). */
   "acme.sh": { suites: ["trixie"], packages: ["acme.sh"], programs: ["usr/bin/acme.sh"] },
   /** The first that can ask for a profile is newer than trixie. */
   "acme.sh-new": { suites: ["sid"], packages: ["acme.sh"], programs: ["usr/bin/acme.sh"] },

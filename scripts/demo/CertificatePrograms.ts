@@ -5,6 +5,7 @@
  */
 import { accessSync, constants } from "node:fs"
 import { delimiter, join } from "node:path"
+import { borrow } from "../borrow.ts"
 import { ensureProgram, type ProgramName } from "../debian/Catalogue.ts"
 import { runCommand } from "../debian/Command.ts"
 import { FetchFailure } from "../debian/FetchFailure.ts"
@@ -67,9 +68,8 @@ const orAbsent = <A>(work: () => Promise<A | Absent>): Promise<A | Absent> =>
 
 const findAcme = (note: (text: string) => void) =>
   orAbsent<AcmePrograms>(async () => {
-    // acme.sh is a shell script around these two.
-    const missing = ["openssl", "curl"].filter((name) => inPath(name) === undefined)
-    if (missing.length > 0) return { absent: `acme.sh needs ${missing.join(" and ")}, which this machine lacks` }
+    // acme.sh is a shell script around openssl and curl.
+    await borrow((name) => note(`this machine has no ${name}; fetching one from Debian into .cache`))
     note("looking for acme.sh; what is not in .cache comes from Debian")
     const acme = await fetched("acme.sh")
     note("looking for Pebble, an ACME server; what is not in .cache comes from Debian, about 20 MB")
