@@ -54,6 +54,8 @@ describe("completion", () => {
     }
     assert.deepStrictEqual(at("haproxy-mcp do"), ["doctor"])
     assert.deepStrictEqual(at("haproxy-mcp token "), ["new", "retire"])
+    assert.deepStrictEqual(at("haproxy-mcp certs "), ["delete", "info", "issue", "list", "load", "renew", "renew-all"])
+    assert.include(at("haproxy-mcp certs renew --"), "--force")
     assert.deepStrictEqual(at("haproxy-mcp completion "), ["bash", "fish", "zsh"])
     assert.deepStrictEqual(at("haproxy-mcp serve --haproxy-runtime-s"), ["--haproxy-runtime-socket"])
     assert.deepStrictEqual(at("haproxy-mcp serve --mcp-transport "), ["http", "stdio"])

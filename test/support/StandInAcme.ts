@@ -49,7 +49,8 @@ export const placeAcme = (folder: string, version = "3.1.1"): StandInAcme => {
   const planFile = join(folder, "acme-plan.json")
   const log = join(folder, "acme-runs")
   const quoted = [process.execPath, program, folder, version].map((word) => `'${word}'`).join(" ")
-  writeFileSync(script, `#!/bin/sh\nexec ${quoted} "$@"\n`)
+  // The program starts twice as fast when Node has compiled it before.
+  writeFileSync(script, `#!/bin/sh\nNODE_COMPILE_CACHE='${join(folder, "acme-cache")}' exec ${quoted} "$@"\n`)
   chmodSync(script, 0o755)
   writeFileSync(join(home, "dnsapi", "dns_cf.sh"), hook)
   const secret = "cf-token-of-the-stand-in-3kQ9"
