@@ -156,11 +156,16 @@ export const path: Reader<string> = (text) =>
 /** The path of a folder. */
 export const folder: Reader<string> = (text) => path(text.replace(/(?<=.)\/+$/, ""))
 
-/** A name as HAProxy writes it in `show map`: a path, perhaps relative to its own folder, or `virt@…`, `opt@…`. */
+/**
+ * A name as HAProxy writes it in `show map` and `show ssl crt-list`: a path, perhaps relative to its own folder, or
+ * `virt@…`, `opt@…`.
+ */
 export const runtimeName: Reader<string> = (text) =>
   /^[\u0021-\u007e]+$/.test(text) && !/[\\;<#"'$]/.test(text)
     ? Result.succeed(text)
-    : Result.fail("must be a name as `show map` writes it, without spaces and \\ ; < # \" ' $")
+    : Result.fail(
+      "must be a name as HAProxy writes it (`show map`, `show ssl crt-list`), without spaces and \\ ; < # \" ' $"
+    )
 
 /**
  * The path of a unix socket, at most so many bytes: `sun_path` holds 108 with its end (unix(7)), and a socket of

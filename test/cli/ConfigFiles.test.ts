@@ -5,7 +5,7 @@ import { execFile } from "node:child_process"
 import { existsSync } from "node:fs"
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { runNode } from "../support/Process.ts"
 import { program } from "../support/Program.ts"
 import { realLines } from "../support/RealHaproxy.ts"
@@ -30,10 +30,11 @@ const config = (path: string, args: ReadonlyArray<string>, env: Readonly<Record<
     cwd: path
   })
 
-/** What `haproxy -c` says; an empty text when it accepts the files. */
+/** What `haproxy -c` says in the folder of the last file; an empty text when it accepts the files. */
 const judged = (binary: string, ...files: ReadonlyArray<string>) =>
   new Promise<string>((resolve) => {
-    execFile(binary, ["-c", ...files.flatMap((file) => ["-f", file])], (error, stdout, stderr) => {
+    const options = { cwd: dirname(files.at(-1)!) }
+    execFile(binary, ["-c", ...files.flatMap((file) => ["-f", file])], options, (error, stdout, stderr) => {
       resolve(error === null ? "" : stdout + stderr)
     })
   })

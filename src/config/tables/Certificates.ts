@@ -11,6 +11,7 @@ import {
   oneOf,
   optional,
   path,
+  runtimeName,
   secret,
   type Setting,
   users,
@@ -26,7 +27,7 @@ export const certificates = {
     example: "/etc/haproxy/certs",
     usedBy: users.haproxy
   }),
-  haproxyRuntimeCertDir: optional("HAPROXY_RUNTIME_CERT_DIR", folder, "found in `show ssl crt-list`", {
+  haproxyRuntimeCertDir: optional("HAPROXY_RUNTIME_CERT_DIR", runtimeName, "found in `show ssl crt-list`", {
     group: "Certificates",
     description: "The same folder as HAProxy names it, when the two differ (a container mount).",
     metavar: "FOLDER",
