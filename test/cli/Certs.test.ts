@@ -4,13 +4,14 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { changeCert } from "../../src/cli/Certs.ts"
+import { changeCert, renewAll } from "../../src/cli/Certs.ts"
 import { certInfoText, certsText, certWriteText } from "../../src/cli/CertsText.ts"
 import type { Ended as Ending } from "../../src/cli/Exit.ts"
 import { callTool } from "../../src/mcp/CallTool.ts"
 import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
-import type { CertificateItem, CertInfoAnswer } from "../../src/program/certificates/Shapes.ts"
+import type { CertificateItem, CertInfoAnswer, RenewAllCertsAnswer } from "../../src/program/certificates/Shapes.ts"
 import { LongestCall } from "../../src/program/Operations.ts"
+import { toolsOf } from "../mcp/harness.ts"
 import { makeCertificate } from "../support/Certificates.ts"
 import { holdsKey } from "../support/KeyCanary.ts"
 import { poll } from "../support/Poll.ts"
@@ -240,6 +241,32 @@ describe("the commands", () => {
       }).pipe(Effect.scoped),
     limit
   )
+
+  it.live("end with 1 when a renewal failed, and say which", () =>
+    Effect.gen(function*() {
+      const answer: RenewAllCertsAnswer = {
+        summary: "1 of 2 certificates that were due are renewed, 1 failed and are tried again",
+        due: 2,
+        renewed: ["a.example.com"],
+        failed: [{ certificate: "b.example.com", error: "The CA's rate limit is reached." }],
+        skipped: 0,
+        warnings: ["look at b"]
+      }
+      const tools = toolsOf(() => Effect.succeed({ ...answer }))
+      const handlers = {
+        alone: <A, E>(_: unknown, work: Effect.Effect<A, E, ToolRunner>): Effect.Effect<A, unknown> =>
+          Effect.provideService(work, ToolRunner, ToolRunner.of(tools))
+      }
+      const [out, err] = yield* captured
+      const sources = { env: { MCP_ADMIN_SOCKET: "/nowhere/nobody.sock" } }
+      const ending = yield* Effect.flip(renewAll(handlers, sources, { json: false, timeout: 10 }))
+      assert.strictEqual((ending as Ending).code, 1)
+      assert.strictEqual(
+        out(),
+        `${answer.summary}\n  renewed a.example.com\n  failed  b.example.com: The CA's rate limit is reached.\n`
+      )
+      assert.strictEqual(err(), "haproxy-mcp: look at b\n")
+    }).pipe(Effect.scoped), limit)
 
   it.live("follow what outlives a call to its end", () =>
     quiet(

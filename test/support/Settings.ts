@@ -17,6 +17,7 @@ export const settingsOf = (
   HAPROXY_STATE_FILE: join(site.dir, "servers.state"),
   ...(options.poolsFile === true ? { HAPROXY_POOLS_FILE: site.poolsFile } : {}),
   HAPROXY_DB_FILE: databaseOf(site),
+  HAPROXY_CERT_DIR: site.certDir,
   HAPROXY_POOL_COUNT: String(options.pools),
   HAPROXY_MAX_SLOTS: String(options.slots),
   ...options.env
