@@ -13,10 +13,7 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type { AcmeFailed, StorageFailed } from "../domain/Errors.ts"
 import { ConfigInvalid } from "../domain/Errors.ts"
-import { inspect } from "./Inspection.ts"
-import { make as makeIssue } from "./Issue.ts"
 import { make as makeProgram } from "./Program.ts"
-import { make as makeRenewalInfo } from "./RenewalInfo.ts"
 import { sweep } from "./RunFolder.ts"
 import * as Servers from "./Servers.ts"
 
@@ -125,7 +122,9 @@ const settle = Effect.fnUntraced(function*(options: AcmeOptions) {
 /** {@link AcmeState} for those who only look: nothing is swept. */
 export const look = (options: AcmeOptions): Effect.Effect<AcmeState> =>
   settle(options).pipe(
-    Effect.flatMap(({ program, settings }) => inspect(settings, program)),
+    Effect.flatMap(({ program, settings }) =>
+      Effect.flatMap(Effect.promise(() => import("./Inspection.ts")), ({ inspect }) => inspect(settings, program))
+    ),
     Effect.catch(({ hint, message }) =>
       Effect.succeed<AcmeState>({ program: null, problem: `${message} ${hint}`, warnings: [] })
     )
@@ -134,10 +133,17 @@ export const look = (options: AcmeOptions): Effect.Effect<AcmeState> =>
 const make = Effect.fnUntraced(function*(options: AcmeOptions) {
   const { program, settings } = yield* settle(options)
   sweep(settings.home)
+  // Loaded with their first use: HTTPS and the runs are a tenth of the start, and nobody who only listens needs them.
+  const issue = yield* Effect.cached(
+    Effect.map(Effect.promise(() => import("./Issue.ts")), ({ make }) => make(settings, program))
+  )
+  const renewalWindow = yield* Effect.cached(
+    Effect.map(Effect.promise(() => import("./RenewalInfo.ts")), ({ make }) => make(settings))
+  )
   return Acme.of({
     server: settings.server,
-    issue: makeIssue(settings, program),
-    renewalWindow: makeRenewalInfo(settings),
-    state: inspect(settings, program)
+    issue: (names, progress) => Effect.flatMap(issue, (run) => run(names, progress)),
+    renewalWindow: (chain) => Effect.flatMap(renewalWindow, (ask) => ask(chain)),
+    state: Effect.flatMap(Effect.promise(() => import("./Inspection.ts")), ({ inspect }) => inspect(settings, program))
   })
 })
