@@ -44,21 +44,26 @@ const inPath = (name: string): string | undefined =>
     }
   })
 
-const fetched = async (name: ProgramName) => {
+const within = async <A>(what: string, work: Promise<A>): Promise<A> => {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new FetchFailure("AptFailed", `${name} could not be fetched within ${fetchLimit / 1000} s`, "")),
+      () => reject(new FetchFailure("AptFailed", `${what} could not be fetched within ${fetchLimit / 1000} s`, "")),
       fetchLimit
     )
-  })
-  const work = ensureProgram(name).catch((cause: unknown) => {
-    if (!(cause instanceof FetchFailure)) throw cause
-    throw new FetchFailure(cause.reason, `${name} could not be fetched: ${cause.message}`, cause.hint, { cause })
   })
   work.catch(() => {})
   return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
+
+const fetched = (name: ProgramName) =>
+  within(
+    name,
+    ensureProgram(name).catch((cause: unknown) => {
+      if (!(cause instanceof FetchFailure)) throw cause
+      throw new FetchFailure(cause.reason, `${name} could not be fetched: ${cause.message}`, cause.hint, { cause })
+    })
+  )
 
 const orAbsent = <A>(work: () => Promise<A | Absent>): Promise<A | Absent> =>
   work().catch((cause: unknown) => {
@@ -69,7 +74,10 @@ const orAbsent = <A>(work: () => Promise<A | Absent>): Promise<A | Absent> =>
 const findAcme = (note: (text: string) => void) =>
   orAbsent<AcmePrograms>(async () => {
     // acme.sh is a shell script around openssl and curl.
-    await borrow((name) => note(`this machine has no ${name}; fetching one from Debian into .cache`))
+    await within(
+      "openssl and curl",
+      borrow((name) => note(`this machine has no ${name}; fetching one from Debian into .cache`))
+    )
     note("looking for acme.sh; what is not in .cache comes from Debian")
     const acme = await fetched("acme.sh")
     note("looking for Pebble, an ACME server; what is not in .cache comes from Debian, about 20 MB")
