@@ -28,8 +28,15 @@ export const killRuns = (home: string): number => {
   return found.length
 }
 
-/** Folders of runs that are there. */
+/** Folders of runs that are there, each with the files in it. */
 export const foldersOf = (home: string): ReadonlyArray<string> => {
   const parent = join(home, "haproxy-mcp-runs")
-  return existsSync(parent) ? readdirSync(parent) : []
+  if (!existsSync(parent)) return []
+  return readdirSync(parent).map((name) => {
+    try {
+      return `${name}: ${readdirSync(join(parent, name), { recursive: true }).join(", ")}`
+    } catch {
+      return name
+    }
+  })
 }
