@@ -78,6 +78,8 @@ describe("a certificate on its way in", () => {
       folder = join(dir, "not", "there")
       yield* install
       assert.deepStrictEqual([mode(folder), mode(join(folder, "a.test.pem"))], [0o700, 0o600])
+      // A folder above holds no keys, and HAProxy's user has to get through it.
+      assert.strictEqual(mode(join(dir, "not")), 0o755 & ~process.umask())
       fs.chmodSync(dir, 0o2770)
       folder = join(dir, "shared")
       yield* install

@@ -25,15 +25,14 @@ export const fileMode = (folder: string): number => {
   }
 }
 
-/** Makes the folder and those above it, durably, where they are not there. Throws StorageFailed. */
-export const makeFolder = async (folder: string): Promise<void> => {
+/** Makes a folder durably, with those above it, which hold no keys and stay open to HAProxy's user. */
+const make = async (folder: string, mode: number, groupMode: number): Promise<void> => {
   if (fs.existsSync(folder)) return
   const above = dirname(resolve(folder))
-  if (above !== resolve(folder)) await makeFolder(above)
+  if (above !== resolve(folder)) await make(above, 0o755, 0o755)
   try {
-    fs.mkdirSync(folder, 0o700)
-    const { mode } = fs.statSync(folder)
-    if ((mode & setgid) !== 0) fs.chmodSync(folder, setgid | 0o750)
+    fs.mkdirSync(folder, mode)
+    if ((fs.statSync(folder).mode & setgid) !== 0) fs.chmodSync(folder, setgid | groupMode)
   } catch (cause) {
     if (
       DurableFile.codeOf(cause) === "EEXIST" && fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true
@@ -44,6 +43,9 @@ export const makeFolder = async (folder: string): Promise<void> => {
   }
   await sync(above)
 }
+
+/** Makes the folder and those above it, durably, where they are not there. Throws StorageFailed. */
+export const makeFolder = (folder: string): Promise<void> => make(folder, 0o700, 0o750)
 
 /** Why the folder cannot be written, in one sentence with what to do; null when it can, or can be made. */
 export const whyNot = async (folder: string): Promise<string | null> => {
