@@ -105,9 +105,10 @@ const make = Effect.fnUntraced(function*(options: CertificatesOptions) {
     const deadline = ends - Math.min(reserve, timeout * reservePart)
     const changeId = newChangeId()
     let begun = false
+    let left = false
     let told = false
     const turn = Effect.suspend(() => {
-      if (Date.now() >= deadline) return Effect.fail<ControlError>(Endings.noTurn())
+      if (left || Date.now() >= deadline) return Effect.fail<ControlError>(Endings.noTurn())
       begun = true
       return Effect.uninterruptible(
         change({ changeId, deadline }).pipe(
@@ -117,7 +118,10 @@ const make = Effect.fnUntraced(function*(options: CertificatesOptions) {
       )
     })
     const fiber = yield* Effect.forkIn(permit.withPermit(turn), scope)
-    const gone = Effect.suspend(() => begun ? Effect.void : Effect.asVoid(Effect.forkIn(Fiber.interrupt(fiber), scope)))
+    const gone = Effect.suspend(() => {
+      left = true
+      return begun ? Effect.void : Effect.asVoid(Effect.forkIn(Fiber.interrupt(fiber), scope))
+    })
     return yield* Fiber.join(fiber).pipe(
       Effect.onInterrupt(() => gone),
       Effect.timeoutOrElse({

@@ -53,6 +53,13 @@ export interface InstallRequest {
 /** Milliseconds that taking back may have when the deadline has passed. */
 const takeBackTime = 3_000
 
+/**
+ * How often a handshake must show something else, and milliseconds in between: the new worker of a reload answers for
+ * some moments before the old one, which was asked, says that it is stopping.
+ */
+const looks = 3
+const lookAgain = 100
+
 /** The row that an install leaves. */
 const rowOf = ({ bundle, name, renewAt, source }: InstallRequest): Certificate => ({
   name,
@@ -215,16 +222,19 @@ const protocol = Effect.fnUntraced(
         place = found.place
         fresh ??= yield* isFresh(shop, place, staged.file, deadline)
         yield* Haproxy.install(plane.runtime, place, staged.file, bundle, { publish, before: old, deadline })
-        const proof = yield* shop.prove(bundle.facts, deadline)
-        yield* noteProof(proof)
-        if (!(yield* holds(shop, place, staged.file, bundle, deadline))) {
-          return yield* new HaproxyRefused({
-            message: `HAProxy does not keep ${name} as it was set`,
-            hint: "Somebody else may be changing certificates in HAProxy at the same time. Try again."
-          })
+        for (let look = 1;; look++) {
+          const proof = yield* shop.prove(bundle.facts, deadline)
+          yield* noteProof(proof)
+          if (!(yield* holds(shop, place, staged.file, bundle, deadline))) {
+            return yield* new HaproxyRefused({
+              message: `HAProxy does not keep ${name} as it was set`,
+              hint: "Somebody else may be changing certificates in HAProxy at the same time. Try again."
+            })
+          }
+          if (proof._tag === "Shown" || proof._tag === "Unknown") return proof
+          if (look === looks) return yield* yield* refuted(shop, name, proof)
+          yield* Effect.sleep(lookAgain)
         }
-        if (proof._tag === "Other" || proof._tag === "None") return yield* yield* refuted(shop, name, proof)
-        return proof
       })
       const live = yield* Effect.result(untilHeard(shop, deadline, attempt))
 
@@ -241,7 +251,8 @@ const protocol = Effect.fnUntraced(
         }
         yield* shop.doubt
         yield* ledger.commit({ changeId, name, row: rowOf(request), summary }, "pending").pipe(
-          Effect.tapErrorTag("StorageFailed", () => Effect.ignore(staged.restore)),
+          // Nobody would know why: HAProxy keeps, or gets back, what it had.
+          Effect.catchTag("StorageFailed", () => Effect.ignore(staged.restore)),
           Effect.catchTag("CommitUncertain", () => Effect.void)
         )
         return yield* outcomeUnknown(`HAProxy did not answer in time (${live.success.reason})`, changeId)

@@ -57,6 +57,9 @@ const stillIssuing = (name: string, names: ReadonlyArray<string>) => (operationI
     return answer
   })
 
+/** Failures that say nothing of the certificate: what renews by itself need not wait longer for them. */
+const passing: ReadonlySet<ControlError["_tag"]> = new Set(["Busy", "Cancelled", "HaproxyUnreachable", "TimedOut"])
+
 /** Issues as work that may outlive the call; a failure is noted in the row, where there is one. */
 export const issueInTime = (
   tool: string,
@@ -68,9 +71,7 @@ export const issueInTime = (
       const certificates = yield* Certificates
       const store = yield* Store
       const installed = yield* certificates.issue(request).pipe(
-        Effect.tapError((error) =>
-          error._tag === "Cancelled" || error._tag === "Busy" ? Effect.void : noteFailure(store, request.name, error)
-        )
+        Effect.tapError((error) => passing.has(error._tag) ? Effect.void : noteFailure(store, request.name, error))
       )
       return yield* written(installed, `${request.summary} for ${request.names.join(" and ")}; HAProxy serves it`)
     }),

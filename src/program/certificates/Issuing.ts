@@ -51,6 +51,9 @@ export const make = <A>(scope: Scope.Scope) => {
       runs.set(name, begun)
       begun.fiber = yield* work.pipe(
         Effect.provideService(Caller, { ...caller, progress }),
+        Effect.tapCause((cause) =>
+          Cause.hasDies(cause) ? Effect.logError(`The issue of ${name} died`, cause) : Effect.void
+        ),
         Effect.ensuring(Effect.sync(() => void runs.delete(name))),
         Effect.forkIn(scope)
       )

@@ -40,7 +40,7 @@ const caseOf = (kind: string, planned: Planned, before: string, after: string) =
     const code = error === null ? "done" : error.code
 
     yield* calm(world, [{ ...planned, step }])
-    yield* world.run(Effect.orDie(within(10_000)(compared)))
+    yield* world.run(Effect.orDie(within(30_000)(compared)))
     const now = yield* same(world, note)
     if (code === "OUTCOME_UNKNOWN") {
       const change = error?.changeId ?? ""
@@ -68,7 +68,7 @@ describe.each(Object.keys(writes))("%s", (kind) => {
           if (reached) {
             endings.set(code, (endings.get(code) ?? 0) + 1)
           } else late.push(planned)
-        }), { concurrency: 24, discard: true })
+        }), { concurrency: 10, discard: true })
       // On a starved machine a call can reach its deadline before its step: such a case is run again, alone.
       for (const planned of late) {
         const { code, reached } = yield* caseOf(kind, planned, before, after)
