@@ -17,7 +17,7 @@ import * as Tracing from "../../Tracing.ts"
 import * as DurableFile from "../DurableFile.ts"
 import type { CertificateBundle } from "./Bundle.ts"
 import { isSafeName, ownFile } from "./FileNames.ts"
-import { fileOf, list, readName } from "./FolderReader.ts"
+import { fileOf, list, readName, textOf } from "./FolderReader.ts"
 import { fileMode, makeFolder, whyNot } from "./FolderWriter.ts"
 import { parseBundle, pemRefused } from "./Pem.ts"
 import { Removal, Replacement, sweepFolder } from "./Replacement.ts"
@@ -53,6 +53,8 @@ export class CertificateFiles extends Context.Service<CertificateFiles, {
   readonly list: Effect.Effect<ReadonlyArray<CertificateFile>, StorageFailed>
   /** One file's content, checked; null when there is none. InvalidInput says what is wrong with it. */
   readonly read: (name: string) => Effect.Effect<CertificateBundle | null, StorageFailed | InvalidInput>
+  /** A listed file's own text, unchecked and without what lies beside it; null: it is gone, or too large. */
+  readonly text: (file: string) => Effect.Effect<Redacted.Redacted<string> | null, StorageFailed>
   /** Writes a temp file beside `NAME.pem`; makes the folder when it is not there. */
   readonly stage: (name: string, bundle: CertificateBundle) => Effect.Effect<StagedCertificate, StorageFailed>
   /** Removes `NAME.pem` durably; answers what brings it back. Nothing happens without one. */
@@ -129,6 +131,7 @@ const make = (folder: string): CertificateFiles["Service"] => {
     folder,
     list: step("list", () => list(folder)),
     read,
+    text: (file) => Effect.try({ try: () => textOf(folder, file), catch: toFailure }),
     stage: (name, bundle) => step("stage", () => stage(name, bundle)),
     remove: (name) => step("remove", () => remove(name)),
     check: Effect.promise(() => whyNot(folder))

@@ -82,6 +82,19 @@ const readText = async (path: string): Promise<string | null> => {
   }
 }
 
+/** The text of one file; null when it is gone, or larger than any certificate. Some hundredths of a millisecond. */
+export const textOf = (folder: string, file: string): Redacted.Redacted<string> | null => {
+  if (!isLoaded(file)) return null
+  const path = join(folder, file)
+  try {
+    const text = fs.readFileSync(path, "latin1")
+    return text.length > largestPem ? null : Redacted.make(text)
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT" || codeOf(cause) === "EISDIR") return null
+    throw storageFailed("read", path, cause)
+  }
+}
+
 /** Reads the file of a certificate with its key; null when there is none. Throws StorageFailed. */
 export const readName = async (folder: string, name: string): Promise<Content | null> => {
   const file = isSafeName(name) ? fileOf(folder, name) : null

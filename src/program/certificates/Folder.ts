@@ -8,9 +8,10 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
-import type { CertificateFacts } from "../../domain/Certificate.ts"
+import type { Certificate, CertificateFacts } from "../../domain/Certificate.ts"
 import type { StorageFailed } from "../../domain/Errors.ts"
 import type { CertificateFile, CertificateFiles } from "../../haproxy/certificates/CertificateFiles.ts"
+import * as KnownPem from "../../haproxy/certificates/KnownPem.ts"
 
 /** A file of the folder and what is in it. */
 export interface KnownFile {
@@ -40,16 +41,36 @@ interface Entry extends KnownFile {
   readonly readAt: number
 }
 
-export const make = (files: CertificateFiles["Service"]): Folder => {
+/**
+ * `rows` are what is known of certificates from before: at a start, a file that still holds the certificate of its row
+ * is not checked anew (KnownPem.ts).
+ */
+export const make = (
+  files: CertificateFiles["Service"],
+  rows: Effect.Effect<ReadonlyArray<Certificate>, StorageFailed> = Effect.succeed([])
+): Folder => {
   const permit = Semaphore.makeUnsafe(1)
   let known: ReadonlyMap<string, Entry> | null = null
 
-  const read = Effect.fnUntraced(function*(file: CertificateFile): Effect.fn.Return<Entry | null, StorageFailed> {
+  const read = Effect.fnUntraced(function*(
+    file: CertificateFile,
+    pem: KnownPem.KnownPem,
+    facts: CertificateFacts | undefined
+  ): Effect.fn.Return<Entry | null, StorageFailed> {
     const readAt = yield* Clock.currentTimeMillis
+    if (facts !== undefined) {
+      const text = yield* files.text(file.file)
+      const isSame = text !== null && pem.rebuild(text, facts) !== null
+      // Others have their turns between two files.
+      yield* Effect.yieldNow
+      if (isSame) return { file, facts, problem: null, readAt }
+    }
     return yield* files.read(file.name).pipe(
-      Effect.map((bundle): Entry | null =>
-        bundle === null ? null : { file, facts: bundle.facts, problem: null, readAt }
-      ),
+      Effect.map((bundle): Entry | null => {
+        if (bundle === null) return null
+        pem.learn(bundle)
+        return { file, facts: bundle.facts, problem: null, readAt }
+      }),
       Effect.catchTag(
         "InvalidInput",
         (error) => Effect.succeed<Entry>({ file, facts: null, problem: error.message, readAt })
@@ -63,10 +84,16 @@ export const make = (files: CertificateFiles["Service"]): Folder => {
 
   const look = permit.withPermit(Effect.gen(function*() {
     const before = known ?? new Map<string, Entry>()
+    const pem = KnownPem.make()
+    const trusted = new Map(
+      known === null
+        ? (yield* rows).flatMap(({ facts, name, state }) => state === "active" ? [[name, facts] as const] : [])
+        : []
+    )
     const listed = yield* files.list
     const entries = yield* Effect.forEach(listed, (file) => {
       const entry = before.get(file.name)
-      return current(entry, file) ? Effect.succeed(entry) : read(file)
+      return current(entry, file) ? Effect.succeed(entry) : read(file, pem, trusted.get(file.name))
     }, { concurrency: beside })
     const found = new Map<string, Entry>()
     for (const entry of entries) if (entry !== null) found.set(entry.file.name, entry)

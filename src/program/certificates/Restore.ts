@@ -9,11 +9,13 @@
  * list stay out: whoever keeps a list chose them. It runs under the permit of the certificates (Certificates.ts).
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import type { Certificate } from "../../domain/Certificate.ts"
 import { HaproxyRefused, type StorageFailed } from "../../domain/Errors.ts"
 import * as Commands from "../../haproxy/CertificateCommands.ts"
 import { nameOf } from "../../haproxy/certificates/FileNames.ts"
+import * as KnownPem from "../../haproxy/certificates/KnownPem.ts"
 import { findPlace, pathIn, type Place } from "../../haproxy/certificates/Place.ts"
 import { abortOpen, installMany, loaded as everything, readBack } from "../../haproxy/certificates/Restore.ts"
 import { isWord } from "../../haproxy/Cli.ts"
@@ -25,7 +27,7 @@ import type { KnownFile, KnownFiles } from "./Folder.ts"
 import type { CertificatePlane } from "./Plane.ts"
 
 /** Certificates whose keys are in our memory at the same time. */
-const readAtOnce = 100
+const readAtOnce = 50
 /** A transaction that is not about our folder is somebody's work, unless it stands still for so long; milliseconds. */
 const strangersTime = 500
 /** Certificates that a problem names. */
@@ -70,32 +72,56 @@ const listed = Effect.fnUntraced(function*({ runtime }: CertificatePlane, place:
   return new Set(Result.isSuccess(entries) ? (entries.success ?? []).map(({ certificate }) => certificate) : [])
 })
 
-/** Loads files; answers why some could not be, by name. */
-const load = Effect.fnUntraced(function*(
-  plane: CertificatePlane,
-  place: Place,
-  lacking: ReadonlyArray<{ readonly file: KnownFile; readonly known: boolean }>,
-  deadline: number
-) {
-  const failed = new Map<string, string>()
-  const sha1s = new Map<string, string>()
-  for (const chunk of chunked(lacking, readAtOnce)) {
-    const read = yield* Effect.forEach(chunk, ({ file: { file }, known }) =>
-      plane.files.read(file.name).pipe(
+type Lacking = ReadonlyArray<{ readonly file: KnownFile; readonly known: boolean }>
+
+/** One file's bundle: as it was checked before, else checked now. */
+const bundleOf = Effect.fnUntraced(
+  function*({ files }: CertificatePlane, known: KnownPem.KnownPem, { facts, file }: KnownFile) {
+    const text = facts === null ? null : yield* files.text(file.file)
+    const bundle = facts === null || text === null ? null : known.rebuild(text, facts)
+    if (bundle !== null) return bundle
+    const read = yield* files.read(file.name)
+    if (read !== null) known.learn(read)
+    return read
+  }
+)
+
+/** Reads some files; why some cannot be loaded goes into `failed`. */
+const readSome = (plane: CertificatePlane, known: KnownPem.KnownPem, some: Lacking, failed: Map<string, string>) =>
+  Effect.map(
+    Effect.forEach(some, (one) => {
+      const { file, name } = one.file.file
+      return bundleOf(plane, known, one.file).pipe(
         Effect.map((bundle) => {
-          if (bundle === null) failed.set(file.name, "its file went away")
-          return bundle === null ? [] : [{ name: file.name, file: file.file, bundle, known }]
+          if (bundle === null) failed.set(name, "its file went away")
+          return bundle === null ? [] : [{ name, file, bundle, known: one.known }]
         }),
         Effect.catchTag("InvalidInput", (error) =>
           Effect.sync(() => {
-            failed.set(file.name, error.message)
+            failed.set(name, error.message)
             return []
           }))
-      ), { concurrency: 4 })
-    const items = read.flat()
-    const results = yield* installMany(plane.runtime, place, items, deadline)
-    results.forEach(({ error }, index) => {
-      const { bundle, name } = items[index]!
+      )
+    }),
+    (found) => found.flat()
+  )
+
+/** Loads files, reading the next ones while HAProxy takes the ones before; answers why some could not be, by name. */
+const load = Effect.fnUntraced(function*(plane: CertificatePlane, place: Place, lacking: Lacking, deadline: number) {
+  const failed = new Map<string, string>()
+  const sha1s = new Map<string, string>()
+  const chunks = chunked(lacking, readAtOnce)
+  const pem = KnownPem.make()
+  const begin = (index: number) => Effect.forkChild(readSome(plane, pem, chunks[index] ?? [], failed))
+  let reading = yield* begin(0)
+  for (const index of chunks.keys()) {
+    const items = yield* Fiber.join(reading)
+    reading = yield* begin(index + 1)
+    const results = yield* installMany(plane.runtime, place, items, deadline).pipe(
+      Effect.tapError(() => Fiber.interrupt(reading))
+    )
+    results.forEach(({ error }, at) => {
+      const { bundle, name } = items[at]!
       if (error === null) sha1s.set(name, bundle.facts.sha1)
       else failed.set(name, error.message)
     })
@@ -128,7 +154,7 @@ export const restore = Tracing.fn("Certificates.restore")(function*(
 
   const managed = new Set(rows.map(({ name }) => name))
   const loaded = new Map<string, string>()
-  const lacking: Array<{ readonly file: KnownFile; readonly known: boolean }> = []
+  const lacking: Array<Lacking[number]> = []
   const unnameable: Array<string> = []
   for (const file of files.values()) {
     const { name } = file.file

@@ -42,7 +42,7 @@ export const make = Effect.fnUntraced(
   function*(options: UpkeepOptions): Effect.fn.Return<Upkeep, StorageFailed, Scope.Scope> {
     const { compareEvery, compared, issue, permit, plane } = options
     yield* recover(plane)
-    const folder = Folder.make(plane.files)
+    const folder = Folder.make(plane.files, plane.store.certificates)
     const overview = Overview.make(plane.store, folder)
     const restorer = Restorer.make({
       plane,

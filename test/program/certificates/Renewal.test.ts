@@ -94,6 +94,7 @@ const fixture = Effect.fnUntraced(function*(options: Options = {}) {
     folder: dir,
     list: Effect.die("not here"),
     read: (name) => Effect.sync(() => bundles.get(name) ?? null),
+    text: () => Effect.die("not here"),
     stage: () => Effect.die("not here"),
     remove: () => Effect.die("not here"),
     check: Effect.die("not here")

@@ -21,6 +21,7 @@ import { renewalOf } from "../../../src/program/certificates/RenewalPlan.ts"
 import * as Restorer from "../../../src/program/certificates/Restorer.ts"
 import { Store } from "../../../src/store/Store.ts"
 import { bundleOf } from "../../support/Certificates.ts"
+import { becomes } from "../../support/Poll.ts"
 import { type SiteOptions, startHaproxy } from "../../support/RealHaproxy.ts"
 
 /** No test here asks a CA. */
@@ -90,6 +91,10 @@ export const makeRestoreWorld = Effect.fnUntraced(
       yield* Layer.build(RuntimeApi.layer({ transport: { path: site.runtimeSocket } })),
       RuntimeApi
     )
+    // A busy machine takes longer than the layer waits.
+    yield* Effect.promise(() =>
+      becomes("HAProxy is reached", async () => (await Effect.runPromise(runtime.link))._tag === "Up")
+    )
     const store = Context.get(services, Store)
     const plane: CertificatePlane = {
       runtime,
@@ -104,7 +109,7 @@ export const makeRestoreWorld = Effect.fnUntraced(
     const seen: Array<CertificatesState> = []
     const restorer = Restorer.make({
       plane,
-      folder: Folder.make(plane.files),
+      folder: Folder.make(plane.files, store.certificates),
       permit: yield* Semaphore.make(1),
       compared: (state) => Effect.sync(() => void seen.push(state)),
       every: options.every ?? 3_600_000
