@@ -96,6 +96,13 @@ export class Life {
     }
   }
 
+  /** The errors of its log, for a message. */
+  errors(): string {
+    return this.running.output().split("\n").filter((line) => line.includes("\"level\":\"ERROR\"")).join("\n").slice(
+      -3_000
+    )
+  }
+
   /** SIGKILL, and its end. */
   async kill(): Promise<void> {
     this.running.signal("SIGKILL")

@@ -193,7 +193,7 @@ export const chain = (program: Shipped, seed: number, issuer: Issuer): Effect.Ef
           for (const asked of ended) {
             assert.isTrue(
               asked === null || asked.code === "OK" || asked.code === "ACME_FAILED" && runs > 0,
-              `${asked?.wish} failed ${note}: ${asked?.text}`
+              `${asked?.wish} failed ${note}: ${asked?.text}\n${one.errors()}`
             )
           }
         })
@@ -203,7 +203,7 @@ export const chain = (program: Shipped, seed: number, issuer: Issuer): Effect.Ef
         const now = yield* becomesWell(`after acme.sh was killed ${note}`)
         if (!now.has(chosen)) {
           const again = yield* Effect.promise(() => wish(one.asker(), chosen, now, true, note))
-          assert.strictEqual(again?.code, "OK", `the same issue again ${note}: ${again?.text}`)
+          assert.strictEqual(again?.code, "OK", `the same issue again ${note}: ${again?.text}\n${one.errors()}`)
         }
       }))
       // Nobody writes now: what HAProxy would load if it started is whole.
@@ -219,7 +219,7 @@ export const chain = (program: Shipped, seed: number, issuer: Issuer): Effect.Ef
         for (const domain of domains) {
           if (held.has(domain)) continue
           const asked = await wish(last.asker(), domain, held, true, note)
-          assert.strictEqual(asked?.code, "OK", `${domain} ${note}: ${asked?.text}`)
+          assert.strictEqual(asked?.code, "OK", `${domain} ${note}: ${asked?.text}\n${last.errors()}`)
         }
       })
       yield* becomesWell(note)
