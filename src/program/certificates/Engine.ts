@@ -88,7 +88,9 @@ const make = Effect.fnUntraced(function*(options: CertificatesOptions) {
   const compared: Upkeep.UpkeepOptions["compared"] = Effect.fnUntraced(
     function*(state) {
       if (ledger.deletions.size > 0) yield* Removal.finish(shop, Date.now() + issuedTime)
-      yield* ledger.settle(yield* plane.store.certificates, state.loaded ?? new Map())
+      if ((yield* ledger.open) > 0) {
+        yield* ledger.settle(yield* plane.store.certificates, state.loaded ?? new Map())
+      }
     },
     Effect.catch((error) => Effect.logWarning(`What was left open cannot be settled now: ${String(error)}`))
   )

@@ -122,6 +122,7 @@ export const make = Effect.fnUntraced(function*(store: Store["Service"]) {
     deleted,
     /** Deletions that are decided and were not seen to end. */
     deletions: deletions as ReadonlyMap<string, Deletion>,
+    /** How many {@link settle} has to do with. */
     open: Effect.sync(() => open.size + uncertain.size)
   }
 })
