@@ -20,30 +20,36 @@ const alternativeNames = (text: string): ReadonlyArray<string> =>
 /** A name that a client may ask for: printable ASCII without anything that quotes. */
 const isName = (name: string): boolean => /^[a-z0-9*_.-]{1,253}$/.test(name)
 
-type Attributes = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+/** `\,` and `\0A`: as OpenSSL escapes (RFC 2253, 2.4), so that no value can look like another line. */
+const unescape = (value: string): string =>
+  value.replaceAll(
+    /\\(?:([0-9A-Fa-f]{2})|(.))/g,
+    (_, code: string | undefined, sign: string | undefined) => sign ?? String.fromCharCode(Number.parseInt(code!, 16))
+  )
 
-const attribute = (attributes: Attributes, name: string): string => {
-  const value = attributes[name]
-  return clean((typeof value === "string" ? value : value?.at(-1)) ?? "")
-}
+/**
+ * The last value of an attribute in a name as Node writes it, one attribute a line (`C=DE\nCN=Some CA`); empty without.
+ *
+ * Not by `toLegacyObject()`: in a process that has not loaded node:tls yet, it leaves that module without
+ * `createSecureContext` for good (Node 24.21: `internal/tls/common` and `tls` load each other).
+ */
+const attribute = (name: string, key: string): string =>
+  clean(unescape(
+    name.split(/\n| \+ /).findLast((line) => line.startsWith(`${key}=`))?.slice(key.length + 1) ?? ""
+  ))
 
 /**
  * DNS names, lower case, each once. Without a subject alternative name the common name counts, as it does for HAProxy;
  * browsers know no common names any more.
  */
-export const namesOf = (certificate: X509Certificate): ReadonlyArray<string> => {
-  const { subject, subjectaltname } = certificate.toLegacyObject()
-  const found = subjectaltname === undefined
-    ? [attribute(subject as unknown as Attributes, "CN")]
-    : alternativeNames(subjectaltname)
+export const namesOf = ({ subject, subjectAltName }: X509Certificate): ReadonlyArray<string> => {
+  const found = subjectAltName === undefined ? [attribute(subject ?? "", "CN")] : alternativeNames(subjectAltName)
   return [...new Set(found.map((name) => name.toLowerCase()).filter(isName))]
 }
 
 /** The issuer's common name, else its organisation. */
-export const issuerOf = (certificate: X509Certificate): string => {
-  const issuer = certificate.toLegacyObject().issuer as unknown as Attributes
-  return attribute(issuer, "CN") || attribute(issuer, "O")
-}
+export const issuerOf = ({ issuer }: X509Certificate): string =>
+  attribute(issuer ?? "", "CN") || attribute(issuer ?? "", "O")
 
 const curves: Readonly<Record<string, string>> = { prime256v1: "256", secp384r1: "384", secp521r1: "521" }
 
