@@ -17,6 +17,7 @@ import type {
   ListCertsAnswer,
   RenewAllCertsAnswer
 } from "../program/certificates/Shapes.ts"
+import type { HealthAnswer } from "../program/HealthShapes.ts"
 import { certDeleteText, certInfoText, certsText, certWriteText, renewAllText } from "./CertsText.ts"
 import { Ended, exitCodes } from "./Exit.ts"
 import type { Handlers } from "./Handlers.ts"
@@ -50,17 +51,20 @@ const warn = (warnings: ReadonlyArray<string>) => {
 const comparing = 2_000
 const lookEvery = 50
 
-/** Asks again while it is not known yet whether HAProxy serves what was found. */
-const whenCompared = <A, E, R>(
-  ask: Effect.Effect<A, E, R>,
-  itemsOf: (answer: A) => ReadonlyArray<CertificateItem>
-): Effect.Effect<A, E, R> =>
-  Effect.gen(function*() {
-    for (const end = Date.now() + comparing;; yield* Effect.sleep(lookEvery)) {
-      const answer = yield* ask
-      if (Date.now() >= end || itemsOf(answer).every(({ loaded }) => loaded !== null)) return answer
-    }
-  })
+/** Waits until it is known whether HAProxy serves what lies there; not for long, and not when it cannot be known. */
+const compared = Effect.gen(function*() {
+  for (const end = Date.now() + comparing; Date.now() < end; yield* Effect.sleep(lookEvery)) {
+    const { isError, structuredContent } = yield* put({
+      name: "haproxy_health",
+      kind: "call",
+      args: {},
+      timeout: patience
+    })
+    if (isError) return
+    const { certificates, haproxy } = (structuredContent as unknown as HealthAnswer).components
+    if (certificates.status !== "unknown" || haproxy.status === "error") return
+  }
+})
 
 const allCerts = Effect.fnUntraced(function*(search: string | null) {
   const found: Array<CertificateItem> = []
@@ -83,7 +87,7 @@ export const printCerts = Effect.fnUntraced(function*<R>(
   sources: Sources,
   options: { readonly search: string | null; readonly json: boolean }
 ) {
-  const found = yield* withTools(handlers, sources, whenCompared(allCerts(options.search), (found) => found))
+  const found = yield* withTools(handlers, sources, Effect.andThen(compared, allCerts(options.search)))
   print(options.json, found, () => certsText(found, wantsColours(process.stdout)))
 })
 
@@ -95,7 +99,7 @@ export const printCert = Effect.fnUntraced(function*<R>(
   options: { readonly json: boolean }
 ) {
   const look = call("haproxy_cert_info", { domain }) as unknown as Effect.Effect<CertInfoAnswer, Ended, ToolRunner>
-  const info = yield* withTools(handlers, sources, whenCompared(look, (one) => [one]))
+  const info = yield* withTools(handlers, sources, Effect.andThen(compared, look))
   print(options.json, info, () => certInfoText(info, wantsColours(process.stdout)))
 })
 
