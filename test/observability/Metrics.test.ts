@@ -8,6 +8,7 @@ import { execFileSync } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { available } from "../support/Available.ts"
+import { makeCertificate } from "../support/Certificates.ts"
 import { type Scrape, scrapeOf } from "../support/Exposition.ts"
 import { startHeldOrigin } from "../support/HeldOrigin.ts"
 import { metricsPage } from "../support/MetricsPage.ts"
@@ -181,6 +182,52 @@ describe("/metrics", () => {
         becomes("foreign", async () => (await scrape(server.url)).value("haproxy_mcp_foreign_entries") === 1)
       )
     }), 60_000)
+
+  it.live(
+    "counts certificates: how they stand, what is loaded and when the first one ends",
+    () =>
+      Effect.gen(function*() {
+        const good = makeCertificate(["good.test"], { from: -1, to: 80 })
+        const soon = makeCertificate(["soon.test"], { from: -85, to: 5 })
+        const haproxy: RealHaproxy = yield* startHaproxy({
+          ...shape,
+          tls: true,
+          certificates: { "good.test.pem": good.text, "soon.test.pem": soon.text }
+        })
+        const { site } = haproxy
+        const server = yield* startServer({
+          token,
+          env: settingsOf(site, { ...shape, env: { MCP_TOKEN: token } })
+        })
+        yield* promise(server.ready)
+        const sees = (what: string, series: string, expected: number) =>
+          promise(() => becomes(what, async () => (await scrape(server.url)).value(series) === expected))
+        yield* sees("both are loaded", "haproxy_mcp_certificate_loaded", 2)
+        yield* sees("one is valid", "haproxy_mcp_certificate_count{status=\"valid\"}", 1)
+        yield* sees("one expires", "haproxy_mcp_certificate_count{status=\"expiring\"}", 1)
+        const { value } = yield* promise(() => scrape(server.url))
+        assert.strictEqual(value("haproxy_mcp_certificate_count{status=\"missing\"}"), 0)
+        assert.strictEqual(value("haproxy_mcp_certificate_next_expiry_timestamp_seconds"), soon.notAfter / 1000)
+        // What somebody put there is not renewed here.
+        assert.strictEqual(value("haproxy_mcp_certificate_next_attempt_timestamp_seconds"), 0)
+        assert.strictEqual(value("haproxy_mcp_certificate_issues_total{result=\"ok\"}"), 0)
+        assert.isAtLeast(value("haproxy_mcp_certificate_restores_total{result=\"clean\"}"), 1)
+
+        writeFileSync(join(site.certDir, "new.test.pem"), makeCertificate(["new.test"]).text)
+        const client = server.client()
+        yield* promise(() => client.good("haproxy_load_cert", { domain: "new.test" }))
+        yield* sees("the new one is loaded", "haproxy_mcp_certificate_loaded", 3)
+        yield* sees("it is counted", "haproxy_mcp_certificate_count{status=\"valid\"}", 2)
+        const after = yield* promise(() => scrape(server.url))
+        assert.strictEqual(after.value("haproxy_mcp_certificate_installs_total{result=\"ok\"}"), 1)
+        assert.strictEqual(after.value("haproxy_mcp_certificate_tls_proofs_total{result=\"ok\"}"), 1)
+
+        yield* haproxy.kill
+        yield* sees("nobody knows what is loaded", "haproxy_mcp_certificate_loaded", 0)
+        assert.isTrue((yield* promise(() => get(server.url))).text.includes("haproxy_mcp_certificate_count"))
+      }),
+    60_000
+  )
 
   it.live("is what docs, board and alerts speak of", () =>
     Effect.gen(function*() {

@@ -176,6 +176,6 @@ export const installMany = Tracing.fn("Restore.installMany")(function*(
     })
     yield* runtime.exchange(cleaning, before(after(deadline)))
   }
-  if (place.listFile !== null && added.length > 0) yield* CrtListFile.append(place.listFile, added)
+  if (place.listFile !== null && added.length > 0) yield* Effect.asVoid(CrtListFile.append(place.listFile, added))
   return items.map((item) => ({ file: item.file, error: errors.get(item) ?? null }))
 })

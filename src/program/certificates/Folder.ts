@@ -28,8 +28,6 @@ export type KnownFiles = ReadonlyMap<string, KnownFile>
 export interface Folder {
   /** Every file as it is now. Looks of several fibers share their readings. */
   readonly look: Effect.Effect<KnownFiles, StorageFailed>
-  /** What the last look saw; null before the first one has ended. */
-  readonly known: Effect.Effect<KnownFiles | null>
 }
 
 /** Files that are read beside each other: each is some tenths of a millisecond of work between its waits. */
@@ -100,5 +98,5 @@ export const make = (
     return known = found
   }))
 
-  return { look, known: Effect.sync(() => known) }
+  return { look }
 }

@@ -74,7 +74,8 @@ export const make = (store: Store["Service"], folder: Folder): Overview => {
   let all: ReadonlyArray<Standing> = []
   const read = Effect.gen(function*() {
     const began = performance.now()
-    all = standings(yield* store.certificates, (yield* folder.known) ?? new Map())
+    const files = yield* folder.look
+    all = standings(yield* store.certificates, files)
     return performance.now() - began
   }).pipe(Effect.catch((error) => Effect.as(Effect.logDebug(error.message), 1_000)))
   return {
