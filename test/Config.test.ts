@@ -240,7 +240,14 @@ describe("variables of others", () => {
 
   it("such as HAProxy's image or an MCP client do not stop the start", () => {
     assert.deepStrictEqual(
-      decode({ HAPROXY_VERSION: "3.4.7", HAPROXY_SHA256: "aa", HAPROXY_MWORKER: "1", MCP_TIMEOUT: "1", ACME_DIRECTORY: "x", PATH: "/" }),
+      decode({
+        HAPROXY_VERSION: "3.4.7",
+        HAPROXY_SHA256: "aa",
+        HAPROXY_MWORKER: "1",
+        MCP_TIMEOUT: "1",
+        ACME_DIRECTORY: "x",
+        PATH: "/"
+      }),
       decode({})
     )
   })
