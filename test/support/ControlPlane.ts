@@ -107,6 +107,7 @@ export const planeLayer = (options: PlaneOptions) => {
     },
     tlsAddress: certificates.tlsAddress ?? null,
     haproxyHost: "127.0.0.1",
+    renewAfter: 0,
     ...(compareEvery === undefined ? {} : { compareEvery })
   }).pipe(
     Layer.provideMerge(Layer.mergeAll(PoolAllocator.layer(options), Operations.layer, host)),

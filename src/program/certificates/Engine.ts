@@ -37,6 +37,8 @@ export interface CertificatesOptions {
   readonly haproxyHost: string
   /** Milliseconds between comparisons that nothing asked for. */
   readonly compareEvery?: number
+  /** Milliseconds from the start to the first renewal by itself. */
+  readonly renewAfter?: number
 }
 
 /** Runs of acme.sh beside each other. */
@@ -72,7 +74,8 @@ const make = Effect.fnUntraced(function*(options: CertificatesOptions) {
     permit,
     issue: (request) => issue(request),
     compared: (state) => compared(state),
-    ...(options.compareEvery === undefined ? {} : { compareEvery: options.compareEvery })
+    ...(options.compareEvery === undefined ? {} : { compareEvery: options.compareEvery }),
+    ...(options.renewAfter === undefined ? {} : { renewAfter: options.renewAfter })
   })
   const { folder, renewals, restorer } = upkeep
   const shop: Workshop = {

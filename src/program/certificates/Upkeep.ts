@@ -25,7 +25,12 @@ export interface UpkeepOptions {
   readonly compared: (state: CertificatesState) => Effect.Effect<void>
   /** Milliseconds between comparisons that nothing asked for. */
   readonly compareEvery?: number
+  /** Milliseconds from the start to the first renewal by itself. Default: {@link settled}. */
+  readonly renewAfter?: number
 }
+
+/** A command of a few seconds that opens the database itself must not begin what it would break off. Milliseconds. */
+const settled = 30_000
 
 export interface Upkeep {
   readonly folder: Folder.Folder
@@ -40,7 +45,7 @@ export interface Upkeep {
 /** Ends the issues that the last stop left open; the rest begins with {@link Upkeep.start}. */
 export const make = Effect.fnUntraced(
   function*(options: UpkeepOptions): Effect.fn.Return<Upkeep, StorageFailed, Scope.Scope> {
-    const { compareEvery, compared, issue, permit, plane } = options
+    const { compareEvery, compared, issue, permit, plane, renewAfter = settled } = options
     yield* recover(plane)
     const folder = Folder.make(plane.files, plane.store.certificates)
     const overview = Overview.make(plane.store, folder)
@@ -70,7 +75,7 @@ export const make = Effect.fnUntraced(
       start: Effect.gen(function*() {
         yield* Effect.forkScoped(restorer.run)
         yield* Effect.forkScoped(overview.run)
-        yield* Effect.forkScoped(renewals.run)
+        yield* Effect.forkScoped(Effect.andThen(Effect.sleep(renewAfter), renewals.run))
       })
     }
   }
