@@ -46,7 +46,7 @@ describe("the campaign's short form", () => {
 })
 
 describe("a bug built in on purpose", () => {
-  it.live.each(plants.filter(({ campaign }) => traced || campaign !== "power"))(
+  it.live.each(plants.filter(({ byHand, campaign }) => byHand !== true && (traced || campaign !== "power")))(
     "$name is caught by the campaign $campaign",
     (plant) =>
       Effect.promise(async () => {

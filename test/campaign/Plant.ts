@@ -13,6 +13,8 @@ export interface Plant {
   /** The campaign that must catch it. */
   readonly campaign: string
   readonly file: string
+  /** Not built in by the tests of CI, where another one of the same campaign is. */
+  readonly byHand?: true
   /** Each text must stand in the file exactly once. */
   readonly changes: ReadonlyArray<readonly [from: string, to: string]>
 }
@@ -63,6 +65,7 @@ export const plants: ReadonlyArray<Plant> = [
     what: "acme.sh runs on when its control plane was killed, and keeps its folder with the key",
     campaign: "certificates",
     file: "src/acme/RunFolder.ts",
+    byHand: true,
     changes: [["!isAbandoned(folder)) continue", "folder !== \"\") continue"]]
   }
 ]
