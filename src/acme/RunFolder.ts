@@ -6,19 +6,20 @@
  * whatever became of its parent or its process group, and none is mistaken for another one that got its number.
  *
  * {@link sweep} ends and removes the runs whose control plane is gone: it is told from a living one by its process id
- * and the time that process started (/proc/PID/stat, field 22). A run of another PID namespace (a container that
+ * and the time that process started (/proc/PID/stat, field 22), which stand in the folder's name. A run of another PID namespace (a container that
  * shares the folder) cannot be judged that way; it is removed once it is older than any run may get.
  */
 import { randomBytes } from "node:crypto"
-import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs"
+import { basename, join } from "node:path"
 
 /** The variable in the environment of every process of a run. */
 export const mark = "HAPROXY_MCP_ACME_RUN"
 
 /** Below ACME_HOME; no dot, or `acme.sh --list` takes it for a domain. */
 const parentName = "haproxy-mcp-runs"
-const ownerName = "owner"
+/** 16 digits of chance, then whose it is: process id, the time that process started, PID namespace. */
+const folderName = /^[0-9a-f]{16}-(\d+-\d+-\d+)$/
 /** Milliseconds: the longest ACME_TIMEOUT and some more. */
 const oldestRun = 90 * 60_000
 
@@ -26,7 +27,8 @@ const ownerOf = (pid: number): string => {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
   // The second field is the program's name in parentheses and may hold anything.
   const started = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]
-  return `${pid} ${started} ${readlinkSync(`/proc/${pid}/ns/pid`)}`
+  // `pid:[4026531836]`
+  return `${pid}-${started}-${/\d+/.exec(readlinkSync(`/proc/${pid}/ns/pid`))?.[0] ?? 0}`
 }
 
 const tryOwnerOf = (pid: number): string | null => {
@@ -37,14 +39,17 @@ const tryOwnerOf = (pid: number): string | null => {
   }
 }
 
-/** Makes a folder for a run. Throws what the file system says. */
+/**
+ * Makes a folder for a run. Its name says whose it is, so that there is no moment, neither while it is made nor while it
+ * is removed, at which nobody could tell. Throws what the file system says.
+ */
 export const make = (home: string): string => {
   const parent = join(home, parentName)
   mkdirSync(parent, { recursive: true, mode: 0o700 })
-  const folder = join(parent, randomBytes(8).toString("hex"))
+  const owner = tryOwnerOf(process.pid) ?? `${process.pid}-0-0`
+  const folder = join(parent, `${randomBytes(8).toString("hex")}-${owner}`)
   mkdirSync(folder, { mode: 0o700 })
   chmodSync(folder, 0o700)
-  writeFileSync(join(folder, ownerName), `${tryOwnerOf(process.pid) ?? process.pid}\n`, { mode: 0o600 })
   return folder
 }
 
@@ -89,16 +94,11 @@ export const remove = (folder: string): void => {
 }
 
 const isAbandoned = (folder: string): boolean => {
-  try {
-    const owner = readFileSync(join(folder, ownerName), "utf8").trim()
-    const [pid = "", , namespace = ""] = owner.split(" ")
-    const here = tryOwnerOf(process.pid)?.split(" ")[2] ?? ""
-    if (namespace !== "" && namespace === here) return tryOwnerOf(Number(pid)) !== owner
-    return Date.now() - statSync(folder).mtimeMs > oldestRun
-  } catch {
-    // It was killed between making the folder and saying whose it is, or is being made at this moment.
-    return Date.now() - (statSync(folder, { throwIfNoEntry: false })?.ctimeMs ?? 0) > 10_000
-  }
+  const owner = folderName.exec(basename(folder))?.[1] ?? ""
+  const [pid = "", , namespace = ""] = owner.split("-")
+  const here = tryOwnerOf(process.pid)?.split("-")[2]
+  if (namespace === here) return tryOwnerOf(Number(pid)) !== owner
+  return Date.now() - (statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? 0) > oldestRun
 }
 
 /** Ends and removes what control planes that are gone have left; answers how many runs that were. Never throws. */
@@ -108,7 +108,7 @@ export const sweep = (home: string): number => {
     const parent = join(home, parentName)
     for (const name of readdirSync(parent)) {
       const folder = join(parent, name)
-      if (!/^[0-9a-f]{16}$/.test(name) || !isAbandoned(folder)) continue
+      if (!folderName.test(name) || !isAbandoned(folder)) continue
       killAll(folder)
       remove(folder)
       swept++

@@ -2,7 +2,7 @@
 import { assert, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, utimesSync } from "node:fs"
 import { join } from "node:path"
 import { Acme } from "../../src/acme/Acme.ts"
 import * as RunFolder from "../../src/acme/RunFolder.ts"
@@ -42,9 +42,8 @@ it.live("a run of a killed control plane is ended and removed at the next start;
     yield* Effect.promise(() => becomes("acme.sh goes on", () => RunFolder.processes(run).length >= 3))
 
     const mine = RunFolder.make(home.folder)
-    const foreign = join(parent, "0123456789abcdef")
+    const foreign = join(parent, "0123456789abcdef-1-1-1")
     mkdirSync(foreign)
-    writeFileSync(join(foreign, "owner"), "1 1 pid:[1]\n")
 
     yield* Layer.build(Acme.layer(home.options))
     assert.deepStrictEqual(RunFolder.processes(run), [])
