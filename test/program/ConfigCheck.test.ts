@@ -104,7 +104,7 @@ describe("the needs", () => {
         yield* world.run(compare)
         const poor = yield* world.run(checkConfig)
         assert.deepStrictEqual(open(poor), [`HTTPS with the certificates of ${world.site.certDir}`])
-        assert.match(hintOf(poor, "HTTPS with"), /^broken\.pem: /)
+        assert.match(hintOf(poor, "HTTPS with"), /^broken\.pem holds no PEM block/)
       }),
     20_000
   )

@@ -13,7 +13,7 @@ import { FastAuthority } from "../support/FastAuthority.ts"
 import { becomes, poll } from "../support/Poll.ts"
 import { realLines, startHaproxy } from "../support/RealHaproxy.ts"
 import { databaseOf, haproxyMcp, settingsOf, startServer } from "../support/ServerProcess.ts"
-import { fill, makeRoom, seenBy, withSmallDisk } from "../support/SmallDisk.ts"
+import { fillWhole, makeRoom, seenBy, withSmallDisk } from "../support/SmallDisk.ts"
 import { placeAcme } from "../support/StandInAcme.ts"
 
 const shape = { pools: 4, slots: 2 }
@@ -160,7 +160,7 @@ describe("a renewal into a folder on a full disk", () => {
           const before = readFileSync(join(inside, `${domain}.pem`), "utf8")
           const seen = await prober.look(domain)
           for (let round = 0; round < 3; round++) {
-            fill(inside, 0)
+            await fillWhole(inside)
             const refused = await client.call("haproxy_renew_cert", { domain, force: true })
             assert.strictEqual(refused.code, "STORAGE_FAILED", JSON.stringify(refused.data))
             assert.strictEqual(readFileSync(join(inside, `${domain}.pem`), "utf8"), before)

@@ -3,7 +3,7 @@
  * in the process's mount namespace and go away with it; from outside they are reached through /proc.
  */
 import { spawnSync } from "node:child_process"
-import { closeSync, copyFileSync, openSync, readdirSync, rmSync, statSync, writeSync } from "node:fs"
+import { closeSync, copyFileSync, openSync, readdirSync, rmSync, statfsSync, statSync, writeSync } from "node:fs"
 import { join } from "node:path"
 
 /** A command in a mount namespace of its own, after `mount` has run there. `$1` in `mount` is the folder. */
@@ -56,6 +56,18 @@ export const fill = (folder: string, spare: number): void => {
   } catch (error) {
     closeSync(file)
     throw error
+  }
+}
+
+/** Fills a disk to the last page, and what is given back late (a file that somebody still had open) as well. */
+export const fillWhole = async (folder: string): Promise<void> => {
+  for (let quiet = 0; quiet < 5; quiet++) {
+    if (quiet === 0 || statfsSync(folder).bavail > 0) {
+      rmSync(join(folder, ballast), { force: true })
+      fill(folder, 0)
+      quiet = 1
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 
