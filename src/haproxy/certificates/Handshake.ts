@@ -70,18 +70,44 @@ const chainOf = (first: tls.DetailedPeerCertificate): number => {
   return length
 }
 
-/** Connects, does the handshake, closes. */
+/*
+ * One for all handshakes: making one takes as long as a handshake. Whatever is shown, it is compared by its
+ * fingerprint. No roots: the chain is what was sent.
+ */
+const contexts: { lean?: tls.SecureContext; full?: tls.SecureContext } = {}
+/** Curves that every HAProxy has, and no hybrid one: its key makes the hello five times as long. */
+const lean = (): tls.SecureContext =>
+  contexts.lean ??= tls.createSecureContext({ ca: [], ecdhCurve: "X25519:P-256:P-384:P-521" })
+/** All that OpenSSL has. */
+const full = (): tls.SecureContext => contexts.full ??= tls.createSecureContext({ ca: [] })
+
+/** What HAProxy says when it has no certificate for the name, whatever curves it was offered (`strict-sni`). */
+const isUnknownName = (alert: string): boolean => alert === "unrecognized name"
+
+/** Connects, does the handshake, closes. A bind that wants other curves than the usual ones is offered all of them. */
 export const handshake = (options: HandshakeOptions): Effect.Effect<HandshakeResult> =>
+  Effect.suspend(() => {
+    const ends = Date.now() + options.timeout
+    return Effect.flatMap(handshakeWith(lean(), options), (result) => {
+      const left = ends - Date.now()
+      return result._tag === "Refused" && !isUnknownName(result.alert) && left > 0
+        ? handshakeWith(full(), { ...options, timeout: left })
+        : Effect.succeed(result)
+    })
+  })
+
+const handshakeWith = (
+  secureContext: tls.SecureContext,
+  { host, port, serverName, timeout }: HandshakeOptions
+): Effect.Effect<HandshakeResult> =>
   Effect.callback((resume) => {
-    const { host, port, serverName, timeout } = options
     const name = serverName.startsWith("*.") ? `any.${serverName.slice(2)}` : serverName
     const socket = tls.connect({
       host,
       port,
       ...(isIP(name) === 0 ? { servername: name } : {}),
-      // Whatever it is, it is compared by its fingerprint. No roots: the chain is what was sent.
       rejectUnauthorized: false,
-      ca: [],
+      secureContext,
       ALPNProtocols: ["h2", "http/1.1"]
     })
     let timer: NodeJS.Timeout | undefined

@@ -29,6 +29,8 @@ export interface InstallOptions {
   readonly publish: Effect.Effect<void, StorageFailed>
   /** What the file held before: set again when something fails later. Null or left out: nothing. */
   readonly before?: CertificateBundle | null
+  /** Told what HAProxy had under this path, before anything of it is changed; null: nothing. */
+  readonly found?: (shown: Certificates.ShownCertificate | null) => void
   /** Milliseconds since 1970. */
   readonly deadline: number
 }
@@ -68,48 +70,47 @@ export const difference = (
   return shown.status === "Used" ? null : "no list of certificates has it"
 }
 
-/** `set ssl cert`, after `new` where that is needed, and past a transaction of ours that was left open. */
-const setAnew = Effect.fnUntraced(function*(
+/** `set ssl cert` again, past a transaction of ours that was left open; else its refusal. */
+const setPast = Effect.fnUntraced(function*(
   runtime: Runtime,
   place: Place,
   file: string,
   lines: ReadonlyArray<string>,
-  isNew: boolean,
+  refused: Verdict<void>,
   deadline: number
 ) {
-  const path = pathIn(place, file)
-  const set = Certificates.set(path, lines)
-  if (isNew) {
-    const [made] = yield* send(runtime, [Certificates.make(path)], deadline)
-    yield* must(file, made)
-  }
-  const [first] = yield* send(runtime, [set], deadline)
-  const left = Result.isFailure(first) ? Certificates.otherTransaction(first.failure.text) : null
-  if (left === null || !left.startsWith(`${place.folder}/`)) return yield* must(file, first)
-  const [, second] = yield* send(runtime, [Certificates.abort(left), set], deadline)
+  const left = Result.isFailure(refused) ? Certificates.otherTransaction(refused.failure.text) : null
+  if (left === null || !left.startsWith(`${place.folder}/`)) return yield* must(file, refused)
+  const again = [Certificates.abort(left), Certificates.set(pathIn(place, file), lines)] as const
+  const [, second] = yield* send(runtime, again, deadline)
   yield* must(file, second)
 })
 
-/** Nothing was committed: the transaction goes, and with it the certificate if it is new. */
-const forget = (runtime: Runtime, path: string, known: Certificates.ShownCertificate | null, deadline: number) =>
+/** Nothing was committed: the transaction goes, and with it the certificate if `new` made it. */
+const forget = (runtime: Runtime, path: string, isNew: boolean, deadline: number) =>
   send(
     runtime,
-    known === null ? [Certificates.abort(path), Certificates.del(path)] : [Certificates.abort(path)],
+    isNew ? [Certificates.abort(path), Certificates.del(path)] : [Certificates.abort(path)],
     after(deadline)
   )
 
-/** Adds the certificate to the list if it is not there; answers whether it was added. */
+/** Adds the certificate to the list of a file if it is not there; answers whether it was added. */
 const enlist = Effect.fnUntraced(function*(runtime: Runtime, place: Place, file: string, deadline: number) {
   const path = pathIn(place, file)
-  if (place.listFile !== null) {
-    // A list of a file would take it twice.
-    const [list] = yield* send(runtime, [CrtLists.show(place.list)], deadline)
-    const entries = (yield* must(file, list)) ?? []
-    if (entries.some(({ certificate }) => certificate === path)) return false
-  }
+  const [list] = yield* send(runtime, [CrtLists.show(place.list)], deadline)
+  const entries = (yield* must(file, list)) ?? []
+  if (entries.some(({ certificate }) => certificate === path)) return false
   const [verdict] = yield* send(runtime, [CrtLists.add(place.list, path)], deadline)
   return (yield* must(file, verdict)) === "added"
 })
+
+/** Read back: this certificate, in use. */
+const mustBe = Effect.fnUntraced(
+  function*(file: string, now: Verdict<Certificates.ShownCertificate | null>, { facts }: CertificateBundle) {
+    const wrong = difference(yield* must(file, now), facts)
+    if (wrong !== null) return yield* notAsSent(file, wrong)
+  }
+)
 
 /**
  * Makes HAProxy serve the certificate from `file` of the folder: new, or in place of what it has under that path.
@@ -127,27 +128,47 @@ export const install = Tracing.fn("Install.install")(function*(
   const capabilities = yield* capabilitiesOf(runtime)
   const lines = payloadOf(path, file, bundle, capabilities)
   if (!("length" in lines)) return yield* lines
-  const [was] = yield* send(runtime, [Certificates.show(path), Certificates.abort(path)], deadline)
-  const shown = yield* must(file, was)
+  // In one go: `new` of one that is there changes nothing.
+  const [was, , made, set] = yield* send(
+    runtime,
+    [Certificates.show(path), Certificates.abort(path), Certificates.make(path), Certificates.set(path, lines)],
+    deadline
+  )
+  const shown = Result.isSuccess(was) ? was.success : null
   // One that `new` made and nobody filled is as good as none, and goes when this install is undone.
   const known = shown?.status === "Empty" ? null : shown
-  const undone = <A, E>(self: Effect.Effect<A, E>) =>
-    Effect.tapError(
-      self,
-      (error) => error instanceof LinkLost ? Effect.void : forget(runtime, path, known, deadline)
-    )
-  yield* undone(Effect.andThen(setAnew(runtime, place, file, lines, known === null, deadline), publish))
+  const isNew = Result.isSuccess(was) ? known === null : Result.isSuccess(made) && made.success === "made"
+  if (Result.isSuccess(was)) options.found?.(shown)
+  yield* Effect.gen(function*() {
+    yield* must(file, was)
+    if (isNew) yield* must(file, made)
+    if (Result.isFailure(set)) yield* setPast(runtime, place, file, lines, set, deadline)
+    yield* publish
+  }).pipe(
+    Effect.tapError((error) => error instanceof LinkLost ? Effect.void : forget(runtime, path, isNew, deadline))
+  )
 
   let added = known?.status !== "Used"
   let takeBack: CrtListFile.TakeBack = Effect.void
   yield* Effect.gen(function*() {
-    const [committed] = yield* send(runtime, [Certificates.commit(path)], deadline)
+    const commit = Certificates.commit(path)
+    const show = Certificates.show(path)
+    // A folder takes it once, and no list takes one that is empty because its commit was refused. A list of a file
+    // would take twice what it may have: that is looked at first.
+    if (place.listFile === null || known === null) {
+      const [committed, listed, now] = yield* send(runtime, [commit, CrtLists.add(place.list, path), show], deadline)
+      added = added || (Result.isSuccess(listed) && listed.success === "added")
+      yield* must(file, committed)
+      yield* must(file, listed)
+      if (place.listFile !== null) takeBack = yield* CrtListFile.append(place.listFile, [path])
+      return yield* mustBe(file, now, bundle)
+    }
+    const [committed] = yield* send(runtime, [commit], deadline)
     yield* must(file, committed)
     added = (yield* enlist(runtime, place, file, deadline)) || added
-    if (place.listFile !== null) takeBack = yield* CrtListFile.append(place.listFile, [path])
-    const [now] = yield* send(runtime, [Certificates.show(path)], deadline)
-    const wrong = difference(yield* must(file, now), bundle.facts)
-    if (wrong !== null) return yield* notAsSent(file, wrong)
+    takeBack = yield* CrtListFile.append(place.listFile, [path])
+    const [now] = yield* send(runtime, [show], deadline)
+    yield* mustBe(file, now, bundle)
   }).pipe(
     Effect.tapError((error) =>
       error instanceof LinkLost ? Effect.void : Effect.gen(function*() {

@@ -1,9 +1,8 @@
 /**
  * One certificate from a checked bundle to an acknowledgement, top to bottom:
  *
- *   1 file      written durably under a name that nobody reads
- *   2 HAProxy   reads it (`set ssl cert`); then the file is put in place; then HAProxy takes it, adds it to its list
- *               and is read back
+ *   1 file      written durably under a name that nobody reads, while HAProxy reads the same (`set ssl cert`)
+ *   2 HAProxy   the file is put in place; then HAProxy takes it, adds it to its list and is read back
  *   3 proof     a TLS handshake shows it
  *   4 database  its row and the change, in one commit
  *
@@ -27,6 +26,7 @@ import * as Endings from "../Endings.ts"
 import type { Installed } from "./Certificates.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Proof } from "./Proof.ts"
+import * as Staging from "./Staging.ts"
 import {
   findPlaceBy,
   isGone,
@@ -130,15 +130,6 @@ const warningsOf = ({ bundle, name }: InstallRequest, proof: Proof): ReadonlyArr
 const noteProof = ({ _tag }: Proof): Effect.Effect<void> =>
   Metrics.proved(_tag === "Shown" ? "ok" : _tag === "Unknown" ? "unreachable" : "wrong")
 
-/** Has HAProxy nothing under this path? */
-const isFresh = Effect.fnUntraced(
-  function*({ plane: { runtime } }: Workshop, place: Place, file: string, deadline: number) {
-    const timeout = Math.max(1, deadline - Date.now())
-    const [shown] = yield* runtime.exchange([Commands.show(pathIn(place, file))], { timeout })
-    return Result.isSuccess(shown) && shown.success === null
-  }
-)
-
 /**
  * Takes back what an install did to HAProxy and to the file. Answers whether both are as before. What HAProxy had in
  * memory without a file cannot be given back: then it keeps the new one, and the next comparison says so.
@@ -203,7 +194,8 @@ const protocol = Effect.fnUntraced(
       }
     }
 
-    const staged = yield* plane.files.stage(name, bundle)
+    const staged = yield* Staging.begin(plane.files, name, bundle)
+    const { file } = staged
     return yield* Effect.gen(function*() {
       let published = false
       /** HAProxy had nothing under this path; null: not looked at yet. */
@@ -216,16 +208,18 @@ const protocol = Effect.fnUntraced(
       )
       /** 2 and 3: a whole attempt on the worker that answers now. */
       const attempt = Effect.gen(function*() {
-        const found = yield* findPlaceBy(shop, deadline)
-        if (found._tag === "Gone") return yield* new LinkLost({ reason: found.reason, sent: found.sent })
-        if (found._tag === "NoPlace") return yield* noPlace(found)
-        place = found.place
-        fresh ??= yield* isFresh(shop, place, staged.file, deadline)
-        yield* Haproxy.install(plane.runtime, place, staged.file, bundle, { publish, before: old, deadline })
+        const now = yield* findPlaceBy(shop, deadline)
+        if (now._tag === "Gone") return yield* new LinkLost({ reason: now.reason, sent: now.sent })
+        if (now._tag === "NoPlace") return yield* noPlace(now)
+        place = now.place
+        const found = (shown: Commands.ShownCertificate | null) => {
+          fresh ??= shown === null
+        }
+        yield* Haproxy.install(plane.runtime, place, file, bundle, { publish, found, before: old, deadline })
         for (let look = 1;; look++) {
           const proof = yield* shop.prove(bundle.facts, deadline)
           yield* noteProof(proof)
-          if (!(yield* holds(shop, place, staged.file, bundle, deadline))) {
+          if (!(yield* holds(shop, place, file, bundle, deadline))) {
             return yield* new HaproxyRefused({
               message: `HAProxy does not keep ${name} as it was set`,
               hint: "Somebody else may be changing certificates in HAProxy at the same time. Try again."

@@ -69,13 +69,14 @@ export const make = (plane: Pick<CertificatePlane, "tlsAddress" | "haproxyHost" 
       const { handshake, tlsCandidates } = yield* load
       const timeout = () => Math.max(shortest, Math.min(longest, deadline - Date.now()))
 
-      /** All names at one address; the first that is not shown decides. */
+      /** All names at one address, beside each other; the first that is not shown decides. */
       const at = Effect.fnUntraced(function*(address: TlsAddress) {
-        let proof: Proof = { _tag: "Shown" }
-        for (const serverName of asked) {
-          proof = toProof(serverName, yield* handshake({ ...address, serverName, timeout: timeout() }), facts)
-          if (proof._tag !== "Shown") break
-        }
+        const proofs = yield* Effect.forEach(asked, (serverName) =>
+          Effect.map(
+            handshake({ ...address, serverName, timeout: timeout() }),
+            (result) => toProof(serverName, result, facts)
+          ), { concurrency: "unbounded" })
+        const proof = proofs.find(({ _tag }) => _tag !== "Shown") ?? { _tag: "Shown" }
         if (proof._tag === "Shown") known = address
         return proof
       })

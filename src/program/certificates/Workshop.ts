@@ -103,9 +103,31 @@ export const outcomeUnknown = (message: string, changeId: string): OutcomeUnknow
     changeId
   })
 
+/** The place of one connection: a worker has the lists of its start for good, and another worker is another connection. */
+const places = new WeakMap<CertificatePlane, { readonly connection: number; readonly found: FoundPlace }>()
+
+const findOnce = Effect.fnUntraced(function*(
+  { plane }: Workshop,
+  deadline: number
+): Effect.fn.Return<FoundPlace, LinkLost> {
+  const link = yield* plane.runtime.link
+  const known = places.get(plane)
+  if (known !== undefined && link._tag === "Up" && link.connection === known.connection) return known.found
+  const found = yield* findPlace(plane.runtime, plane.place, deadline)
+  const now = yield* plane.runtime.link
+  // Under which path a list of a file knows the folder depends on its lines, which may change.
+  if (
+    found._tag === "Place" && found.place.listFile === null && link._tag === "Up" && now._tag === "Up"
+    && now.connection === link.connection
+  ) {
+    places.set(plane, { connection: link.connection, found })
+  }
+  return found
+})
+
 /** Where certificates go in HAProxy, waiting for it until the deadline. */
 export const findPlaceBy = (shop: Workshop, deadline: number): Effect.Effect<FoundPlace | Gone> =>
-  untilHeard(shop, deadline, findPlace(shop.plane.runtime, shop.plane.place, deadline))
+  untilHeard(shop, deadline, findOnce(shop, deadline))
 
 /** The same, or why a change cannot be made. */
 export const requirePlace = Effect.fnUntraced(function*(
