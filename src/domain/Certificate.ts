@@ -29,6 +29,19 @@ export interface CertificateFacts {
   readonly chain: number
 }
 
+/** Facts of a certificate that is not there (yet): the names that it is to have, at most. */
+export const noFacts = (names: ReadonlyArray<string> = []): CertificateFacts => ({
+  names,
+  issuer: "",
+  serial: "",
+  sha256: "",
+  sha1: "",
+  notBefore: 0,
+  notAfter: 0,
+  keyType: "",
+  chain: 0
+})
+
 /** A certificate as the database has it. */
 export interface Certificate {
   readonly name: string
@@ -45,6 +58,18 @@ export interface Certificate {
   /** Why the last attempt failed, one line without secrets; null: it did not. */
   readonly lastError: string | null
 }
+
+/** A row for a certificate that has been asked for. */
+export const issuingRow = (name: string, names: ReadonlyArray<string> = [name]): Certificate => ({
+  name,
+  source: "acme",
+  state: "issuing",
+  facts: noFacts(names),
+  renewAt: null,
+  nextAttempt: null,
+  failures: 0,
+  lastError: null
+})
 
 /** Does a name of a certificate stand for this host or wildcard? */
 export const nameCovers = (name: string, host: string): boolean => {

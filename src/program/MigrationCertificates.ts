@@ -7,7 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { Certificate, CertificateFacts } from "../domain/Certificate.ts"
+import { type Certificate, noFacts } from "../domain/Certificate.ts"
 import { type DomainName, parseDomainName } from "../domain/RouteName.ts"
 import { CertificateFiles } from "../haproxy/certificates/CertificateFiles.ts"
 import { renewalOf } from "./certificates/RenewalPlan.ts"
@@ -28,18 +28,6 @@ export interface TakenCertificates {
 
 /** Files that are read beside each other. */
 const beside = 4
-
-const noFacts: CertificateFacts = {
-  names: [],
-  issuer: "",
-  serial: "",
-  sha256: "",
-  sha1: "",
-  notBefore: 0,
-  notAfter: 0,
-  keyType: "",
-  chain: 0
-}
 
 /**
  * The names that are taken, each once. `*.example.com` is `example.com`: a certificate of ours is called after the
@@ -69,7 +57,7 @@ export const takeCertificates = Effect.fnUntraced(
         name,
         source: "acme",
         state: "active",
-        facts: facts ?? noFacts,
+        facts: facts ?? noFacts(),
         renewAt: facts === null ? null : renewalOf(facts, now),
         nextAttempt: null,
         failures: 0,

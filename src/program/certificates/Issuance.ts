@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Semaphore from "effect/Semaphore"
 import type { Issued } from "../../acme/Acme.ts"
-import type { Certificate } from "../../domain/Certificate.ts"
+import { issuingRow } from "../../domain/Certificate.ts"
 import { AcmeFailed, type ControlError } from "../../domain/Errors.ts"
 import type { CertificateBundle } from "../../haproxy/certificates/Bundle.ts"
 import { parseBundle } from "../../haproxy/certificates/Pem.ts"
@@ -30,27 +30,6 @@ export interface IssueRequest {
 
 /** Milliseconds that HAProxy has to be there before the CA is asked. */
 const readyTime = 5_000
-
-const issuing = ({ name, names }: IssueRequest): Certificate => ({
-  name,
-  source: "acme",
-  state: "issuing",
-  facts: {
-    names,
-    issuer: "",
-    serial: "",
-    sha256: "",
-    sha1: "",
-    notBefore: 0,
-    notAfter: 0,
-    keyType: "",
-    chain: 0
-  },
-  renewAt: null,
-  nextAttempt: null,
-  failures: 0,
-  lastError: null
-})
 
 const notAsAsked = (name: string, what: string): AcmeFailed =>
   new AcmeFailed({
@@ -97,7 +76,7 @@ export const make = (
     yield* requirePlace(shop, Date.now() + readyTime)
     // What is there already keeps its row, and its file.
     const isNew = (yield* store.certificate(name)) === null && !(yield* shop.look).has(name)
-    if (isNew) yield* shop.ledger.note(store.putCertificate(issuing(request)))
+    if (isNew) yield* shop.ledger.note(store.putCertificate(issuingRow(name, request.names)))
     return yield* Effect.gen(function*() {
       const bundle = yield* turns.withPermit(ask(request))
       const installed = yield* install({

@@ -5,12 +5,13 @@ import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { issuingRow } from "../../../src/domain/Certificate.ts"
 import { restore } from "../../../src/program/certificates/Restore.ts"
 import { recover } from "../../../src/program/certificates/Rows.ts"
 import { makeCertificate, mismatched } from "../../support/Certificates.ts"
 import { becomes } from "../../support/Poll.ts"
 import { newestLine, realLines } from "../../support/RealHaproxy.ts"
-import { issuingRow, makeRestoreWorld, rowFor } from "./RestoreWorld.ts"
+import { makeRestoreWorld, rowFor } from "./RestoreWorld.ts"
 
 const test = (name: string, body: () => Effect.Effect<unknown, unknown, Scope.Scope>) =>
   it.live(name, () => Effect.provideService(body(), References.MinimumLogLevel, "None"), 60_000)

@@ -47,28 +47,6 @@ export const rowFor = (name: string, pem: string, source: Certificate["source"] 
   }
 }
 
-/** A row whose issue has begun. */
-export const issuingRow = (name: string): Certificate => ({
-  name,
-  source: "acme",
-  state: "issuing",
-  facts: {
-    names: [name],
-    issuer: "",
-    serial: "",
-    sha256: "",
-    sha1: "",
-    notBefore: 0,
-    notAfter: 0,
-    keyType: "",
-    chain: 0
-  },
-  renewAt: null,
-  nextAttempt: null,
-  failures: 0,
-  lastError: null
-})
-
 /** Store and files in a folder of their own. */
 export const storeIn = Effect.fnUntraced(function*(certificates: string) {
   const dir = yield* Effect.acquireRelease(
