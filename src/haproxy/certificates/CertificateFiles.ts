@@ -55,8 +55,8 @@ export class CertificateFiles extends Context.Service<CertificateFiles, {
   readonly read: (name: string) => Effect.Effect<CertificateBundle | null, StorageFailed | InvalidInput>
   /** A listed file's own text, unchecked and without what lies beside it; null: it is gone, or too large. */
   readonly text: (file: string) => Effect.Effect<Redacted.Redacted<string> | null, StorageFailed>
-  /** The file that `stage` is about: the one that is there, else `NAME.pem`. */
-  readonly fileFor: (name: string) => Effect.Effect<string, StorageFailed>
+  /** Name in the folder of a certificate's file; null: there is none. `stage` then makes `NAME.pem`. */
+  readonly fileOf: (name: string) => Effect.Effect<string | null, StorageFailed>
   /** Writes a temp file beside `NAME.pem`; makes the folder when it is not there. */
   readonly stage: (name: string, bundle: CertificateBundle) => Effect.Effect<StagedCertificate, StorageFailed>
   /** Removes `NAME.pem` durably; answers what brings it back. Nothing happens without one. */
@@ -91,14 +91,10 @@ const checkName = (name: string): void => {
 const make = (folder: string): CertificateFiles["Service"] => {
   sweepFolder(folder)
 
-  const fileFor = (name: string): string => {
-    checkName(name)
-    return fileOf(folder, name) ?? ownFile(name)
-  }
-
   const stage = async (name: string, bundle: CertificateBundle): Promise<StagedCertificate> => {
-    const file = fileFor(name)
+    checkName(name)
     await makeFolder(folder)
+    const file = fileOf(folder, name) ?? ownFile(name)
     const replacement = await Replacement.stage(
       join(folder, file),
       Buffer.from(Redacted.value(bundle.text)),
@@ -138,7 +134,7 @@ const make = (folder: string): CertificateFiles["Service"] => {
     list: step("list", () => list(folder)),
     read,
     text: (file) => Effect.try({ try: () => textOf(folder, file), catch: toFailure }),
-    fileFor: (name) => Effect.try({ try: () => fileFor(name), catch: toFailure }),
+    fileOf: (name) => Effect.try({ try: () => isSafeName(name) ? fileOf(folder, name) : null, catch: toFailure }),
     stage: (name, bundle) => step("stage", () => stage(name, bundle)),
     remove: (name) => step("remove", () => remove(name)),
     check: Effect.promise(() => whyNot(folder))

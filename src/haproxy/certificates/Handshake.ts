@@ -6,6 +6,7 @@
  * yet: HAProxy serves them all): the caller compares its fingerprint with the one that was installed.
  */
 import * as Effect from "effect/Effect"
+import type { X509Certificate } from "node:crypto"
 import { isIP } from "node:net"
 import * as tls from "node:tls"
 import type { Listener } from "../../domain/Address.ts"
@@ -59,11 +60,11 @@ const explain = (error: NodeJS.ErrnoException): HandshakeResult => {
 }
 
 /** Certificates after the first. The last is its own issuer, or has none here: no store of roots is asked. */
-const chainOf = (first: tls.DetailedPeerCertificate): number => {
+const chainOf = (first: X509Certificate): number => {
   let length = 0
   const seen = new Set([first.fingerprint256])
   for (let next = first.issuerCertificate; next !== undefined; next = next.issuerCertificate) {
-    if (next.fingerprint256 === undefined || seen.has(next.fingerprint256)) break
+    if (seen.has(next.fingerprint256)) break
     seen.add(next.fingerprint256)
     length++
   }
@@ -121,9 +122,9 @@ const handshakeWith = (
     }
     timer = setTimeout(() => end({ _tag: "Unreachable", reason: `no handshake within ${timeout} ms` }), timeout)
     socket.once("secureConnect", () => {
-      const certificate = socket.getPeerCertificate(true)
+      const certificate = socket.getPeerX509Certificate()
       end(
-        certificate.fingerprint256 === undefined ? { _tag: "Refused", alert: "no certificate" } : {
+        certificate === undefined ? { _tag: "Refused", alert: "no certificate" } : {
           _tag: "Certificate",
           sha256: certificate.fingerprint256.replaceAll(":", ""),
           chain: chainOf(certificate),

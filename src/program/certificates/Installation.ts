@@ -181,8 +181,8 @@ const protocol = Effect.fnUntraced(
     })
 
     if (isRecorded(row, request) && isSame(old?.facts, bundle.facts)) {
-      const file = (yield* shop.look).get(name)?.file.file
-      const there = file !== undefined
+      const file = yield* plane.files.fileOf(name)
+      const there = file !== null
         && (yield* untilHeard(shop, deadline, holds(shop, place, file, bundle, deadline))) === true
       if (there) {
         const proof = yield* shop.prove(bundle.facts, deadline)

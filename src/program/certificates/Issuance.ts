@@ -75,7 +75,7 @@ export const make = (
     const { name, summary } = request
     yield* requirePlace(shop, Date.now() + readyTime)
     // What is there already keeps its row, and its file.
-    const isNew = (yield* store.certificate(name)) === null && !(yield* shop.look).has(name)
+    const isNew = (yield* store.certificate(name)) === null && (yield* shop.plane.files.fileOf(name)) === null
     if (isNew) yield* shop.ledger.note(store.putCertificate(issuingRow(name, request.names)))
     return yield* Effect.gen(function*() {
       const bundle = yield* turns.withPermit(ask(request))

@@ -98,7 +98,7 @@ export const remove = Tracing.fn("Certificates.remove")(
     const summary = deletedSummary(name)
     const row = yield* plane.store.certificate(name)
     const old = yield* readOld(shop, name)
-    const file = (yield* shop.look).get(name)?.file.file
+    const file = (yield* plane.files.fileOf(name)) ?? undefined
     const found = yield* findPlaceBy(shop, deadline)
     if (found._tag === "Gone") return yield* unreachable(found.reason)
     // Where HAProxy has no TLS there is nothing to take from it; where it has another place, it may load this one too.

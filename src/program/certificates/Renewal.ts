@@ -30,6 +30,9 @@ const enough = 3
 /** The fiber wakes at least so often, and begins rounds no closer to each other; milliseconds. */
 const longestSleep = 3_600_000
 const shortestSleep = 60_000
+/** Readings of all rows that take longer, in milliseconds, take at most this part of the time. */
+const shortReading = 5
+const readingShare = 1 / 50
 /** Until it looks again whether HAProxy can take certificates; milliseconds. */
 const notReadyPause = 10_000
 
@@ -171,9 +174,14 @@ export const make = ({ issue, noted, plane, ready }: RenewalOptions): Renewals =
   })
 
   const turn = Effect.gen(function*() {
+    const began = performance.now()
     const wait = yield* nextRound
+    // Many changes after one another: reading thousands of rows for each would hold up the next one.
+    const took = performance.now() - began
     if (wait > 0) {
-      yield* Effect.timeoutOption(Queue.take(woken), Math.min(wait, longestSleep))
+      const paused = took > shortReading ? Math.min(wait, took / readingShare) : 0
+      if (paused > 0) yield* Effect.sleep(paused)
+      yield* Effect.timeoutOption(Queue.take(woken), Math.min(wait - paused, longestSleep))
       return
     }
     if (!(yield* ready)) return yield* Effect.sleep(notReadyPause)

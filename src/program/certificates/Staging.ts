@@ -10,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import type { StorageFailed } from "../../domain/Errors.ts"
 import type { CertificateBundle } from "../../haproxy/certificates/Bundle.ts"
 import type { CertificateFiles, StagedCertificate } from "../../haproxy/certificates/CertificateFiles.ts"
+import { ownFile } from "../../haproxy/certificates/FileNames.ts"
 
 /** Begins to write it. For a caller that nothing interrupts, and that calls `discard` in the end. */
 export const begin = Effect.fnUntraced(function*(
@@ -17,7 +18,7 @@ export const begin = Effect.fnUntraced(function*(
   name: string,
   bundle: CertificateBundle
 ): Effect.fn.Return<StagedCertificate, StorageFailed> {
-  const file = yield* files.fileFor(name)
+  const file = (yield* files.fileOf(name)) ?? ownFile(name)
   const writing = yield* Effect.forkChild(files.stage(name, bundle), { startImmediately: true })
   const staged = Fiber.join(writing)
   return {

@@ -95,7 +95,7 @@ const fixture = Effect.fnUntraced(function*(options: Options = {}) {
     list: Effect.die("not here"),
     read: (name) => Effect.sync(() => bundles.get(name) ?? null),
     text: () => Effect.die("not here"),
-    fileFor: () => Effect.die("not here"),
+    fileOf: () => Effect.die("not here"),
     stage: () => Effect.die("not here"),
     remove: () => Effect.die("not here"),
     check: Effect.die("not here")
