@@ -2,7 +2,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { createServer, type Server, type Socket } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { findTls, handshake, tlsCandidates } from "../../src/haproxy/certificates/Handshake.ts"
 import { bundleOf, makeCertificate } from "../support/Certificates.ts"
 import { becomes } from "../support/Poll.ts"
@@ -90,6 +93,29 @@ describe("a handshake", () => {
       const tls = { host, port: site.httpsPort }
       assert.deepStrictEqual(yield* findTls([tls], 2_000), tls)
     }), 60_000)
+
+  it.live(
+    "with a bind that wants other curves than the usual ones is offered all that there are",
+    () =>
+      Effect.gen(function*() {
+        const port = yield* Effect.acquireRelease(
+          Effect.promise(takePort),
+          (one) => Effect.sync(() => releasePort(one))
+        )
+        const { text } = makeCertificate(["a.test"])
+        const folder = yield* Effect.acquireRelease(
+          Effect.promise(() => mkdtemp(join(tmpdir(), "haproxy-mcp-curves-"))),
+          (one) => Effect.promise(() => rm(one, { recursive: true }))
+        )
+        const file = join(folder, "a.pem")
+        yield* Effect.promise(() => writeFile(file, text, { mode: 0o600 }))
+        yield* startHaproxy({ frontend: [`bind ${host}:${port} ssl crt ${file} strict-sni curves X448`] })
+        const seen = yield* look(port)
+        assert.strictEqual(seen._tag === "Certificate" ? seen.sha256 : seen._tag, bundleOf(text).facts.sha256)
+        assert.deepStrictEqual(yield* look(port, "b.test"), { _tag: "Refused", alert: "unrecognized name" })
+      }),
+    60_000
+  )
 
   it.live("ends in time, and its connection with it, whoever answers", () =>
     Effect.gen(function*() {

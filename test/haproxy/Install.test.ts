@@ -126,6 +126,17 @@ for (const binary of realLines) {
               assert.include(yield* state, "# transaction")
               yield* install(api, place, "new.pem", good, options())
               assert.notInclude(yield* state, "# transaction")
+
+              // One that no list has, and whose commit is refused: the entry, sent with the commit, goes again.
+              yield* haproxy.command(`del ssl crt-list ${place.list} ${pathIn(place, "new.pem")}`)
+              assert.include(yield* state, "Status: Unused")
+              const still = yield* refusedInVain(
+                here,
+                install(api, place, "new.pem", wrongKey, options({ before: good }))
+              )
+              assert.include((still as { hint: string }).hint, "another certificate's")
+              yield* install(api, place, "new.pem", good, options({ before: good }))
+              assert.notInclude(yield* state, "Status: Unused")
             })
         ),
       60_000
