@@ -19,7 +19,7 @@ export interface StatRow {
   readonly server: string
   /** `UP`, `DOWN`, `MAINT`, `DRAIN`, `NOLB`, `no check`, `UP 1/3` …; `OPEN` for frontends. */
   readonly status: string
-  /** Last health check, such as `L4OK`, `* L7STS` while one runs; empty without checks. */
+  /** Last health check that came to its end, such as `L4OK`; empty without checks. */
   readonly checkStatus: string
   /** What the last check said, capped. */
   readonly lastCheck: string
@@ -104,7 +104,8 @@ const parseStat = (answer: string, keep: (proxy: string) => boolean): Verdict<Re
       id: number(cells[at.iid]),
       server: cells[at.svname]!,
       status: text(cells[at.status], 40),
-      checkStatus: text(cells[at.check_status], 40),
+      // `* L4OK` while the next one runs (management.txt, 9.1, column 37).
+      checkStatus: text(cells[at.check_status], 40).replace(/^\* /, ""),
       lastCheck: text(cells[at.last_chk], 200),
       checkCode: optional(cells[at.check_code]),
       checkDuration: optional(cells[at.check_duration]),
