@@ -185,4 +185,13 @@ describe("show stat", () => {
     assert.deepInclude(rows[1], { kind: "backend", server: "BACKEND", lastCheck: "", weight: null })
     assert.deepStrictEqual(Stats.show({ kinds: ["backend", "server"] }).words, ["show", "stat", "-1", "6", "-1"])
   })
+
+  it("says of the check what the last one ended with, also while the next one runs", () => {
+    const rows = value(
+      Stats.show().parse(
+        "# pxname,svname,check_status,type,\npool_1,pool_1_1,L4OK,2,\npool_1,pool_1_2,* L7STS,2,\npool_1,pool_1_3,,2,\n"
+      )
+    )
+    assert.deepStrictEqual(rows.map(({ checkStatus }) => checkStatus), ["L4OK", "L7STS", ""])
+  })
 })
