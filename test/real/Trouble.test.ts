@@ -62,6 +62,13 @@ describe.each(realLines)("HAProxy $line is paused at a write", (binary) => {
       yield* Effect.promise(async () => {
         await server.ready()
         await client.good("haproxy_add_domain", { domain: "before.com", ip: "10.0.0.1" })
+        // A question of the start that is still under way would hold the write back: then nothing of it leaves.
+        await becomes("the certificates are compared", async () => {
+          const { components } = await client.good("haproxy_health") as {
+            readonly components: { readonly certificates: { readonly loaded: number | null } }
+          }
+          return components.certificates.loaded !== null
+        })
       })
       const before = yield* live(site)
 
