@@ -62,18 +62,22 @@ describe.each(realLines)("HAProxy $line is paused at a write", (binary) => {
       yield* Effect.promise(async () => {
         await server.ready()
         await client.good("haproxy_add_domain", { domain: "before.com", ip: "10.0.0.1" })
-        // A question of the start that is still under way would hold the write back: then nothing of it leaves.
-        await becomes("the certificates are compared", async () => {
-          const { components } = await client.good("haproxy_health") as {
-            readonly components: { readonly certificates: { readonly loaded: number | null } }
-          }
-          return components.certificates.loaded !== null
-        })
       })
       const before = yield* live(site)
 
-      yield* haproxy.pause
-      const unknown = yield* Effect.promise(() => client.call("haproxy_remove_domain", { domain: "before.com" }))
+      const removeWhilePaused = Effect.andThen(
+        haproxy.pause,
+        Effect.promise(() => client.call("haproxy_remove_domain", { domain: "before.com" }))
+      )
+      let unknown = yield* removeWhilePaused
+      // Paused in the middle of a look of ours at HAProxy: the write stood behind it, and nothing of it has left.
+      for (let again = 0; again < 5 && errorOf(unknown).code === "HAPROXY_UNREACHABLE"; again++) {
+        assert.isBelow(unknown.ms, deadline + slack)
+        yield* haproxy.resume
+        yield* Effect.promise(() => server.ready())
+        assert.strictEqual(yield* live(site), before)
+        unknown = yield* removeWhilePaused
+      }
       assert.deepInclude(errorOf(unknown), { code: "OUTCOME_UNKNOWN", retryable: true })
       assert.isBelow(unknown.ms, deadline + slack)
       const id = errorOf(unknown).change_id
