@@ -169,20 +169,7 @@ const filesIn = (folder: string): ReadonlyMap<string, Buffer> =>
       .map(({ name }) => [name, readFileSync(join(folder, name))])
   )
 
-/** The recording is not what the disk holds: strace missed a call. Nothing is said about a promise. */
-class NotRecorded extends Error {}
-
-/** A life; one whose recording has a gap is lived once more. */
 const life = (tool: string, seed: number) =>
-  recordedLife(tool, seed).pipe(
-    Effect.catchDefect((defect) => {
-      if (!(defect instanceof NotRecorded)) return Effect.die(defect)
-      console.log(`power: ${defect.message}: recorded once more`)
-      return recordedLife(tool, seed)
-    })
-  )
-
-const recordedLife = (tool: string, seed: number) =>
   Effect.gen(function*() {
     const dice = new Dice(seed)
     const world = yield* makeFakeWorld(shape)
@@ -202,9 +189,7 @@ const recordedLife = (tool: string, seed: number) =>
     const moments = momentsOf(readFileSync(log, "latin1"), disk, dice)
     const rebuilt = disk.cut("all")
     for (const [name, content] of filesIn(folder)) {
-      if (rebuilt.get(name)?.equals(content) !== true) {
-        throw new NotRecorded(`${name} was not rebuilt as it is (seed ${seed})`)
-      }
+      assert.isTrue(rebuilt.get(name)?.equals(content), `${name} was not rebuilt as it is (seed ${seed})`)
     }
     const states = [...new Set(moments.flatMap(({ answered }) => answered ?? []))]
     assert.strictEqual(states.length, writes + 1, "the writing process did not tell all")
