@@ -74,6 +74,18 @@ export class StorageFailed extends Schema.TaggedError<StorageFailed>()("StorageF
   readonly retryable = true
 }
 
+/** The remote host does not answer, or the database there is not known yet. Nothing was changed. */
+export class RemoteUnreachable extends Schema.TaggedError<RemoteUnreachable>()("RemoteUnreachable", fields) {
+  readonly code = "REMOTE_UNREACHABLE"
+  readonly retryable = true
+}
+
+/** Another control plane writes now, or the copies of the database contradict each other: this one only reads. */
+export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", fields) {
+  readonly code = "FENCED"
+  readonly retryable = false
+}
+
 /** The settings or HAProxy's configuration do not allow this. */
 export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigInvalid", fields) {
   readonly code = "CONFIG_INVALID"
@@ -124,6 +136,8 @@ export type ControlError =
   | HaproxyUnreachable
   | HaproxyRefused
   | StorageFailed
+  | RemoteUnreachable
+  | Fenced
   | ConfigInvalid
   | AcmeFailed
   | TimedOut

@@ -13,6 +13,8 @@ export const errorCodes = Object.keys(
     HAPROXY_UNREACHABLE: 0,
     HAPROXY_REFUSED: 0,
     STORAGE_FAILED: 0,
+    REMOTE_UNREACHABLE: 0,
+    FENCED: 0,
     CONFIG_INVALID: 0,
     ACME_FAILED: 0,
     TIMEOUT: 0,
