@@ -37,7 +37,9 @@ export const catalogue = {
     suites: [MACHINE_SUITE],
     packages: ["openssh-server", "openssh-client", "openssh-sftp-server"],
     programs: ["usr/sbin/sshd", "usr/bin/ssh-keygen", "usr/lib/openssh/sftp-server"]
-  }
+  },
+  iproute2: { suites: [MACHINE_SUITE], packages: ["iproute2"], programs: ["bin/ip"] },
+  xfsprogs: { suites: [MACHINE_SUITE], packages: ["xfsprogs"], programs: ["sbin/mkfs.xfs"] }
 } as const satisfies Record<string, CatalogueEntry>
 
 export type ProgramName = keyof typeof catalogue
