@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { userInfo } from "node:os"
 import { basename, dirname, extname, join } from "node:path"
 import { isServiceAddress, sortVariables } from "./config/Environment.ts"
 import type { Setting } from "./config/Setting.ts"
@@ -25,6 +26,32 @@ export interface Sources {
   readonly flags?: Readonly<Record<string, string>>
 }
 
+type SshField =
+  | "haproxySshHost"
+  | "haproxySshPort"
+  | "haproxySshUser"
+  | "haproxySshKeyFile"
+  | "haproxySshKeyPassphraseFile"
+  | "haproxySshHostKey"
+  | "haproxySshKnownHosts"
+  | "haproxySshAcceptNew"
+
+/** How HAProxy's host is reached by SSH. Paths are of this machine. */
+export interface SshSettings {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  /** Null: the agent's keys. */
+  readonly keyFile: string | null
+  readonly keyPassphraseFile: string | null
+  /** Socket of the agent; used without a key file. */
+  readonly agentSocket: string | null
+  /** Fingerprints (`SHA256:…`) and public keys (`type base64`); when there are any, known_hosts is not read. */
+  readonly hostKeys: ReadonlyArray<string>
+  readonly knownHostsFile: string
+  readonly acceptNew: boolean
+}
+
 /** All settings, and what the log should say about them. */
 export interface SettingsShape extends
   Omit<
@@ -36,11 +63,20 @@ export interface SettingsShape extends
     | "haproxyHost"
     | "haproxyPort"
     | "haproxyRuntimeSocket"
+    | "haproxyRemoteDbFile"
+    | SshField
   >
 {
   readonly mcpAdminSocket: string
-  /** Where the Runtime API is. */
-  readonly haproxyTransport: { readonly path: string } | { readonly host: string; readonly port: number }
+  /** Where the Runtime API is; with `ssh` it is a socket on HAProxy's host. */
+  readonly haproxyTransport:
+    | { readonly path: string; readonly ssh?: never }
+    | { readonly path: string; readonly ssh: true }
+    | { readonly host: string; readonly port: number; readonly ssh?: never }
+  /** How HAProxy's host is reached, when it is another one. */
+  readonly ssh: SshSettings | null
+  /** Where the newest copy of the database is kept on HAProxy's host; counts only with {@link SettingsShape.ssh}. */
+  readonly haproxyRemoteDbFile: string
   /** `wildcards.map` beside `haproxyMapFile`. */
   readonly wildcardsFile: string
   readonly haproxyServersFile: string
@@ -67,19 +103,30 @@ const wrong = (row: Setting<unknown>, text: string, rule: string, fromFlag: bool
 /** Rules that hold between settings; the values are each right by themselves. */
 const contradictions = (values: Values): ReadonlyArray<string> => {
   const found: Array<string> = []
-  if (values.haproxyRuntimeMode === "ssh") {
-    found.push("HAPROXY_RUNTIME_MODE \"ssh\" is not in this version: use tcp4, or unix with HAPROXY_RUNTIME_SOCKET")
+  if (values.haproxyRuntimeMode === "ssh" && values.haproxySshHost === null) {
+    found.push(`HAPROXY_RUNTIME_MODE "ssh" needs HAPROXY_SSH_HOST, for example ${table.haproxySshHost.example}`)
   }
-  if (values.haproxyRuntimeMode === "unix" && values.haproxyRuntimeSocket === null) {
+  if (values.haproxyRuntimeMode !== "tcp4" && values.haproxyRuntimeSocket === null) {
     found.push(
-      `HAPROXY_RUNTIME_MODE "unix" needs HAPROXY_RUNTIME_SOCKET, for example ${table.haproxyRuntimeSocket.example}`
+      `HAPROXY_RUNTIME_MODE "${values.haproxyRuntimeMode}" needs HAPROXY_RUNTIME_SOCKET, for example `
+        + table.haproxyRuntimeSocket.example
     )
+  }
+  if (values.haproxySshHost !== null) {
+    if (values.haproxySshAcceptNew && values.haproxySshHostKey.length > 0) {
+      found.push("HAPROXY_SSH_ACCEPT_NEW \"on\" contradicts HAPROXY_SSH_HOST_KEY, which says which key to believe")
+    }
+    if (values.haproxySshKeyPassphraseFile !== null && values.haproxySshKeyFile === null) {
+      found.push("HAPROXY_SSH_KEY_PASSPHRASE_FILE needs HAPROXY_SSH_KEY_FILE, the key that it is for")
+    }
   }
   const files = [
     ["HAPROXY_MAP_FILE", values.haproxyMapFile],
     ["wildcards.map beside HAPROXY_MAP_FILE", wildcardsOf(values.haproxyMapFile)],
     ["HAPROXY_POOLS_FILE", values.haproxyPoolsFile],
     ["HAPROXY_DB_FILE", values.haproxyDbFile],
+    // On the other host the same path is another file.
+    ["HAPROXY_REMOTE_DB_FILE", values.haproxyRemoteDbFile === values.haproxyDbFile ? null : values.haproxyRemoteDbFile],
     ["HAPROXY_SERVERS_FILE", values.haproxyServersFile],
     ["HAPROXY_CERTS_FILE", values.haproxyCertsFile],
     ["HAPROXY_CRT_LIST_FILE", values.haproxyCrtListFile],
@@ -115,8 +162,38 @@ const noticesOf = (values: Values, sources: Sources): ReadonlyArray<string> => {
   if (values.haproxyRuntimeSocket !== null && values.haproxyRuntimeMode === "tcp4") {
     notices.push("HAPROXY_RUNTIME_SOCKET has no effect in HAPROXY_RUNTIME_MODE tcp4; set unix to use it")
   }
+  if (values.haproxySshHost === null) {
+    const idle = rows.filter(({ group, name }) =>
+      group === table.haproxySshHost.group && (sources.flags?.[name] ?? sources.env[name] ?? "").trim() !== ""
+    )
+    if (idle.length > 0) {
+      notices.push(`no effect without HAPROXY_SSH_HOST: ${idle.map(({ name }) => name).join(", ")}`)
+    }
+  }
   return notices
 }
+
+/** Who runs this process; a container may have no name for it. */
+const ownName = (): string => {
+  try {
+    return userInfo().username
+  } catch {
+    return "root"
+  }
+}
+
+const sshOf = (values: Values, sources: Sources): SshSettings | null =>
+  values.haproxySshHost === null ? null : {
+    host: values.haproxySshHost,
+    port: values.haproxySshPort,
+    user: values.haproxySshUser ?? ownName(),
+    keyFile: values.haproxySshKeyFile,
+    keyPassphraseFile: values.haproxySshKeyPassphraseFile,
+    agentSocket: (sources.env["SSH_AUTH_SOCK"] ?? "") === "" ? null : sources.env["SSH_AUTH_SOCK"]!,
+    hostKeys: values.haproxySshHostKey,
+    knownHostsFile: values.haproxySshKnownHosts,
+    acceptNew: values.haproxySshAcceptNew
+  }
 
 /** The text of one setting, wherever it is set. */
 const textOf = (row: Setting<unknown>): EffectConfig.Config<Option.Option<string>> =>
@@ -151,12 +228,30 @@ export const decodeSettings = Effect.fnUntraced(
         hint: "`haproxy-mcp serve --help` describes every setting; so does docs/settings.md."
       })
     }
-    const { haproxyHost, haproxyPort, haproxyRuntimeMode, haproxyRuntimeSocket, ...rest } = decoded
+    const {
+      haproxyHost,
+      haproxyPort,
+      haproxyRuntimeMode,
+      haproxyRuntimeSocket,
+      haproxySshAcceptNew: _acceptNew,
+      haproxySshHost: _host,
+      haproxySshHostKey: _hostKey,
+      haproxySshKeyFile: _keyFile,
+      haproxySshKeyPassphraseFile: _passphraseFile,
+      haproxySshKnownHosts: _knownHosts,
+      haproxySshPort: _port,
+      haproxySshUser: _user,
+      ...rest
+    } = decoded
     return {
       ...rest,
-      haproxyTransport: haproxyRuntimeMode === "unix" && haproxyRuntimeSocket !== null
-        ? { path: haproxyRuntimeSocket }
-        : { host: haproxyHost, port: haproxyPort },
+      haproxyTransport: haproxyRuntimeMode === "tcp4" || haproxyRuntimeSocket === null
+        ? { host: haproxyHost, port: haproxyPort }
+        : haproxyRuntimeMode === "ssh"
+        ? { path: haproxyRuntimeSocket, ssh: true }
+        : { path: haproxyRuntimeSocket },
+      ssh: sshOf(decoded, sources),
+      haproxyRemoteDbFile: decoded.haproxyRemoteDbFile ?? decoded.haproxyDbFile,
       mcpAdminSocket: decoded.mcpAdminSocket ?? adminSocketOf(decoded.haproxyDbFile),
       wildcardsFile: wildcardsOf(decoded.haproxyMapFile),
       haproxyServersFile: decoded.haproxyServersFile ?? join(dirname(decoded.haproxyMapFile), "servers.json"),

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { readFileSync } from "node:fs"
+import { homedir, userInfo } from "node:os"
 import { join, resolve } from "node:path"
 import packageJson from "../package.json" with { type: "json" }
 import { settingsPage } from "../scripts/docs.ts"
@@ -131,7 +132,10 @@ describe("values", () => {
     ["MCP_CALL_TIMEOUT", "2m", "from 100ms to 45s"],
     ["MCP_ADMIN_SOCKET", `/${"x".repeat(120)}`, "at most 95 bytes"],
     ["HAPROXY_RUNTIME_MODE", "tcp6", "must be one of tcp4, unix, ssh"],
-    ["HAPROXY_RUNTIME_MODE", "ssh", "is not in this version"],
+    ["HAPROXY_SSH_USER", "root@edge", "no @ and no host"],
+    ["HAPROXY_SSH_HOST_KEY", "MD5:aa:bb", "must be a fingerprint"],
+    ["HAPROXY_SSH_HOST_KEY", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIIIeQJm", "must be a fingerprint"],
+    ["HAPROXY_REMOTE_SYNC", "later", "must be one of strict, async"],
     ["HAPROXY_RUNTIME_MODE", "unix", "needs HAPROXY_RUNTIME_SOCKET"],
     ["HAPROXY_HOST", "1.2.3", "must be a host name or an IP address"],
     ["HAPROXY_PORT", "0", "must be a whole number from 1 to 65535"],
@@ -253,8 +257,8 @@ describe("variables of others", () => {
   })
 
   it("settings of other versions are named in one line", () => {
-    assert.deepStrictEqual(decode({ HAPROXY_SSH_USER: "b", HAPROXY_SSH_HOST: "a", HAPROXY_CERT_DIR: "" }).notices, [
-      "not used by this version: HAPROXY_SSH_HOST, HAPROXY_SSH_USER"
+    assert.deepStrictEqual(decode({ HAPROXY_POOL_MAX: "1", HAPROXY_CERT_DIR: "" }).notices, [
+      "not used by this version: HAPROXY_POOL_MAX"
     ])
   })
 
@@ -270,6 +274,67 @@ describe("variables of others", () => {
       decode({ HAPROXY_RUNTIME_SOCKET: "/run/h.sock", HAPROXY_RUNTIME_MODE: "unix" }).haproxyTransport,
       { path: "/run/h.sock" }
     )
+  })
+})
+
+describe("another host of HAProxy", () => {
+  const edge = { HAPROXY_SSH_HOST: "Edge.example.com", HAPROXY_SSH_USER: "ops" }
+
+  it("is reached with these defaults, and not at all without its name", () => {
+    assert.isNull(decode({}).ssh)
+    assert.deepStrictEqual(decode(edge).ssh, {
+      host: "edge.example.com",
+      port: 22,
+      user: "ops",
+      keyFile: null,
+      keyPassphraseFile: null,
+      agentSocket: null,
+      hostKeys: [],
+      knownHostsFile: join(homedir(), ".ssh", "known_hosts"),
+      acceptNew: false
+    })
+    assert.strictEqual(decode({ HAPROXY_SSH_HOST: "edge" }).ssh?.user, userInfo().username)
+    assert.strictEqual(decode({ ...edge, SSH_AUTH_SOCK: "/run/agent" }).ssh?.agentSocket, "/run/agent")
+  })
+
+  it("is known by fingerprints and keys, more than one while they change", () => {
+    const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIeQJmGVb1P2Yf0nYH3pDUzY3a1c7LVj5aU4iZ2Q8sE"
+    const print = `SHA256:${"a".repeat(43)}`
+    assert.deepStrictEqual(decode({ ...edge, HAPROXY_SSH_HOST_KEY: `${print}=, ${key} root@edge` }).ssh?.hostKeys, [
+      print,
+      key
+    ])
+  })
+
+  it("keeps the newest database under the same path, or another", () => {
+    assert.strictEqual(decode({ ...edge, HAPROXY_DB_FILE: "/a.db" }).haproxyRemoteDbFile, "/a.db")
+    assert.strictEqual(decode({ ...edge, HAPROXY_REMOTE_DB_FILE: "/b.db" }).haproxyRemoteDbFile, "/b.db")
+    const mapFile = { HAPROXY_REMOTE_DB_FILE: "/opt/haproxy/conf/domains.map" }
+    assert.include(refusal({ ...edge, ...mapFile }), "are the same file")
+  })
+
+  it("may have the Runtime API's socket", () => {
+    const socket = { HAPROXY_RUNTIME_MODE: "ssh", HAPROXY_RUNTIME_SOCKET: "/run/h.sock" }
+    assert.deepStrictEqual(decode({ ...edge, ...socket }).haproxyTransport, { path: "/run/h.sock", ssh: true })
+    assert.include(refusal(socket), "HAPROXY_RUNTIME_MODE \"ssh\" needs HAPROXY_SSH_HOST")
+    assert.include(refusal({ ...edge, HAPROXY_RUNTIME_MODE: "ssh" }), "needs HAPROXY_RUNTIME_SOCKET")
+  })
+
+  it.each<readonly [rule: string, env: Record<string, string>]>([
+    ["which says which key to believe", {
+      HAPROXY_SSH_ACCEPT_NEW: "on",
+      HAPROXY_SSH_HOST_KEY: `SHA256:${"a".repeat(43)}`
+    }],
+    ["needs HAPROXY_SSH_KEY_FILE", { HAPROXY_SSH_KEY_PASSPHRASE_FILE: "/x" }]
+  ])("%s", (rule, env) => {
+    assert.include(refusal({ ...edge, ...env }), rule)
+  })
+
+  it("without a name makes its other settings idle, which is said", () => {
+    assert.deepStrictEqual(decode({ HAPROXY_SSH_PORT: "2222", HAPROXY_REMOTE_SYNC: "async" }).notices, [
+      "no effect without HAPROXY_SSH_HOST: HAPROXY_SSH_PORT, HAPROXY_REMOTE_SYNC"
+    ])
+    assert.deepStrictEqual(decode(edge).notices, [])
   })
 })
 

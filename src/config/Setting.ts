@@ -19,6 +19,7 @@ export type SettingGroup =
   | "MCP server"
   | "HAProxy"
   | "HAProxy's host"
+  | "HAProxy's host over SSH"
   | "Files"
   | "Certificates"
   | "Pools"
@@ -228,6 +229,23 @@ export const suffix: Reader<string> = (text) => {
 /** A name of letters, digits, dots, hyphens and underscores. */
 export const word: Reader<string> = (text) =>
   /^[A-Za-z_][\w.-]{0,31}$/.test(text) ? Result.succeed(text) : Result.fail("must be one word, as names of groups are")
+
+/** The name of a user on a Unix host; never an option. */
+export const userName: Reader<string> = (text) =>
+  /^[A-Za-z_][\w.-]{0,63}\$?$/.test(text)
+    ? Result.succeed(text)
+    : Result.fail("must be a user's name: letters, digits and . _ -, no @ and no host")
+
+/** A key of an SSH host: the fingerprint that `ssh-keygen -l` prints, or a line of its `*.pub` file. */
+export const hostKey: Reader<string> = (text) => {
+  if (/^SHA256:[A-Za-z0-9+/]{43}=?$/.test(text)) return Result.succeed(text.replace(/=$/, ""))
+  const [type = "", base64 = ""] = text.split(/\s+/)
+  const blob = Buffer.from(base64, "base64")
+  return /^(?:ssh-|ecdsa-)[\w-]+$/.test(type) && blob.length > type.length + 4
+      && blob.toString("latin1", 4, 4 + blob.readUInt32BE(0)) === type
+    ? Result.succeed(`${type} ${base64}`)
+    : Result.fail("must be a fingerprint as `ssh-keygen -l` prints it (SHA256:…), or a public key (ssh-ed25519 AAAA…)")
+}
 
 /** The name of a systemd unit or a container; never an option. */
 export const unit: Reader<string> = (text) =>

@@ -9,6 +9,7 @@ import { generated } from "./tables/Generated.ts"
 import { haproxy } from "./tables/Haproxy.ts"
 import { haproxyHostControl } from "./tables/Host.ts"
 import { mcpServer } from "./tables/McpServer.ts"
+import { remote } from "./tables/Remote.ts"
 
 export { defaultTokenFile } from "./tables/McpServer.ts"
 
@@ -17,6 +18,7 @@ export const table = {
   ...mcpServer,
   ...haproxy,
   ...haproxyHostControl,
+  ...remote,
   ...desired,
   ...certificates,
   ...generated
@@ -34,12 +36,4 @@ export const rows: ReadonlyArray<Setting<unknown>> = Object.values(table)
 export const flagName = (name: string): string => name.toLowerCase().replaceAll("_", "-")
 
 /** Settings of other versions: known, without an effect here, answered with one log line. */
-export const notUsedYet: ReadonlyArray<string> = [
-  "HAPROXY_REMOTE_DB_FILE",
-  "HAPROXY_SSH_HOST",
-  "HAPROXY_SSH_PORT",
-  "HAPROXY_SSH_USER",
-  "HAPROXY_SSH_KEY_FILE",
-  "HAPROXY_SSH_KNOWN_HOSTS",
-  "HAPROXY_POOL_MAX"
-]
+export const notUsedYet: ReadonlyArray<string> = ["HAPROXY_POOL_MAX"]

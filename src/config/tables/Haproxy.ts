@@ -4,8 +4,8 @@ import { host, integer, oneOf, optional, type Setting, socketPath, users, withDe
 export const haproxy = {
   haproxyRuntimeMode: withDefault("HAPROXY_RUNTIME_MODE", oneOf("tcp4", "unix", "ssh"), "tcp4", {
     group: "HAProxy",
-    description: "How to reach the Runtime API: tcp4 or unix. (ssh is not in this version.)",
-    metavar: "tcp4|unix",
+    description: "How to reach the Runtime API: over TCP, a socket here (unix) or one on HAPROXY_SSH_HOST (ssh).",
+    metavar: "tcp4|unix|ssh",
     example: "unix",
     usedBy: users.haproxy
   }),
@@ -25,7 +25,7 @@ export const haproxy = {
   }),
   haproxyRuntimeSocket: optional("HAPROXY_RUNTIME_SOCKET", socketPath(107), "not set", {
     group: "HAProxy",
-    description: "Socket of the Runtime API in mode unix; needed there.",
+    description: "Socket of the Runtime API in the modes unix and ssh; needed there.",
     metavar: "FILE",
     example: "/run/haproxy/admin.sock",
     usedBy: users.haproxy
