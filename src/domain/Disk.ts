@@ -5,7 +5,8 @@
  *
  * Contract of every implementation: a step that has answered has happened; one that failed may have happened, unless its
  * error has a `code`. Errors are {@link DiskError}, or {@link RemoteUnreachable} where the host's link was lost before
- * the answer came. Every call ends.
+ * the answer came. Every call ends. Steps reach the host in the order in which they are called, so that they can be sent
+ * without waiting: `rename(a, b)` and at once `syncFolder(folder)` makes the new name durable, if both succeed.
  */
 import * as Schema from "effect/Schema"
 
@@ -41,6 +42,14 @@ export interface NewFile {
   readonly mode: number
   /** Owner and group, where they are not to be this user's; `EPERM` where they cannot be given. */
   readonly owner?: { readonly uid: number; readonly gid: number }
+  /** Time of its last change, whole seconds since 1970, where it is not to be now. */
+  readonly mtime?: number
+}
+
+/** A name in a folder, and what it is itself: links are not followed. */
+export interface FolderEntry {
+  readonly name: string
+  readonly stat: FileStat
 }
 
 /** The files of one host. Paths are absolute; all methods reject with {@link DiskError} or RemoteUnreachable. */
@@ -54,10 +63,17 @@ export interface Disk {
   /** The path without symbolic links; all of it must exist. */
   readonly realpath: (path: string) => Promise<string>
   readonly readlink: (path: string) => Promise<string>
-  /** All of a file; null when it is not there. `EFBIG` when it is larger than `largest` bytes. */
+  /**
+   * All of a file, to its end whatever size it is said to have (`/proc`); null when it is not there. `EFBIG` when it is
+   * larger than `largest` bytes, `EISDIR` when it is a folder, `EINVAL` when it is a pipe, a socket or a device.
+   */
   readonly readFile: (path: string, largest?: number) => Promise<Buffer | null>
   /** Names in a folder, in any order, without `.` and `..`. `ENOENT` when there is no such folder. */
   readonly readdir: (path: string) => Promise<ReadonlyArray<string>>
+  /** The same with what each name is, without a question per name. */
+  readonly list: (path: string) => Promise<ReadonlyArray<FolderEntry>>
+  /** Fails as making a file in the folder would (`EACCES`, `EROFS`, …); nothing stays in it. */
+  readonly checkWritable: (folder: string) => Promise<void>
   /**
    * Makes a file that is not there (`EEXIST` when it is), writes the parts and makes its content durable (fsync). On failure
    * nothing of it stays, as far as the host still answers.
@@ -73,6 +89,9 @@ export interface Disk {
   readonly unlink: (path: string) => Promise<void>
   /** Makes the names in a folder durable (fsync of the folder). */
   readonly syncFolder: (path: string) => Promise<void>
-  /** Makes a folder and those above it; nothing where it is there. */
+  /**
+   * Makes a folder and those above it; nothing where it is there. Permission bits as given, whatever the umask and with
+   * setgid where that is among them; those above get what the umask leaves of them.
+   */
   readonly makeFolder: (path: string, mode: number) => Promise<void>
 }
