@@ -242,6 +242,11 @@ export class Database {
     return statement
   }
 
+  /** The file as one piece, its log included; see Snapshot.ts. */
+  serialize(): Uint8Array {
+    return this.#db.serialize()
+  }
+
   /** Closes without giving the file up, and opens it again: what is read then is what the disk holds. */
   reopen(): void {
     this.#closeHandle()

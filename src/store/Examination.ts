@@ -14,6 +14,8 @@ export interface Examination {
   readonly damage: ReadonlyArray<string>
   /** As the file's header says it; ours are `wal`. */
   readonly journal: "wal" | "rollback"
+  /** Number of the last migration (Migrate.ts). */
+  readonly schema: number
   readonly lineage: string
   readonly revision: number
   readonly domains: number
@@ -47,6 +49,7 @@ export const examineCopy = (copy: string): Examination | null => {
       size: statSync(copy).size,
       damage,
       journal: bytes[18] === 2 ? "wal" : "rollback",
+      schema: number("PRAGMA user_version"),
       lineage: String(meta?.["lineage"]),
       revision: Number(meta?.["revision"]),
       domains: number("SELECT count(*) FROM routes WHERE name >= '*/'")

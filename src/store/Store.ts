@@ -26,6 +26,7 @@ import { migrate } from "./Migrate.ts"
 import * as Pools from "./Pools.ts"
 import * as Routes from "./Routes.ts"
 import * as Servers from "./Servers.ts"
+import { type Image, imageOf } from "./Snapshot.ts"
 import * as Transactions from "./Transactions.ts"
 
 export { CommitUncertain }
@@ -137,6 +138,8 @@ export class Store extends Context.Service<Store, {
   readonly counts: Effect.Effect<Counts, StorageFailed>
   /** Everything at one moment. */
   readonly snapshot: Effect.Effect<Snapshot, StorageFailed>
+  /** The database as one file, with all that is committed and settled (Snapshot.ts says what it costs). */
+  readonly image: Effect.Effect<Image, StorageFailed>
 
   /** All certificates, by name. */
   readonly certificates: Effect.Effect<ReadonlyArray<Certificate>, StorageFailed>
@@ -247,6 +250,11 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
       servers: Servers.all(db),
       owners: Pools.allOwners(db)
     })),
+    image: Effect.andThen(
+      // Where they cannot be written a start finds them out again, and a full disk is no reason to have no copy.
+      Effect.ignore(transactions.flush),
+      read("copy the database", (db) => ({ revision: transactions.revisionNow(), bytes: imageOf(db) }))
+    ),
     certificates: read("list certificates", Certificates.all),
     certificate: (name) => read("read a certificate", (db) => Certificates.find(db, name)),
     routesUnder: (names, limit) =>
