@@ -12,11 +12,13 @@ import * as HeapTrimmer from "./HeapTrimmer.ts"
 import * as AdminSocket from "./mcp/AdminSocket.ts"
 import { ToolRunner } from "./mcp/ToolRunner.ts"
 import * as McpHttp from "./McpHttp.ts"
+import * as McpToolsets from "./McpToolsets.ts"
 import * as Observability from "./Observability.ts"
 import { peek as peekWith } from "./Peek.ts"
 
-/** Settings, and logs as they say. */
-const ground = (sources: Sources) => Observability.layer.pipe(Layer.provideMerge(Settings.layer(sources)))
+/** Settings, and logs and toolsets as they say. */
+const ground = (sources: Sources) =>
+  Layer.merge(Observability.layer, McpToolsets.layer).pipe(Layer.provideMerge(Settings.layer(sources)))
 
 /** The tools over the control plane of this process. */
 const tools = ToolRunner.local.pipe(Layer.provide(ControlPlane.layer))

@@ -14,10 +14,11 @@ import { nearest } from "../domain/Nearest.ts"
 import { Caller, type CallerShape } from "../program/Caller.ts"
 import type { ProgramServices } from "../program/Services.ts"
 import * as Tracing from "../Tracing.ts"
-import { findTool, toolNames } from "./Catalogue.ts"
+import { offer } from "./Catalogue.ts"
 import { countCall } from "./Metrics.ts"
 import type { Tool } from "./Tool.ts"
 import { failure, success, type ToolResult } from "./ToolResult.ts"
+import { Toolsets } from "./Toolsets.ts"
 
 /** Programs answer by their own deadline; this much later a call is ended for them. */
 const grace = 2_000
@@ -112,28 +113,29 @@ const run = (tool: Tool, args: unknown, caller: CallerShape): Effect.Effect<Tool
 export interface Catalogue {
   readonly find: (name: string) => Tool | undefined
   readonly names: ReadonlyArray<string>
+  /** What to say to a name that is none of them. */
+  readonly instead?: (name: string) => string
 }
-
-const tools: Catalogue = { find: findTool, names: toolNames }
 
 /** The result for a name that is no tool. Transports with an error of their own for it use that one. */
 const noSuchTool = (name: string, among: Catalogue): ToolResult =>
   failure(
     new NotFound({
       message: `There is no tool ${name.replace(/[^\u0020-\u007e]/g, "?").slice(0, 80)}`,
-      hint: "Use one of the valid values.",
+      hint: among.instead?.(name) ?? "Use one of the valid values.",
       validValues: nearest(name, among.names, 5)
     })
   )
 
-/** Calls a tool by its name; out of those of MCP unless another catalogue is given. */
+/** Calls a tool by its name; out of those that this process offers unless another catalogue is given. */
 export const callTool = (
   name: string,
   args: unknown,
   caller: Omit<CallerShape, "tool">,
-  among: Catalogue = tools
+  other?: Catalogue
 ): Effect.Effect<ToolResult, never, ProgramServices> =>
-  Effect.suspend(() => {
+  Effect.withFiber((fiber) => {
+    const among = other ?? offer(fiber.getRef(Toolsets))
     const tool = among.find(name)
     return tool === undefined ? Effect.succeed(noSuchTool(name, among)) : run(tool, args, { ...caller, tool: name })
   })

@@ -1,4 +1,9 @@
-/** Every tool, in the order in which clients list them. The one list: transports, admin socket and documentation. */
+/**
+ * Every tool by its set, in the order in which clients list them. The one table: what is listed, what can be called, on
+ * every transport, and the documentation.
+ */
+import { nearest } from "../domain/Nearest.ts"
+import { type Toolset, toolsets } from "../domain/Toolset.ts"
 import type { Tool } from "./Tool.ts"
 import {
   certInfoTool,
@@ -14,6 +19,7 @@ import { addDomainTool, cleanupWildcardsTool, listDomainsTool, removeDomainTool 
 import { domainHealthTool, healthTool } from "./tools/health.ts"
 import { backendsTool, connectionsTool, listFrontendsTool, serverHealthTool, statsTool } from "./tools/monitoring.ts"
 import { operationTool } from "./tools/operations.ts"
+import { runtimeTools } from "./tools/runtime/RuntimeTools.ts"
 import {
   addServersTool,
   addServerTool,
@@ -25,8 +31,8 @@ import {
   waitDrainTool
 } from "./tools/servers.ts"
 
-/** See the module's head. */
-export const allTools: ReadonlyArray<Tool> = [
+/** Domains, servers, certificates: what a control plane is for. */
+export const defaultTools: ReadonlyArray<Tool> = [
   listDomainsTool,
   addDomainTool,
   removeDomainTool,
@@ -60,16 +66,24 @@ export const allTools: ReadonlyArray<Tool> = [
   operationTool
 ]
 
+/** See the module's head. */
+export const toolsBySet: { readonly [S in Toolset]: ReadonlyArray<Tool> } = {
+  default: defaultTools,
+  runtime: runtimeTools
+}
+
+/** The tools of all sets. */
+export const allTools: ReadonlyArray<Tool> = toolsets.flatMap((set) => toolsBySet[set])
+
 const byName: ReadonlyMap<string, Tool> = new Map(allTools.map((tool) => [tool.name, tool]))
 
-/** The tool of a name. */
+/** The tool of a name, whether its set is on or not. */
 export const findTool = (name: string): Tool | undefined => byName.get(name)
 
-/** Names of all tools. */
+/** Names of all tools of all sets. */
 export const toolNames: ReadonlyArray<string> = [...byName.keys()]
 
-/** What `tools/list` answers (MCP 2025-06-18 and later: title and outputSchema). Its documents are made when read. */
-export const catalogue = allTools.map((tool) => ({
+const listed = (tool: Tool) => ({
   name: tool.name,
   title: tool.title,
   description: tool.description,
@@ -79,5 +93,50 @@ export const catalogue = allTools.map((tool) => ({
   get outputSchema() {
     return tool.outputSchema
   },
-  annotations: { title: tool.title, ...tool.annotations }
-}))
+  annotations: tool.annotations
+})
+
+/** What one process offers. */
+export interface Offer {
+  /** The tool of a name; undefined also for one whose set is off. */
+  readonly find: (name: string) => Tool | undefined
+  readonly names: ReadonlyArray<string>
+  /** What `tools/list` answers (MCP 2025-06-18 and later: title and outputSchema). Its documents are made when read. */
+  readonly catalogue: ReadonlyArray<ReturnType<typeof listed>>
+  /** Where a name leads that is not offered: to the setting, or to names that are near. */
+  readonly instead: (name: string) => string
+}
+
+const makeOffer = (sets: ReadonlySet<Toolset>): Offer => {
+  const tools = toolsets.flatMap((set) => sets.has(set) ? toolsBySet[set] : [])
+  const offered = new Map(tools.map((tool) => [tool.name, tool]))
+  const names = [...offered.keys()]
+  return {
+    find: (name) => offered.get(name),
+    names,
+    catalogue: tools.map(listed),
+    instead: (name) => {
+      const off = toolsets.find((set) => !sets.has(set) && toolsBySet[set].some((tool) => tool.name === name))
+      if (off !== undefined) return `It belongs to the toolset ${off}: MCP_TOOLSETS=${off} turns it on.`
+      const near = nearest(name, names, 3)
+      return near.length > 0 ? `Did you mean ${near.join(" or ")}?` : "tools/list says which there are."
+    }
+  }
+}
+
+const offers = new WeakMap<ReadonlySet<Toolset>, Offer>()
+
+/** What is offered with these sets on. The same for the same sets. */
+export const offer = (sets: ReadonlySet<Toolset>): Offer => {
+  let known = offers.get(sets)
+  if (known === undefined) offers.set(sets, known = makeOffer(sets))
+  return known
+}
+
+const ofDefault = offer(new Set<Toolset>(["default"]))
+
+/** The published documents of the default set. */
+export const catalogue = ofDefault.catalogue
+
+/** Names of the default set's tools. */
+export const defaultNames: ReadonlyArray<string> = ofDefault.names

@@ -11,12 +11,13 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { ServerResponse } from "node:http"
-import { findTool } from "./Catalogue.ts"
+import { type Offer, offer } from "./Catalogue.ts"
 import { newRequestId } from "./RequestId.ts"
 import { asRequest } from "./RequestSpan.ts"
 import { cancelled, type Client } from "./Server.ts"
 import type { ToolResult } from "./ToolResult.ts"
 import { ToolRunner } from "./ToolRunner.ts"
+import { Toolsets } from "./Toolsets.ts"
 
 /** The JSON of the answer, or null when the request is not for this way. A client that goes away ends its call. */
 export type DirectCall = (request: JSONRPCRequest, response: ServerResponse, client: Client) => Promise<string> | null
@@ -35,10 +36,13 @@ const isPlainMeta = (meta: unknown): boolean => {
 }
 
 /** The tool of a plain call and its arguments; null for all else. */
-const plainCall = ({ method, params }: JSONRPCRequest): { readonly name: string; readonly args: unknown } | null => {
+const plainCall = (
+  { method, params }: JSONRPCRequest,
+  offered: Offer
+): { readonly name: string; readonly args: unknown } | null => {
   if (method !== "tools/call" || params === undefined) return null
   const { _meta, arguments: args, name, ...others } = params
-  return typeof name === "string" && findTool(name) !== undefined && (args === undefined || isRecord(args))
+  return typeof name === "string" && offered.find(name) !== undefined && (args === undefined || isRecord(args))
       && isPlainMeta(_meta) && Object.keys(others).length === 0
     ? { name, args }
     : null
@@ -56,9 +60,10 @@ const failureJson = (id: JSONRPCRequest["id"]): string =>
 /** Direct calls of the tools that run here. `timeout`: milliseconds that a call may take. */
 export const makeDirectCall = Effect.fnUntraced(function*(timeout: number) {
   const runner = yield* ToolRunner
+  const offered = offer(yield* Toolsets)
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const directCall: DirectCall = (request, response, client) => {
-    const call = plainCall(request)
+    const call = plainCall(request, offered)
     if (call === null) return null
     const { promise, resolve } = Promise.withResolvers<string>()
     const { trace, via, who } = client

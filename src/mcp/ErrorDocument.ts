@@ -49,9 +49,5 @@ export const ErrorDocument = {
   additionalProperties: false
 } as const
 
-/** The same in one line, for the catalogue: it stands in every tool, and a model reads all of them. */
-export const errorSketch = {
-  type: "object",
-  description: "Instead of the data when isError: code, message, retryable, hint; where it helps field, valid_values, "
-    + "change_id."
-} as const
+/** The same for the catalogue, where it stands in every tool: the server's instructions say what is in it. */
+export const errorSketch = { type: "object" } as const

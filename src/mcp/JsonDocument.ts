@@ -10,7 +10,8 @@ export type JsonDocument = {
   readonly type: "object"
   readonly properties: { readonly [name: string]: JsonNode }
   readonly required?: ReadonlyArray<string>
-  readonly additionalProperties: false
+  /** Left out of what is published of answers: a client that kept an older catalogue takes a new field. */
+  readonly additionalProperties?: false
 }
 
 /** A part of a JSON Schema. */
@@ -51,11 +52,71 @@ export const inputDocument = (schema: Schema.Constraint): JsonDocument => {
 }
 
 /**
- * The document of a tool's answer. The 1.x client of the official SDK validates error results against it too, so
- * nothing is required at the root and `error` stands beside the data. `summary` comes first. Bounds of numbers are left
- * out: a catalogue is read whole by a model, and nobody writes these.
+ * The whole document of a tool's answer, row by row: what the answer is encoded by and tests hold it to. Nothing is
+ * required at the root, because `error` may stand there instead of the data. Bounds of numbers are left out.
  */
-export const outputDocument = (schema: Schema.Constraint): JsonDocument => {
+export const answerDocument = (schema: Schema.Constraint): JsonDocument => {
   const { additionalProperties, properties, type } = document(schema, () => true)
-  return { type, properties: { ...properties, error: errorSketch }, additionalProperties }
+  return {
+    type,
+    properties: { ...properties, error: errorSketch },
+    ...(additionalProperties === undefined ? {} : { additionalProperties })
+  }
 }
+
+/** Fields that mean the same in every answer: the server's instructions explain them once. */
+export const commonFields: ReadonlySet<string> = new Set([
+  "summary",
+  "changed",
+  "change_id",
+  "revision",
+  "warnings",
+  "total",
+  "next_cursor",
+  "error"
+])
+
+const isNode = (value: unknown): value is JsonNode =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** The node without the null that it may be instead. */
+const present = (node: JsonNode): JsonNode => {
+  const choices = Array.isArray(node["anyOf"])
+    ? node["anyOf"].filter((one) => isNode(one) && one["type"] !== "null")
+    : []
+  return choices.length === 1 ? { ...choices[0] as JsonNode, nullable: true } : node
+}
+
+/** The names of what is inside: `slot, name, servers [addr, weight]`; nothing for a simple value. */
+const inside = (node: JsonNode): string => {
+  const { items, properties } = present(node)
+  if (isNode(items)) return inside(items)
+  if (!isNode(properties)) return ""
+  return Object.entries(properties).map(([name, child]) => {
+    const own = isNode(child) ? inside(child) : ""
+    return own === "" ? name : `${name} [${own}]`
+  }).join(", ")
+}
+
+const sketch = (name: string, node: JsonNode): JsonNode => {
+  const { type, enum: words, nullable } = present(node)
+  const { description } = node
+  // Where there are names, they say it; a simple value's own name does, too.
+  const text = commonFields.has(name) ? "" : inside(node) || (type === "object" || type === "array" ? description : "")
+  return {
+    // What may be null has no type of its own: a list of types is refused by some clients.
+    ...(nullable === true || typeof type !== "string" ? {} : { type }),
+    ...(nullable === true || words === undefined ? {} : { enum: words }),
+    ...(typeof text !== "string" || text === "" ? {} : { description: text })
+  }
+}
+
+/**
+ * The document that is published of it. A model reads the whole catalogue before it does anything, so this says the
+ * fields of the answer, their types and in a few words what is inside; the names of rows, and no schema of them. Every
+ * answer and every `{error}` is valid by it: the 1.x client of the official SDK validates error results too.
+ */
+export const outputDocument = ({ properties, type }: JsonDocument): JsonDocument => ({
+  type,
+  properties: Object.fromEntries(Object.entries(properties).map(([name, node]) => [name, sketch(name, node)]))
+})

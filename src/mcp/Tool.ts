@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import type { ControlError } from "../domain/Errors.ts"
 import type { ProgramServices } from "../program/Services.ts"
 import { decodeArguments } from "./Arguments.ts"
-import { inputDocument, type JsonDocument, outputDocument } from "./JsonDocument.ts"
+import { answerDocument, inputDocument, type JsonDocument, outputDocument } from "./JsonDocument.ts"
 import { type PlainTest, plainTest } from "./PlainValue.ts"
 
 /** The four hints of MCP's ToolAnnotations (2025-03-26 and later). All are always given. */
@@ -59,8 +59,10 @@ export interface Tool {
   readonly annotations: ToolAnnotations
   /** JSON Schema of the arguments: a plain object, `additionalProperties: false`. */
   readonly inputSchema: JsonDocument
-  /** JSON Schema of `structuredContent`, valid for answers and for `{error}` alike. */
+  /** JSON Schema of `structuredContent`, valid for answers and for `{error}` alike: what is published, in short. */
   readonly outputSchema: JsonDocument
+  /** The same in full, with every field of every row. */
+  readonly answerSchema: JsonDocument
   /** It may wait longer than a normal call, up to 45 s, and reports progress when asked. */
   readonly long: boolean
   /** Its answer may be of any size: it is for a program, not for a model. */
@@ -88,6 +90,7 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
   const output = Schema.Struct(definition.output)
   let inputSchema: JsonDocument | undefined
   let outputSchema: JsonDocument | undefined
+  let answerSchema: JsonDocument | undefined
   const decode = decodeArguments(definition.input, definition.jsonText ?? [])
   const bySchema = Schema.encodeUnknownEffect(output) as (answer: unknown) => Effect.Effect<Encoded, Schema.SchemaError>
   let isPlain: PlainTest | null | undefined
@@ -105,7 +108,10 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
       return inputSchema ??= inputDocument(Schema.Struct(definition.input))
     },
     get outputSchema() {
-      return outputSchema ??= outputDocument(output)
+      return outputSchema ??= outputDocument(this.answerSchema)
+    },
+    get answerSchema() {
+      return answerSchema ??= answerDocument(output)
     },
     long: definition.long ?? false,
     bulk: definition.bulk ?? false,

@@ -1,7 +1,7 @@
 /** Both official clients, both eras, over HTTP, against the real programs and a real HAProxy. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { catalogue, toolNames } from "../../src/mcp/Catalogue.ts"
+import { catalogue, defaultNames } from "../../src/mcp/Catalogue.ts"
 import { instructions } from "../../src/mcp/Server.ts"
 import { makeWorld } from "../support/World.ts"
 import { type CallAnswer, clients, connected, post, startHttp, token, tokenGate, worldTools } from "./harness.ts"
@@ -28,7 +28,7 @@ describe("over HTTP", () => {
         assert.strictEqual(client.instructions, instructions)
         if (index === 2) assert.strictEqual(client.version, "2026-07-28")
         const tools = yield* Effect.promise(() => client.listTools())
-        assert.deepStrictEqual(tools.map((tool) => tool.name), [...toolNames])
+        assert.deepStrictEqual(tools.map((tool) => tool.name), [...defaultNames])
         assert.deepStrictEqual(tools[1]!["inputSchema"], catalogue[1]!.inputSchema)
 
         const added = data(yield* call("haproxy_add_domain", { domain: "shop.example.com", ip: "10.0.0.5" }))
@@ -95,7 +95,7 @@ describe("over HTTP", () => {
       assert.strictEqual(accepted.status, 202)
       // No handshake, no session: it just works.
       const listed = yield* ask({ jsonrpc: "2.0", id: 2, method: "tools/list" })
-      assert.strictEqual((listed["tools"] as ReadonlyArray<unknown>).length, toolNames.length)
+      assert.strictEqual((listed["tools"] as ReadonlyArray<unknown>).length, defaultNames.length)
       const health = yield* ask({ jsonrpc: "2.0", id: 3, method: "tools/call", params: { name: "haproxy_health" } })
       assert.hasAllKeys((health["structuredContent"] as { components: object }).components, [
         "mcp",

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { toolNames } from "../../src/mcp/Catalogue.ts"
+import { defaultNames } from "../../src/mcp/Catalogue.ts"
 import { Extension, type ExtensionTool } from "../../src/mcp/Extension.ts"
 import { clients, connected, post, startHttp, token, tokenGate, toolsOf } from "./harness.ts"
 
@@ -28,7 +28,7 @@ describe("an extension", () => {
         const { url } = yield* startHttp(ours, { gate: tokenGate })
         const client = yield* connected(connect, { url, headers: { authorization: `Bearer ${token}` } })
         const listed = yield* Effect.promise(() => client.listTools())
-        assert.deepStrictEqual(listed.map((tool) => tool.name), [...toolNames, "count_letters", "count_slowly"])
+        assert.deepStrictEqual(listed.map((tool) => tool.name), [...defaultNames, "count_letters", "count_slowly"])
         const counted = yield* Effect.promise(() => client.call("count_letters", { word: "pool" }))
         assert.deepStrictEqual(counted.structuredContent, { letters: 4, who: "token-1" })
         let steps = 0

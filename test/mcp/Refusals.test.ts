@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { ErrorCode } from "../../src/domain/Errors.ts"
-import { allTools } from "../../src/mcp/Catalogue.ts"
+import { defaultTools } from "../../src/mcp/Catalogue.ts"
 import type { Tool } from "../../src/mcp/Tool.ts"
 import { longestText, type ToolResult } from "../../src/mcp/ToolResult.ts"
 import * as BadInput from "../support/BadInput.ts"
@@ -387,16 +387,16 @@ layer(Layer.effect(World, Effect.orDie(quiet(prepare))), { excludeTestServices: 
   (it) => {
     it.effect("has cases for every tool and every parameter of the catalogue", () =>
       Effect.sync(() => {
-        const names = allTools.map((tool) => tool.name)
+        const names = defaultTools.map((tool) => tool.name)
         assert.deepStrictEqual(Object.keys(good), names)
         assert.deepStrictEqual(
           Object.keys(parameters).sort(),
-          allTools.flatMap((tool) => parametersOf(tool).map((parameter) => `${tool.name}.${parameter}`)).sort()
+          defaultTools.flatMap((tool) => parametersOf(tool).map((parameter) => `${tool.name}.${parameter}`)).sort()
         )
         for (const tool of Object.keys(relations)) assert.include(names, tool)
       }))
 
-    for (const tool of allTools) {
+    for (const tool of defaultTools) {
       it.effect(`${tool.name}: is refused by name, and nothing happens`, () =>
         quiet(Effect.gen(function*() {
           const world = yield* World
@@ -424,7 +424,7 @@ layer(Layer.effect(World, Effect.orDie(quiet(prepare))), { excludeTestServices: 
       quiet(Effect.gen(function*() {
         const world = yield* World
         const added = yield* world.good("haproxy_add_domain", { domain: "last.example" })
-        for (const tool of allTools) {
+        for (const tool of defaultTools) {
           const args = tool.name === "haproxy_operation" ? { operation_id: added["change_id"] } : good[tool.name]
           const answer = yield* world.good(tool.name, args)
           const unchanged = tool.annotations.readOnlyHint || repeated.has(tool.name)

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { toolNames } from "../../src/mcp/Catalogue.ts"
+import { defaultNames } from "../../src/mcp/Catalogue.ts"
 import { cleanEnv, startNode } from "../support/Process.ts"
 import { newestLine, type Site, startHaproxy } from "../support/RealHaproxy.ts"
 import { callMessage, clients, connected } from "./harness.ts"
@@ -48,7 +48,7 @@ describe("stdio", () => {
         const client = yield* connected(connect, target)
         if (index === 2) assert.strictEqual(client.version, "2026-07-28")
         const tools = yield* promise(() => client.listTools())
-        assert.deepStrictEqual(tools.map((tool) => tool.name), [...toolNames])
+        assert.deepStrictEqual(tools.map((tool) => tool.name), [...defaultNames])
         const added = yield* promise(() => client.call("haproxy_add_domain", { domain: "a.example", ip: "10.0.0.1" }))
         assert.isUndefined(added.isError, JSON.stringify(added.content))
         assert.match(yield* command(`show map ${site.runtimeDomainsMap}`), /a\.example pool_1/)

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { afterAll } from "vitest"
-import { toolNames } from "../../src/mcp/Catalogue.ts"
+import { defaultNames } from "../../src/mcp/Catalogue.ts"
 import { callMessage, post } from "../mcp/harness.ts"
 import { startOrigin } from "../support/Origin.ts"
 import { cleanEnv } from "../support/Process.ts"
@@ -178,6 +178,8 @@ describe("the package", () => {
       assert.strictEqual(health.code, "OK", JSON.stringify(health))
       const { code } = yield* Effect.promise(() => own.stop())
       assert.oneOf(code, [0, 130, 143])
-      console.log(`the package: ${toolNames.length} tools and one of a consumer's own, HAProxy ${newestLine.version}`)
+      console.log(
+        `the package: ${defaultNames.length} tools and one of a consumer's own, HAProxy ${newestLine.version}`
+      )
     }).pipe(Effect.scoped), 120_000)
 })

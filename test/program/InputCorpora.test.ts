@@ -9,7 +9,7 @@ import { X509Certificate } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
 import { readdir, readFile, writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
-import { allTools } from "../../src/mcp/Catalogue.ts"
+import { defaultTools } from "../../src/mcp/Catalogue.ts"
 import type { ToolResult } from "../../src/mcp/ToolResult.ts"
 import { Store } from "../../src/store/Store.ts"
 import { injections, prototypeNames } from "../support/BadInput.ts"
@@ -140,7 +140,7 @@ const beside: Readonly<Record<string, Args>> = {
 }
 
 /** Taken from the catalogue: every parameter of type text, also those of list entries, and lists as JSON text. */
-const places: ReadonlyArray<Place> = allTools.flatMap(({ inputSchema, name: tool }) =>
+const places: ReadonlyArray<Place> = defaultTools.flatMap(({ inputSchema, name: tool }) =>
   Object.entries(inputSchema.properties).flatMap(([parameter, schema]): ReadonlyArray<Place> => {
     const base = beside[tool] ?? {}
     if (schema["type"] === "array") {
@@ -350,7 +350,7 @@ describe("texts from elsewhere", () => {
   it("go into every text parameter of the catalogue", () => {
     assert.isAbove(places.length, 25)
     for (const { parameter, tool } of places) {
-      assert.isDefined(allTools.find((one) => one.name === tool)?.inputSchema.properties[parameter.split("[]")[0]!])
+      assert.isDefined(defaultTools.find((one) => one.name === tool)?.inputSchema.properties[parameter.split("[]")[0]!])
     }
   })
 

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { toolNames } from "../../src/mcp/Catalogue.ts"
+import { defaultNames } from "../../src/mcp/Catalogue.ts"
 import { clients, connected } from "../mcp/harness.ts"
 import { makeCertificate } from "../support/Certificates.ts"
 import { startCollector } from "../support/Collector.ts"
@@ -123,7 +123,7 @@ describe("a private key", () => {
         assert.strictEqual((await server.stop()).code, 0)
         seen.push(["log", server.output()], ["traces", collector.bodies.join("\n")])
       })
-      const tools = toolNames.filter((name) =>
+      const tools = defaultNames.filter((name) =>
         /_certs?$|_cert_/.test(name)
       )
       assert.lengthOf(tools, 7)

@@ -7,7 +7,7 @@ import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
-import { catalogue, toolNames } from "../../src/mcp/Catalogue.ts"
+import { catalogue, defaultNames } from "../../src/mcp/Catalogue.ts"
 import { type AnyClient, clients, connected, type Target } from "../mcp/harness.ts"
 import { agreement } from "../support/Agreement.ts"
 import { assertShape } from "../support/AnswerShape.ts"
@@ -117,6 +117,6 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
       const [, newest] = clients.at(-1)!
       yield* round("alone", newest, stdio, haproxy, origins)
       assert.strictEqual(yield* agreement(haproxy.site, shape), "")
-      console.log(`clients: HAProxy ${binary.version}: ${rounds.length + 3} rounds of ${toolNames.length} tools`)
+      console.log(`clients: HAProxy ${binary.version}: ${rounds.length + 3} rounds of ${defaultNames.length} tools`)
     }).pipe(Effect.scoped), 240_000)
 })

@@ -1,6 +1,6 @@
 /**
- * Whether an answer has its shape: it fits the output schema that the tool publishes, and has every field of it. The
- * published document leaves `required` out at its root, because it is good for `{error}` too (JsonDocument.ts).
+ * Whether an answer has its shape: it fits the tool's answer schema in full, which the published one is a sketch of,
+ * and has every field of it. `required` is left out at its root, because it is good for `{error}` too (JsonDocument.ts).
  */
 import { assert } from "@effect/vitest"
 import type { JsonSchemaType } from "@modelcontextprotocol/server"
@@ -53,7 +53,7 @@ const validatorOf = (name: string) => {
   if (known !== undefined) return known
   const tool = findTool(name)
   assert.isDefined(tool, name)
-  const { properties, ...document } = tool!.outputSchema as { readonly properties: Data }
+  const { properties, ...document } = tool!.answerSchema as { readonly properties: Data }
   const absent = ["error", "change_id", ...sometimes[name] ?? []]
   const required = Object.keys(properties).filter((field) => !absent.includes(field))
   const made = validator.getValidator({ ...document, properties, required } as JsonSchemaType)

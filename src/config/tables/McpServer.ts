@@ -1,4 +1,5 @@
 /** What the control plane's own server is told: where it listens and whom it answers. */
+import { toolsets } from "../../domain/Toolset.ts"
 import {
   cidr,
   duration,
@@ -99,6 +100,14 @@ export const mcpServer = {
     metavar: "ORIGIN,…",
     example: "https://console.example.com",
     usedBy: ["serve"]
+  }),
+  mcpToolsets: withDefault("MCP_TOOLSETS", list(oneOf(...toolsets)), "default", {
+    group: "MCP server",
+    description:
+      "Groups of tools beside default, which is always offered. runtime: all that HAProxy's Runtime API can do.",
+    metavar: "SET,…",
+    example: "default,runtime",
+    usedBy: users.serving
   }),
   mcpCallTimeout: withDefault("MCP_CALL_TIMEOUT", duration("100ms", "45s"), "10s", {
     group: "MCP server",

@@ -56,14 +56,13 @@ export const listCertsTool = tool({
   name: "haproxy_list_certs",
   title: "List certificates",
   description:
-    "Lists the certificates of HAPROXY_CERT_DIR by name, issued here or put there by hand: the names each stands for, "
-    + "status, days left, whether HAProxy serves it, next renewal, last error. Use it to see what expires or failed. For "
-    + "one, with fingerprint and the domains that need it: haproxy_cert_info. Keys are never shown.",
+    "Lists the certificates by name, issued here or put there by hand: names, status, days left, whether HAProxy "
+    + "serves it, next renewal, last error. Use it to see what expires or failed. Fingerprint and the domains that "
+    + "need one: haproxy_cert_info.",
   annotations: reads,
   input: {
-    search: Schema.optionalKey(Field.text("Only those with this text in a name.")),
-    limit: Schema.optionalKey(Field.whole(1, 1000, "Most rows on one page; a page may hold fewer.", 50)),
-    cursor: Schema.optionalKey(Field.text("next_cursor of the page before."))
+    search: Schema.optionalKey(Field.text("Text in a name.")),
+    ...Field.paging(50)
   },
   output: {
     summary: Field.summary,
@@ -79,9 +78,9 @@ export const certInfoTool = tool({
   name: "haproxy_cert_info",
   title: "Certificate",
   description:
-    "Says all about one certificate, by its name or by a host that it stands for: names, validity, issuer, serial, "
-    + "fingerprint, chain, whether HAProxy serves it, next renewal, last error, and the routed domains that need it. Use it "
-    + "before haproxy_renew_cert or haproxy_delete_cert, and when a browser complains. The key is never shown.",
+    "Says all about one certificate, by its name or by a host that it stands for: validity, issuer, fingerprint, "
+    + "chain, whether HAProxy serves it, next renewal, last error, and the domains that need it. Use it when a "
+    + "browser complains, and before haproxy_renew_cert or haproxy_delete_cert.",
   annotations: reads,
   input: { domain: named },
   output: {
@@ -104,9 +103,9 @@ export const issueCertTool = tool({
   name: "haproxy_issue_cert",
   title: "Issue certificate",
   description:
-    "Gets a certificate for a domain, by default with *.domain, from the CA that is set (acme.sh, DNS), writes it and "
-    + "serves it at once, without a reload. Takes seconds to minutes: then it answers an operation_id for haproxy_operation. "
-    + "One that is there and not due changes nothing. Route the domain first: haproxy_add_domain. Next: haproxy_cert_info.",
+    "Gets a certificate for a domain, by default with *.domain, from the CA (acme.sh, DNS) and serves it at once. "
+    + "Takes seconds to minutes: then it answers an operation_id for haproxy_operation. Route the domain first: "
+    + "haproxy_add_domain. Next: haproxy_cert_info.",
   annotations: issues,
   input: {
     domain: Field.text("Exact host name such as example.com."),
@@ -123,9 +122,9 @@ export const renewCertTool = tool({
   name: "haproxy_renew_cert",
   title: "Renew certificate",
   description:
-    "Renews a certificate that was issued here when it is due; with force also before (CAs limit how often). The old one "
-    + "serves until the new one is proved. What is due is renewed by itself: use it after a failure was mended. May answer "
-    + "an operation_id for haproxy_operation. Next: haproxy_cert_info.",
+    "Renews a certificate that was issued here when it is due; with force also before (CAs limit how often). The "
+    + "old one serves until the new one is proved. Happens by itself: use it after a failure was mended. May answer "
+    + "an operation_id for haproxy_operation.",
   // With force each call gets a new certificate.
   annotations: { ...issues, idempotentHint: false },
   input: { domain: named, force: Field.offUnlessSaid("Also when it is not due.") },
@@ -138,9 +137,9 @@ export const renewAllCertsTool = tool({
   name: "haproxy_renew_all_certs",
   title: "Renew all certificates",
   description:
-    "Renews every certificate that was issued here and is due, some at a time; others are skipped. This happens by itself: "
-    + "use it when the CA, the DNS provider or its token was mended. Answers what was renewed and what failed with the "
-    + "reason, or an operation_id for haproxy_operation. First look: haproxy_list_certs.",
+    "Renews every certificate that was issued here and is due. This happens by itself: use it when the CA, the DNS "
+    + "provider or its token was mended. May answer an operation_id for haproxy_operation. First look: "
+    + "haproxy_list_certs.",
   annotations: issues,
   input: {},
   output: {
@@ -162,9 +161,9 @@ export const deleteCertTool = tool({
   name: "haproxy_delete_cert",
   title: "Delete certificate",
   description:
-    "Takes a certificate from HAProxy and deletes its file with its key, for good. Refused with CONFLICT while a routed "
-    + "domain needs it (no other one stands for it), unless force: that site then has no HTTPS. Ask the user first. See "
-    + "needed_by of haproxy_cert_info.",
+    "Takes a certificate from HAProxy and deletes its file with its key, for good. Refused with CONFLICT while a "
+    + "routed domain needs it, unless force: that site then has no HTTPS. Ask the user first. See needed_by of "
+    + "haproxy_cert_info.",
   annotations: removes,
   input: {
     domain: Field.text("Name of the certificate, as haproxy_list_certs says it."),
@@ -178,9 +177,9 @@ export const loadCertTool = tool({
   name: "haproxy_load_cert",
   title: "Load certificate",
   description:
-    "Checks a file NAME.pem (certificate, chain and key) that someone put into HAPROXY_CERT_DIR, loads it into HAProxy "
-    + "and proves it by a TLS handshake, without a reload; what served before goes on serving if it is refused. Such "
-    + "certificates are not renewed here. Use it after a file came or changed. Next: haproxy_cert_info.",
+    "Loads a file NAME.pem (certificate, chain, key) that someone put into HAPROXY_CERT_DIR into HAProxy and "
+    + "proves it by a TLS handshake; what served before stays if it is refused. Not renewed here. Use it after a "
+    + "file came or changed.",
   annotations: sets,
   input: { domain: Field.text("NAME of NAME.pem in the folder; no path.") },
   output: writeAnswer,

@@ -17,8 +17,7 @@ export const reloadTool = tool({
   title: "Reload HAProxy",
   description:
     "Checks HAProxy's configuration, lets HAProxy read it again, waits for the new worker and compares it with the "
-    + "desired state. Requests go on; idle connections end gracefully. Needed after haproxy.cfg was edited, never for "
-    + "domains or servers. An invalid configuration is refused and changes nothing. First: haproxy_check_config.",
+    + "desired state. Needed after haproxy.cfg was edited, never for domains or servers. First: haproxy_check_config.",
   annotations: removes,
   input: {},
   output: {
@@ -40,9 +39,9 @@ export const checkConfigTool = tool({
   name: "haproxy_check_config",
   title: "Check the configuration",
   description:
-    "Says whether HAProxy accepts its configuration files (haproxy -c, messages with file and line) and has what the "
-    + "control plane needs. The needs: Runtime API, maps and their look-ups, pools and slots, pools.cfg, a way to "
-    + "reload; each open one with a hint. Changes nothing. Use it before haproxy_reload and when setting up.",
+    "Says whether HAProxy accepts its configuration files (haproxy -c, messages with file and line) and has what "
+    + "the control plane needs (Runtime API, maps, pools, pools.cfg, a way to reload). Use it before haproxy_reload "
+    + "and when setting up.",
   annotations: reads,
   input: {},
   output: {
@@ -71,8 +70,8 @@ export const saveStateTool = tool({
   name: "haproxy_save_state",
   title: "Save server states (legacy)",
   description:
-    "Legacy: writes HAProxy's `show servers state` to HAPROXY_STATE_FILE. Not needed for restarts: weights, states and "
-    + "addresses are in the database, and HAProxy is always brought to them. haproxy_restore_state reads the file.",
+    "Legacy: writes HAProxy's `show servers state` to HAPROXY_STATE_FILE. Not needed for restarts: weights, states "
+    + "and addresses are in the database. haproxy_restore_state reads the file.",
   annotations: sets,
   input: {},
   output: {
@@ -89,8 +88,7 @@ export const restoreStateTool = tool({
   title: "Restore server states (legacy)",
   description:
     "Legacy: sets weight and state of our servers as haproxy_save_state saved them, where the slot still holds the "
-    + "saved address. Addresses are never restored (a pool may belong to another domain now), other servers never "
-    + "touched. Not needed after restarts: the desired state is in the database and wins.",
+    + "saved address. Not needed after restarts: the desired state is in the database and wins.",
   annotations: removes,
   input: {},
   output: {

@@ -9,15 +9,14 @@ export const listDomainsTool = tool({
   name: "haproxy_list_domains",
   title: "List domains",
   description:
-    "Lists the routed domains with their pool and servers, by name, one page at a time. Use it to find exact "
-    + "names before any change; search narrows it. Pass next_cursor back as cursor for the next page. For what "
-    + "HAProxy observes of one domain's servers, use haproxy_list_servers or haproxy_domain_health.",
+    "Lists the routed domains with their pool and servers, by name, in pages. Use it to find exact names before a "
+    + "change; search narrows it. What HAProxy observes of a domain's servers: haproxy_list_servers, "
+    + "haproxy_domain_health.",
   annotations: reads,
   input: {
-    include_wildcards: Field.offUnlessSaid("List wildcards (*.example.com) too."),
-    search: Schema.optionalKey(Field.text("Only names that contain this text.")),
-    limit: Schema.optionalKey(Field.whole(1, 1000, "Most entries on one page; a page may hold fewer.", 100)),
-    cursor: Schema.optionalKey(Field.text("next_cursor of the page before."))
+    include_wildcards: Field.offUnlessSaid("Wildcards too."),
+    search: Schema.optionalKey(Field.text("Text in the name.")),
+    ...Field.paging(100)
   },
   output: {
     summary: Field.summary,
@@ -42,14 +41,14 @@ export const addDomainTool = tool({
   title: "Add domain",
   description:
     "Routes a domain at once, without a reload: to a new pool with the server ip:http_port, to the pool of an "
-    + "existing domain (share_with), or to an empty pool (neither). A registrable domain brings its wildcard. Repeating "
-    + "it changes nothing. Answers the pool and its servers. Next: haproxy_add_server for more, haproxy_domain_health.",
+    + "existing domain (share_with), or to an empty pool (neither). A registrable domain brings its wildcard. Next: "
+    + "haproxy_add_server for more, haproxy_domain_health.",
   annotations: sets,
   input: {
     domain: Field.domain,
     ip: Schema.optionalKey(Field.ip),
     http_port: Field.httpPort,
-    share_with: Schema.optionalKey(Field.text("Existing domain whose pool it shall use. Not together with ip."))
+    share_with: Schema.optionalKey(Field.text("Domain whose pool it shall use; not with ip."))
   },
   output: {
     summary: Field.summary,
@@ -68,8 +67,8 @@ export const removeDomainTool = tool({
   title: "Remove domain",
   description:
     "Stops routing a domain at once, with the wildcard that came with it. Removing a share leaves the servers; "
-    + "removing the last domain of a pool clears and frees the pool; otherwise the oldest share becomes its owner. "
-    + "There is no undo: note its servers first (haproxy_list_servers). Repeating it changes nothing.",
+    + "removing the last domain of a pool clears and frees it; otherwise the oldest share becomes its owner. Note "
+    + "its servers first (haproxy_list_servers).",
   annotations: removes,
   input: { domain: Field.domain },
   output: {
@@ -88,8 +87,8 @@ export const cleanupWildcardsTool = tool({
   name: "haproxy_cleanup_wildcards",
   title: "Clean up wildcards",
   description: "Removes wildcards of subdomains (such as *.app.example.com) that nobody added explicitly; those of "
-    + "registrable domains stay. Call it with dry_run=true first to see which. Answers what was removed and what was "
-    + "kept because someone added it; remove those one by one with haproxy_remove_domain.",
+    + "registrable domains stay. Call it with dry_run=true first. What someone added: haproxy_remove_domain, one by "
+    + "one.",
   annotations: removes,
   input: { dry_run: Field.offUnlessSaid("Only say what would be removed.") },
   output: {

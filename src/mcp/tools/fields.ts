@@ -27,11 +27,17 @@ export const whole = (minimum: number, maximum: number, description: string, ini
 export const offUnlessSaid = (description: string) =>
   Schema.optionalKey(Schema.Boolean.annotate({ description, default: false }))
 
+/** The parameters of a list that comes in pages. */
+export const paging = (initial: number) => ({
+  limit: Schema.optionalKey(whole(1, 1000, "Most rows; a page may hold fewer.", initial)),
+  cursor: Schema.optionalKey(text("next_cursor of the page before."))
+})
+
 /** A host name or wildcard as a parameter. The programs know its rules. */
-export const domain = text("Exact host name such as shop.example.com, or a wildcard such as *.example.com.")
+export const domain = text("Host name such as shop.example.com, or wildcard *.example.com.")
 
 /** A server's address as a parameter. */
-export const ip = text("IPv4 or IPv6 address of the server, no name and no port. Example: 10.0.0.5")
+export const ip = text("IPv4 or IPv6 address, no name, no port.")
 
 /** A server's port as a parameter. */
 export const httpPort = Schema.optionalKey(whole(1, 65_535, "TCP port of the server.", 80))
@@ -43,19 +49,19 @@ const mostSlots = 1000
 export const usedSlot = whole(1, mostSlots, "Slot number from haproxy_list_servers.")
 
 /** A slot to put a server into. */
-export const anySlot = Schema.optionalKey(whole(0, mostSlots, "Slot to put it into; 0 takes the first free one.", 0))
+export const anySlot = Schema.optionalKey(whole(0, mostSlots, "Slot; 0 takes the first free one.", 0))
 
 /** What an operator sets; all else HAProxy observes. */
 export const state = Schema.Literals(["ready", "drain", "maint"]).annotate({
-  description: "ready takes traffic, drain only finishes what it has, maint takes none."
+  description: "drain finishes what it has; maint takes none."
 })
 
 /** A server by domain and slot or by HAProxy's names. */
 export const target = {
-  domain: Schema.optionalKey(text("Domain whose pool holds the server. Give domain and slot, or backend and server.")),
+  domain: Schema.optionalKey(text("Domain; goes with slot.")),
   slot: Schema.optionalKey(usedSlot),
-  backend: Schema.optionalKey(text("HAProxy's name of the pool, such as pool_3. Goes with server.")),
-  server: Schema.optionalKey(text("HAProxy's name of the server, such as pool_3_1. Goes with backend."))
+  backend: Schema.optionalKey(text("HAProxy's name, such as pool_3; goes with server.")),
+  server: Schema.optionalKey(text("HAProxy's name, such as pool_3_1."))
 }
 
 /** The sentence that begins every answer. */

@@ -21,8 +21,8 @@ export const healthTool = tool({
   title: "Health",
   description:
     "Says whether the control plane, HAProxy, the files and the database are well, and whether HAProxy runs the "
-    + "desired state (reconciler.in_sync). Call it first, and when another tool answers HAPROXY_UNREACHABLE or "
-    + "STORAGE_FAILED. For one site use haproxy_domain_health.",
+    + "desired state (reconciler.in_sync). Call it first, and when HAProxy or the storage fails. For one site: "
+    + "haproxy_domain_health.",
   annotations: reads,
   input: {},
   output: {
@@ -82,8 +82,8 @@ export const domainHealthTool = tool({
   title: "Health of a domain",
   description:
     "Says whether one domain is served: its pool, each server as HAProxy observes it, and how many are healthy. "
-    + "Status is healthy, degraded (some servers down), down (none up) or no_servers. Use it after a change, and when a "
-    + "site fails. Next: haproxy_list_servers for slots, haproxy_add_server, haproxy_set_server_state.",
+    + "Use it after a change, and when a site fails. Slots: "
+    + "haproxy_list_servers.",
   annotations: reads,
   input: { domain: Field.domain },
   output: {

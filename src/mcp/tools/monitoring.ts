@@ -11,9 +11,7 @@ import * as Field from "./fields.ts"
 const count = (description: string) => Schema.Int.annotate({ description })
 const countOrNull = (description: string) => Schema.NullOr(Schema.Int).annotate({ description })
 
-const rows = (description: string) => Schema.optionalKey(Field.whole(1, 1000, description, 50))
-const limit = rows("Most rows on one page; a page may hold fewer.")
-const cursor = Schema.optionalKey(Field.text("next_cursor of the page before."))
+const { cursor, limit } = Field.paging(50)
 const page = {
   total: count("Rows on all pages."),
   next_cursor: Field.textOrNull("Cursor of the next page; null on the last.")
@@ -22,7 +20,7 @@ const page = {
 const name = Field.text("Its name.")
 const domain = Field.textOrNull("Domain that owns it; null: not one of our pools in use.")
 const backendName = Schema.optionalKey(
-  Field.text("Only this backend, by HAProxy's name such as pool_3. Others than ours may be read, too.")
+  Field.text("Only this backend, by HAProxy's name such as pool_3.")
 )
 const sessions = count("Open now.")
 const sessionsMax = count("Most at once.")
@@ -47,15 +45,15 @@ export const serverHealthTool = tool({
   name: "haproxy_get_server_health",
   title: "Health of servers",
   description:
-    "Lists every server in use as HAProxy sees it now: status, last health check, since when, weight, sessions; with "
-    + "counts of up, down, drain and maint. Use it to find what is down (status=down), of one backend or all. Empty "
-    + "slots are only counted. For one domain use haproxy_domain_health; to act, haproxy_set_server_state.",
+    "Lists every server in use as HAProxy sees it now: status, last health check, since when, weight, sessions. "
+    + "Use it to find what is down (status=down), of one backend or all. One domain: haproxy_domain_health; to act: "
+    + "haproxy_set_server_state.",
   annotations: reads,
   input: {
     backend: backendName,
-    search: Schema.optionalKey(Field.text("Only servers with this text in name, backend, domain or address.")),
+    search: Schema.optionalKey(Field.text("Text in name, backend, domain or address.")),
     status: Schema.optionalKey(
-      Schema.Literals(serverStatuses).annotate({ description: "Only servers that are so." })
+      Schema.Literals(serverStatuses).annotate({ description: "Only those." })
     ),
     limit,
     cursor
@@ -91,19 +89,18 @@ export const statsTool = tool({
   name: "haproxy_stats",
   title: "Statistics",
   description:
-    "HAProxy at a glance: process (connections, rates, TLS, idle, memory), the busiest frontends, sums over all "
-    + "backends, the ten busiest backends and those that are down or degraded. Call it first when traffic or load is "
-    + "the question. Next: haproxy_backends, haproxy_get_connections, haproxy_get_server_health.",
+    "HAProxy at a glance: process (connections, rates, TLS, idle, memory), busiest frontends and backends, sums, "
+    + "and what is down or degraded. Call it first when traffic or load is the question. Next: haproxy_backends, "
+    + "haproxy_get_connections.",
   annotations: reads,
   input: {},
   output: {
     summary: Field.summary,
     version: Field.text("HAProxy's version."),
     process: numbers(
-      "uptime_sec, threads, idle_percent (CPU), connections now and connections_limit (maxconn), limit_reached (how "
-        + "often), tls_connections, requests, bytes_out, memory_pools_bytes (buffers and sessions, not the whole process), "
-        + "tasks, run_queue (tasks that wait for CPU), dropped_logs. Per second: connection_rate, session_rate, tls_rate, "
-        + "bytes_out_rate."
+      "uptime_sec, threads, idle_percent, connections, connections_limit, limit_reached, tls_connections, requests, "
+        + "bytes_out, memory_pools_bytes, tasks, run_queue, dropped_logs; a second: connection_rate, session_rate, "
+        + "tls_rate, bytes_out_rate."
     ),
     frontends: Schema.Array(
       Schema.Struct({
@@ -121,8 +118,7 @@ export const statsTool = tool({
     ).annotate({ description: "The ten busiest." }),
     frontends_total: count("How many there are."),
     backends: numbers(
-      "Backends in use: pools (ours), others, unused_pools (not in use); by status: healthy, degraded, down, no_servers; "
-        + "sums: sessions, queue, bytes_in, bytes_out."
+      "pools, others, unused_pools; healthy, degraded, down, no_servers; sessions, queue, bytes_in, bytes_out."
     ),
     responses,
     errors,
@@ -140,13 +136,13 @@ export const backendsTool = tool({
   name: "haproxy_backends",
   title: "List backends",
   description:
-    "Lists the backends in use, our pools and others, with status, sessions, queue, rates, bytes, responses, errors "
-    + "and average times. Use it to see which site is busy, slow or failing; status=down or degraded, or search by "
-    + "name or domain. Unused pools are only counted. Next: haproxy_get_server_health for the servers of one.",
+    "Lists the backends in use, our pools and others, with status, sessions, queue, rates, bytes, responses, "
+    + "errors and average times. Use it to see which site is busy, slow or failing. Next: haproxy_get_server_health "
+    + "for the servers of one.",
   annotations: reads,
   input: {
-    search: Schema.optionalKey(Field.text("Only those with this text in name or domain.")),
-    status: Schema.optionalKey(Schema.Literals(backendStatuses).annotate({ description: "Only those that are so." })),
+    search: Schema.optionalKey(Field.text("Text in name or domain.")),
+    status: Schema.optionalKey(Schema.Literals(backendStatuses).annotate({ description: "Only those." })),
     limit,
     cursor
   },
@@ -182,11 +178,11 @@ export const listFrontendsTool = tool({
   name: "haproxy_list_frontends",
   title: "List frontends",
   description:
-    "Lists HAProxy's frontends with the sockets they listen on, status, sessions and their limit, rates, bytes, what "
-    + "was denied and responses by class. Use it to see what arrives and whether a limit is near. What is sent on to "
-    + "servers: haproxy_backends.",
+    "Lists HAProxy's frontends with the sockets they listen on, status, sessions and their limit, rates, bytes, "
+    + "what was denied and responses by class. Use it to see what arrives and whether a limit is near. Servers' "
+    + "side: haproxy_backends.",
   annotations: reads,
-  input: { search: Schema.optionalKey(Field.text("Only names with this text.")), limit, cursor },
+  input: { search: Schema.optionalKey(Field.text("Text in the name.")), limit, cursor },
   output: {
     summary: Field.summary,
     frontends: Schema.Array(
@@ -227,14 +223,12 @@ export const connectionsTool = tool({
   name: "haproxy_get_connections",
   title: "Connections",
   description:
-    "Shows how many sessions each backend and its servers have now, with limits and queues, the busiest first; "
-    + "backends without any are only counted. Name a backend to see it whatever its load. Use it to find where the "
-    + "load is and before a drain. Next: haproxy_wait_drain, haproxy_set_server_weight.",
+    "Shows how many sessions each backend and its servers have now, with limits and queues, the busiest first. Use "
+    + "it to find where the load is and before a drain. Next: haproxy_wait_drain, haproxy_set_server_weight.",
   annotations: reads,
   input: {
     backend: backendName,
-    limit: Schema.optionalKey(Field.whole(1, 1000, "Most rows on one page; a page may hold fewer.", 20)),
-    cursor
+    ...Field.paging(20)
   },
   output: {
     summary: Field.summary,

@@ -13,8 +13,7 @@ export const operationTool = tool({
   title: "Follow an operation",
   description:
     "Says how a long operation (operation_id) or a change (change_id, as in OUTCOME_UNKNOWN) stands, after waiting "
-    + "up to wait seconds for its end. Answers status and, once it is done, the result or error of the tool that began "
-    + "it. While it is running, call it again with a wait.",
+    + "up to wait seconds for its end: status and, once done, the result or error of the tool that began it.",
   annotations: reads,
   input: {
     operation_id: Field.text("operation_id or change_id from an earlier answer."),

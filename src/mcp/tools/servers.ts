@@ -26,8 +26,8 @@ export const listServersTool = tool({
   title: "List servers",
   description:
     "Lists the servers of a domain's pool: slot, address, weight, set state, and what HAProxy observes (status, "
-    + "health check, open sessions). Use it to find slots before a change. Next: haproxy_set_server_state, "
-    + "haproxy_set_server_weight or haproxy_remove_server with a slot.",
+    + "health check, open sessions). Use it to find slots before haproxy_set_server_state, haproxy_set_server_weight "
+    + "or haproxy_remove_server.",
   annotations: reads,
   input: { domain: Field.domain },
   output: {
@@ -45,9 +45,9 @@ export const addServerTool = tool({
   name: "haproxy_add_server",
   title: "Add server",
   description:
-    "Puts one server into the pool of a domain; it takes traffic at once, without a reload. Slot 0 takes the "
-    + "first free slot; an address that is there already is not added twice. Domains that share the pool get it too. "
-    + "Answers the slot and all servers. For several at once use haproxy_add_servers; then haproxy_domain_health.",
+    "Puts one server into the pool of a domain; it takes traffic at once. Slot 0 takes the first free slot; an "
+    + "address that is there already is not added twice. Domains that share the pool get it too. Several at once: "
+    + "haproxy_add_servers. Then haproxy_domain_health.",
   annotations: sets,
   input: { domain: Field.domain, slot: Field.anySlot, ip: Field.ip, http_port: Field.httpPort },
   output: { ...poolAnswer, slot: Field.count("Slot that holds the server.") },
@@ -58,8 +58,8 @@ export const addServersTool = tool({
   name: "haproxy_add_servers",
   title: "Add servers",
   description: "Puts up to 10 servers into the pool of a domain, all or none. servers is a list such as "
-    + "[{\"ip\":\"10.0.0.5\",\"http_port\":8080}]; the same list as JSON text is taken too, up to 10 KB. Answers all servers "
-    + "of the pool. If one entry is wrong nothing is added, and the error names it (servers[1].ip).",
+    + "[{\"ip\":\"10.0.0.5\",\"http_port\":8080}]; the same as JSON text is taken too, up to 10 KB. An error names "
+    + "the wrong one (servers[1].ip).",
   annotations: sets,
   input: {
     domain: Field.domain,
@@ -67,7 +67,7 @@ export const addServersTool = tool({
     servers: Schema.Array(
       Schema.Struct({ ip: Field.ip, http_port: Field.httpPort, slot: Field.anySlot })
     ).check(Schema.isBetweenLength(1, 10)).annotate({
-      description: "1 to 10 servers. The same list as JSON text is accepted."
+      description: "1 to 10 servers."
     })
   },
   jsonText: ["servers"],
@@ -79,9 +79,8 @@ export const removeServerTool = tool({
   name: "haproxy_remove_server",
   title: "Remove server",
   description:
-    "Takes the server in a slot out of a domain's pool; no new request goes to it and its address is forgotten. "
-    + "To let open sessions end first: haproxy_set_server_state drain, then haproxy_wait_drain, then this. Answers the "
-    + "servers that are left. An empty slot answers changed=false.",
+    "Takes the server in a slot out of a domain's pool; no new request goes to it and its address is forgotten. To "
+    + "let open sessions end first: haproxy_set_server_state drain, haproxy_wait_drain, then this.",
   annotations: removes,
   input: { domain: Field.domain, slot: Field.usedSlot },
   output: poolAnswer,
@@ -93,8 +92,8 @@ export const setServerStateTool = tool({
   title: "Set server state",
   description:
     "Sets one server to ready, drain (finishes its sessions, takes no new ones) or maint (takes none), and keeps "
-    + "it over restarts. Name it by domain and slot, or by backend and server. Answers all servers of the pool. After "
-    + "drain use haproxy_wait_drain. Other backends than our pools are refused.",
+    + "it over restarts. Name it by domain and slot, or by backend and server. After drain use haproxy_wait_drain. "
+    + "Only in our pools.",
   annotations: removes,
   input: { ...Field.target, state: Field.state },
   output: poolAnswer,
@@ -106,8 +105,8 @@ export const setServerWeightTool = tool({
   title: "Set server weight",
   description:
     "Sets one server's share of the traffic, 0 to 256, relative to the other servers of its pool, and keeps it "
-    + "over restarts; 0 takes no new requests. Name it by domain and slot, or by backend and server. Answers all servers "
-    + "of the pool. Other backends than our pools are refused.",
+    + "over restarts; 0 takes no new requests. Name it by domain and slot, or by backend and server. Only in our "
+    + "pools.",
   annotations: sets,
   input: { ...Field.target, weight: Field.whole(0, 256, "New weight; servers start with 1.") },
   output: poolAnswer,
@@ -117,16 +116,15 @@ export const setServerWeightTool = tool({
 export const setDomainStateTool = tool({
   name: "haproxy_set_domain_state",
   title: "Set state of all servers",
-  description:
-    "Sets every server of a domain's pool to ready, drain or maint in one step, and keeps it over restarts. Domains "
-    + "that share the pool are hit too. drain or maint on all of them means that the site answers 503. With backend "
-    + "and server it sets that one only. Answers all servers of the pool. Next: haproxy_wait_drain.",
+  description: "Sets every server of a domain's pool to ready, drain or maint in one step, and keeps it over restarts. "
+    + "Domains that share the pool are hit too. drain or maint on all of them means that the site answers 503. Next: "
+    + "haproxy_wait_drain.",
   annotations: removes,
   input: {
     domain: Schema.optionalKey(Field.text("Domain whose servers are all set.")),
-    slot: Schema.optionalKey(Field.whole(1, 1000, "Only this slot of the domain's pool; without it all.")),
-    backend: Schema.optionalKey(Field.text("HAProxy's name of the pool, such as pool_3, in place of domain.")),
-    server: Schema.optionalKey(Field.text("Only this server of the backend, such as pool_3_1.")),
+    slot: Schema.optionalKey(Field.whole(1, 1000, "Only this slot.")),
+    backend: Schema.optionalKey(Field.text("HAProxy's name, such as pool_3, in place of domain.")),
+    server: Schema.optionalKey(Field.text("Only this server, such as pool_3_1.")),
     state: Field.state
   },
   output: poolAnswer,
@@ -137,14 +135,14 @@ export const waitDrainTool = tool({
   name: "haproxy_wait_drain",
   title: "Wait until drained",
   description:
-    "Waits until servers in drain or maint have no open session, up to timeout seconds; reports progress. Use it "
-    + "between haproxy_set_server_state drain and haproxy_remove_server. Answers drained and what remains; a longer "
-    + "wait answers an operation_id for haproxy_operation. Changes nothing itself.",
+    "Waits until servers in drain or maint have no open session, up to timeout seconds, with progress. Use it "
+    + "between haproxy_set_server_state drain and haproxy_remove_server. A long wait answers an operation_id for "
+    + "haproxy_operation. Changes nothing.",
   annotations: reads,
   input: {
     domain: Field.domain,
     slot: Schema.optionalKey(
-      Field.whole(1, 1000, "Only this slot; without it all slots in drain or maint.")
+      Field.whole(1, 1000, "Only this slot; else all in drain or maint.")
     ),
     timeout: Schema.optionalKey(Field.whole(1, 3600, "Seconds to wait at most.", 30))
   },
