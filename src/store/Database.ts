@@ -9,7 +9,7 @@
  */
 import { chmodSync, closeSync, existsSync, openSync, readSync, realpathSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
-import type { SQLInputValue, StatementSync } from "node:sqlite"
+import type { Session, SQLInputValue, StatementSync } from "node:sqlite"
 import { DatabaseSync } from "node:sqlite"
 import { ConfigInvalid, Conflict } from "../domain/Errors.ts"
 import { isBusy } from "./Failure.ts"
@@ -242,7 +242,12 @@ export class Database {
     return statement
   }
 
-  /** The file as one piece, its log included; see Snapshot.ts. */
+  /** Listens to what is written to all tables from now on. */
+  session(): Session {
+    return this.#db.createSession()
+  }
+
+  /** The committed content as the bytes of a file, what is still in the log included. Not inside a transaction. */
   serialize(): Uint8Array {
     return this.#db.serialize()
   }

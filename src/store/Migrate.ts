@@ -11,14 +11,16 @@ import type { Database } from "./Database.ts"
 import { attempt, storageFailure } from "./Failure.ts"
 import { desiredState } from "./migrations/0001_desired_state.ts"
 import { certificates } from "./migrations/0002_certificates.ts"
+import { lives } from "./migrations/0003_lives.ts"
 import * as Sqlite from "./Sqlite.ts"
 
 /** The schema that this program reads and writes. */
-export const schemaVersion = 2
+export const schemaVersion = 3
 
 const migrations = {
   "0001_desired_state": desiredState,
-  "0002_certificates": certificates
+  "0002_certificates": certificates,
+  "0003_lives": lives
 }
 
 /** Sets `user_version` inside the migrations' own transaction: both are there, or neither. */

@@ -2,6 +2,8 @@
 import type { PoolLimits, PoolNumber } from "../domain/Pool.ts"
 import type { RouteName } from "../domain/RouteName.ts"
 import type { Database } from "./Database.ts"
+import * as Lives from "./Lives.ts"
+import { readMeta } from "./Transaction.ts"
 
 export const owner = (db: Database, pool: PoolNumber): RouteName | null =>
   (db.get("SELECT owner FROM pools WHERE pool = ?", pool)?.["owner"] ?? null) as RouteName | null
@@ -42,8 +44,11 @@ export interface Overhang {
   readonly servers: number
 }
 
-/** Makes the declared pools 1..N exist and forgets the free ones beyond. One transaction. */
-export const declare = (db: Database, limits: PoolLimits): Overhang => {
+/**
+ * Makes the declared pools 1..N exist and forgets the free ones beyond. One transaction; on a database that had pools it
+ * counts as a commit of `life`, because copies of what was there before are not equal to it.
+ */
+export const declare = (db: Database, limits: PoolLimits, life: string): Overhang => {
   const [lowest, highest] = [
     Number(db.get("SELECT count(*) AS n FROM pools WHERE declared = 1")?.["n"]),
     Number(db.get("SELECT coalesce(max(pool), 0) AS n FROM pools WHERE declared = 1")?.["n"])
@@ -51,6 +56,7 @@ export const declare = (db: Database, limits: PoolLimits): Overhang => {
   if (lowest !== limits.pools || highest !== limits.pools) {
     db.exec("BEGIN IMMEDIATE")
     try {
+      const isNew = db.get("SELECT 1 FROM pools LIMIT 1") === undefined
       db.run(
         `WITH RECURSIVE n (pool) AS (SELECT 1 WHERE ?1 >= 1 UNION ALL SELECT pool + 1 FROM n WHERE pool < ?1)
           INSERT INTO pools (pool, declared) SELECT pool, 1 FROM n WHERE true
@@ -62,6 +68,10 @@ export const declare = (db: Database, limits: PoolLimits): Overhang => {
         `DELETE FROM pools WHERE declared = 0 AND owner IS NULL AND routes = 0
           AND NOT EXISTS (SELECT 1 FROM servers WHERE servers.pool = pools.pool)`
       )
+      if (!isNew) {
+        db.run("UPDATE meta SET commits = commits + 1 WHERE id = 1")
+        Lives.begin(db, life, readMeta(db).commits)
+      }
       db.exec("COMMIT")
     } catch (cause) {
       if (db.isTransaction) db.exec("ROLLBACK")

@@ -12,15 +12,19 @@ import * as Layer from "effect/Layer"
 import type { Certificate } from "../domain/Certificate.ts"
 import type { Actor, Change, ChangeHead, Edit, Outcome, Route } from "../domain/Change.ts"
 import type { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
+import type * as Generation from "../domain/Generation.ts"
+import type { Position } from "../domain/Lineage.ts"
 import type { PoolLimits, PoolNumber, Server } from "../domain/Pool.ts"
 import type { RouteName } from "../domain/RouteName.ts"
 import * as Tracing from "../Tracing.ts"
+import * as Capture from "./Capture.ts"
 import * as Certificates from "./Certificates.ts"
 import * as Changes from "./Changes.ts"
 import * as Tally from "./Counts.ts"
 import { Database } from "./Database.ts"
 import * as Edits from "./Edits.ts"
 import { attempt, CommitUncertain, startFailure } from "./Failure.ts"
+import * as Lives from "./Lives.ts"
 import * as Metrics from "./Metrics.ts"
 import { migrate } from "./Migrate.ts"
 import * as Pools from "./Pools.ts"
@@ -100,6 +104,8 @@ export interface StoreOptions {
   readonly pools: PoolLimits
   /** How many of the newest changes the log keeps. Default 10,000. */
   readonly keepChanges?: number
+  /** Remember what each commit changed until it is acknowledged, so that it can be shipped. Default false: no cost. */
+  readonly replicate?: boolean
 }
 
 export class Store extends Context.Service<Store, {
@@ -175,6 +181,18 @@ export class Store extends Context.Service<Store, {
   readonly record: (change: ChangeDraft) => Effect.Effect<void, StorageFailed>
   /** Notes what became of a change; written with the next commit, or by `flush`. Costs no commit of its own. */
   readonly settle: (changeId: string, outcome: Outcome) => Effect.Effect<void>
+  /** The last committed content and its ancestry. */
+  readonly position: Effect.Effect<Position>
+  /**
+   * What leads from content `after` to the last one (null: from nothing): the commits between, or a whole copy where that is
+   * better or nothing else does (Capture.ts); null when there is nothing after. Not inside `commit`; waits for an open one.
+   */
+  readonly capture: (after: Generation.Snapshot | null) => Effect.Effect<Generation.Capture | null, StorageFailed>
+  /** A whole copy of the last committed content, checked. Large ones are checked in another thread. Not inside `commit`. */
+  readonly fullCopy: Effect.Effect<Generation.FullCopy, StorageFailed>
+  /** Everything up to this commit is durable elsewhere: it need not be remembered any more. */
+  readonly acknowledge: (commits: number) => Effect.Effect<void>
+
   /** Writes queued outcomes now. Also runs when the layer closes. */
   readonly flush: Effect.Effect<void, StorageFailed>
 }>()("haproxy-mcp/store/Store") {
@@ -199,7 +217,8 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
     (opened) => Effect.sync(() => opened.close())
   )
   yield* migrate(db)
-  const overhang = yield* attempt("declare the pools", () => Pools.declare(db, options.pools))
+  const life = Lives.newLife()
+  const overhang = yield* attempt("declare the pools", () => Pools.declare(db, options.pools, life))
   if (overhang.pools + overhang.servers > 0) {
     yield* Effect.logWarning(
       `The settings declare ${options.pools.pools} pools of ${options.pools.slots} slots; in use beyond them: `
@@ -207,7 +226,10 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
     )
   }
   const committed = yield* Metrics.commits
-  const transactions = yield* attempt("read the database", () => Transactions.make(db, committed))
+  const transactions = yield* attempt(
+    "read the database",
+    () => Transactions.make(db, { committed, life, replicate: options.replicate === true })
+  )
   const { read, settled, write } = transactions
   yield* Effect.addFinalizer(() =>
     Effect.catchCause(
@@ -280,6 +302,17 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
         transaction.recorded = true
       }),
     settle: transactions.settle,
+    position: Effect.sync(transactions.position),
+    capture: (after) =>
+      Effect.flatMap(
+        read("copy the database", (db) => Capture.since(db, transactions.run, transactions.position(), after)),
+        Capture.ready
+      ),
+    fullCopy: Effect.flatMap(
+      read("copy the database", (db) => Capture.copy(db, transactions.position())),
+      Capture.checked
+    ),
+    acknowledge: (commits) => Effect.sync(() => transactions.run?.forget(commits)),
     flush: transactions.flush
   })
 })

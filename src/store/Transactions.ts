@@ -16,19 +16,36 @@ import type * as Fiber from "effect/Fiber"
 import * as Semaphore from "effect/Semaphore"
 import type { Outcome } from "../domain/Change.ts"
 import { ConfigInvalid, StorageFailed } from "../domain/Errors.ts"
+import { type Life, lifeAt, type Position, withLife } from "../domain/Lineage.ts"
 import * as Tracing from "../Tracing.ts"
 import type { Tally } from "./Counts.ts"
 import { add, countRows, zero } from "./Counts.ts"
 import type { Database } from "./Database.ts"
 import { attempt, CommitUncertain, storageFailure } from "./Failure.ts"
+import * as Lives from "./Lives.ts"
+import { schemaVersion } from "./Migrate.ts"
+import { Run } from "./Run.ts"
 import { CurrentTransaction, type Head, readMeta, takenBack, type Transaction } from "./Transaction.ts"
 
-/** Makes the transactions of an open, migrated database. `committed` hears how many milliseconds a COMMIT took. */
-export const make = (db: Database, committed: (ms: number) => void) => {
+/** How transactions are made. */
+export interface TransactionOptions {
+  /** Hears how many milliseconds a COMMIT took. */
+  readonly committed: (ms: number) => void
+  /** This process as a writer (Lives.ts). */
+  readonly life: string
+  /** Keep the changesets of commits, to be shipped. */
+  readonly replicate: boolean
+}
+
+/** Makes the transactions of an open, migrated database. */
+export const make = (db: Database, { committed, life: firstLife, replicate }: TransactionOptions) => {
   const permit = Semaphore.makeUnsafe(1)
   /** What became of changes, not written yet. */
   const outcomes = new Map<string, Outcome>()
   const { lineage } = readMeta(db)
+  const run = replicate ? new Run(db) : null
+  let life = firstLife
+  let lives: ReadonlyArray<Life> = []
   let head: Head = { commits: 0, revision: 0 }
   let nextSeq = 1
   let tally: Tally = zero
@@ -41,6 +58,8 @@ export const make = (db: Database, committed: (ms: number) => void) => {
     head = found
     nextSeq = Math.max(nextSeq, found.nextSeq)
     tally = countRows(db)
+    lives = Lives.all(db)
+    run?.begin(head.commits)
   }
   load()
 
@@ -57,6 +76,8 @@ export const make = (db: Database, committed: (ms: number) => void) => {
     const found = meta.commits === uncertain
     // After a failed fsync the rows may be in the page cache only: copying them to the main file flushes them anew.
     if (found) db.get("PRAGMA wal_checkpoint(TRUNCATE)")
+    // The number of a commit that is not there is given again: under another life, it names another content.
+    life = Lives.newLife()
     load()
     return found
   }
@@ -68,10 +89,12 @@ export const make = (db: Database, committed: (ms: number) => void) => {
   }
 
   const rollback = () => {
+    const wrote = open?.wrote === true
     open = null
     if (broken !== null || !db.isTransaction) return
     try {
       db.run("ROLLBACK")
+      if (wrote) run?.rolledBack()
     } catch {
       broken = { commits: null }
     }
@@ -134,6 +157,7 @@ export const make = (db: Database, committed: (ms: number) => void) => {
         next.revision,
         nextSeq
       )
+      if (lives.at(-1)?.life !== life) Lives.begin(db, life, next.commits)
     } catch (cause) {
       rollback()
       const typed = storageFailure("commit", cause)
@@ -146,8 +170,11 @@ export const make = (db: Database, committed: (ms: number) => void) => {
       db.run("COMMIT")
       committed(performance.now() - began)
       open = null
+      const from = head.commits
       head = next
+      lives = withLife(lives, life, next.commits)
       tally = add(tally, transaction.tally)
+      run?.committed(from, next.commits)
     } catch (cause) {
       failed = decide(cause, next)
     }
@@ -294,6 +321,15 @@ export const make = (db: Database, committed: (ms: number) => void) => {
     settle: (changeId: string, outcome: Outcome) => Effect.sync(() => void outcomes.set(changeId, outcome)),
     /** What was settled and is not in the table yet. */
     settled: outcomes as ReadonlyMap<string, Outcome>,
+    /** The last committed content and its ancestry. */
+    position: (): Position => ({
+      lineage,
+      life: lifeAt(lives, head.commits) ?? "",
+      ...head,
+      schema: schemaVersion,
+      lives
+    }),
+    run,
     flush: Effect.suspend(() => outcomes.size === 0 ? Effect.void : flush)
   }
 }

@@ -171,7 +171,9 @@ describe("a database of before there were certificates", () => {
   /** Takes the second migration back: what a program before it has left. */
   const makeOld = (file: string) => {
     const db = new DatabaseSync(file)
-    db.exec("DROP TABLE certificates; DELETE FROM migrations WHERE migration_id = 2; PRAGMA user_version = 1")
+    db.exec(
+      "DROP TABLE certificates; DROP TABLE lives; DELETE FROM migrations WHERE migration_id >= 2; PRAGMA user_version = 1"
+    )
     db.close()
   }
 

@@ -57,7 +57,7 @@ describe("plans", () => {
       const db = Database.open(join(yield* folder, "desired.db"))
       yield* Effect.addFinalizer(() => Effect.sync(() => db.close()))
       yield* migrate(db)
-      Pools.declare(db, limits)
+      Pools.declare(db, limits, "life")
       const settled = new Map()
       const a = route("a.example.com", 1, 1)
       const around = { declared: 20, usedSeq: () => {} }

@@ -1,0 +1,188 @@
+/**
+ * Copies of the database that came from elsewhere: looked at, put together, and put in place.
+ *
+ * Guarantees: a copy is accepted only whole (quick_check), ours (application id) and of a schema that this program knows; a
+ * delta only where it begins at the commit that is there and ends at the one that it names. Everything is done in memory; a
+ * file is touched by {@link install} alone, and the one that was there before stays under another name.
+ */
+import { DatabaseSync } from "node:sqlite"
+import type { Fetched, Snapshot } from "../domain/Generation.ts"
+import { lifeAt, maxLives, type Position } from "../domain/Lineage.ts"
+import { sha256 } from "./Check.ts"
+import { applicationId } from "./Database.ts"
+import * as DeltaFrame from "./DeltaFrame.ts"
+import * as Lives from "./Lives.ts"
+import { schemaVersion } from "./Migrate.ts"
+
+/** What a copy is. "newer": of a program that came after this one, whole or not. */
+export type Examined =
+  | { readonly kind: "ours"; readonly position: Position }
+  | { readonly kind: "newer"; readonly schema: number }
+  | { readonly kind: "foreign"; readonly why: string }
+  | { readonly kind: "damaged"; readonly why: string }
+
+/** Does a byte string begin as a database of ours does (sqlite.org/fileformat.html)? */
+const isOurs = (bytes: Uint8Array): string | null => {
+  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 100))
+  if (head.length < 100 || head.toString("latin1", 0, 16) !== "SQLite format 3\0") return "it is not an SQLite database"
+  return head.readInt32BE(68) === applicationId ? null : "it was made by another program"
+}
+
+/** A database in memory; the bytes stay as they are. */
+const load = (bytes: Uint8Array): DatabaseSync => {
+  const single = Uint8Array.from(bytes)
+  single[18] = 1
+  single[19] = 1
+  // Foreign keys are checked when a delta is made; its rows come in the order of their tables.
+  const db = new DatabaseSync(":memory:", { enableForeignKeyConstraints: false })
+  db.deserialize(single)
+  return db
+}
+
+const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
+
+const one = (db: DatabaseSync, sql: string): unknown => Object.values(db.prepare(sql).get() ?? {})[0]
+
+/** The position of an open database. */
+const positionOf = (db: DatabaseSync, schema: number): Position => {
+  const meta = db.prepare("SELECT lineage, commits, revision FROM meta WHERE id = 1").get()
+  if (meta === undefined) throw new Error("it has no counters")
+  const commits = Number(meta["commits"])
+  // Before there was a table of lives: one nameless life.
+  const lives = schema < 3
+    ? [{ life: "", first: 0 }]
+    : db.prepare("SELECT life, first_commit AS first FROM lives ORDER BY id").all().map((row) => ({
+      life: String(row["life"]),
+      first: Number(row["first"])
+    }))
+  return {
+    lineage: String(meta["lineage"]),
+    commits,
+    revision: Number(meta["revision"]),
+    life: lifeAt(lives, commits) ?? "",
+    schema,
+    lives
+  }
+}
+
+/** Looks at an open database. Throws what SQLite throws for one that it cannot read. */
+export const examineOpen = (db: DatabaseSync): Examined => {
+  const schema = Number(one(db, "PRAGMA user_version"))
+  if (schema > schemaVersion) return { kind: "newer", schema }
+  const damage = String(one(db, "PRAGMA quick_check(1)"))
+  if (damage !== "ok") return { kind: "damaged", why: damage }
+  return { kind: "ours", position: positionOf(db, schema) }
+}
+
+/** Looks at the bytes of a database file that has no log beside it. */
+export const examine = (bytes: Uint8Array): Examined => {
+  const foreign = isOurs(bytes)
+  if (foreign !== null) return { kind: "foreign", why: foreign }
+  let db: DatabaseSync | undefined
+  try {
+    db = load(bytes)
+    return examineOpen(db)
+  } catch (cause) {
+    return { kind: "damaged", why: messageOf(cause) }
+  } finally {
+    db?.close()
+  }
+}
+
+/** Bytes that can be put in place, or why there are none. */
+export type Materialised =
+  | { readonly kind: "ours"; readonly bytes: Uint8Array; readonly sha256: string; readonly position: Position }
+  | Exclude<Examined, { readonly kind: "ours" }>
+
+const damaged = (why: string): Materialised => ({ kind: "damaged", why })
+
+/** Applies what the database does not hold yet; the reason when it does not fit. */
+const apply = (db: DatabaseSync, delta: Uint8Array): string | null => {
+  const steps = DeltaFrame.decode(delta)
+  if (steps === null) return "a delta is not one"
+  for (const step of steps) {
+    const commits = Number(one(db, "SELECT commits FROM meta"))
+    if (step.to <= commits) continue
+    if (step.from !== commits) return `a delta begins at commit ${step.from}, and the copy is at ${commits}`
+    // Any conflict (a row that is not as the delta expects it) ends it: the default is to abort.
+    if (!db.applyChangeset(step.changeset)) return `the delta from commit ${step.from} does not fit the copy`
+    const reached = Number(one(db, "SELECT commits FROM meta"))
+    if (reached !== step.to) return `the delta to commit ${step.to} led to ${reached}`
+  }
+  return null
+}
+
+/** The content of a generation: the copy with its deltas, examined again as a whole. It must be what the log says it is. */
+export const materialise = ({ deltas, full, state }: Fetched): Materialised => {
+  const foreign = isOurs(full)
+  if (foreign !== null) return { kind: "foreign", why: foreign }
+  if (state.schema > schemaVersion) return { kind: "newer", schema: state.schema }
+  let db: DatabaseSync | undefined
+  try {
+    db = load(full)
+    for (const delta of deltas) {
+      const why = apply(db, delta)
+      if (why !== null) return damaged(why)
+    }
+    const found = examineOpen(db)
+    if (found.kind !== "ours") return found
+    const { position } = found
+    const differs = (["lineage", "life", "commits", "revision"] as const).find((key) => position[key] !== state[key])
+    if (differs !== undefined) {
+      return damaged(`its ${differs} is ${position[differs]}, and its manifest says ${state[differs]}`)
+    }
+    const bytes = db.serialize()
+    return { kind: "ours", bytes, sha256: sha256(bytes), position }
+  } catch (cause) {
+    return damaged(messageOf(cause))
+  } finally {
+    db?.close()
+  }
+}
+
+/**
+ * An operator's choice as a commit of its own: the content of one copy, put on top of another one (of `onto`'s lineage, with
+ * its ancestry and one new life). Whoever holds `onto` or an ancestor of it then sees a copy that is ahead, not one that
+ * contradicts; the contents between are in the log, and their commits are not counted again. `onto` null: there is nothing to
+ * stand on, and the content only gets a new life.
+ */
+export const supersede = (content: Uint8Array, onto: Position | null): Materialised => {
+  const foreign = isOurs(content)
+  if (foreign !== null) return { kind: "foreign", why: foreign }
+  let db: DatabaseSync | undefined
+  try {
+    db = load(content)
+    const found = examineOpen(db)
+    if (found.kind !== "ours") return found
+    if (found.position.schema < 3) return damaged("it is older than the table of lives: open it once")
+    const base = onto ?? found.position
+    const commits = Math.max(base.commits, found.position.commits) + 1
+    const revision = Math.max(base.revision, found.position.revision) + 1
+    db.exec("BEGIN; DELETE FROM lives")
+    const insert = db.prepare("INSERT INTO lives (life, first_commit) VALUES (?, ?)")
+    for (const { first, life } of base.lives.slice(1 - maxLives)) insert.run(life, first)
+    // Between the base's last commit and this one there is none of anybody's.
+    insert.run(Lives.newLife(), base.commits + 1)
+    db.prepare("UPDATE meta SET lineage = ?, commits = ?, revision = ? WHERE id = 1").run(
+      base.lineage,
+      commits,
+      revision
+    )
+    db.exec("COMMIT")
+    const bytes = db.serialize()
+    return { kind: "ours", bytes, sha256: sha256(bytes), position: positionOf(db, found.position.schema) }
+  } catch (cause) {
+    return damaged(messageOf(cause))
+  } finally {
+    db?.close()
+  }
+}
+
+/** The name of a content without its ancestry. */
+export const snapshotOf = ({ commits, life, lineage, revision, schema }: Position): Snapshot => ({
+  lineage,
+  life,
+  commits,
+  revision,
+  schema
+})
