@@ -14,20 +14,15 @@ import * as Effect from "effect/Effect"
 import { StorageFailed } from "../domain/Errors.ts"
 import type { Capture, Delta, FullCopy, Snapshot } from "../domain/Generation.ts"
 import { holds, type Position } from "../domain/Lineage.ts"
-import { check, sha256 } from "./Check.ts"
+import { check } from "./Check.ts"
 import type { Database } from "./Database.ts"
 import * as DeltaFrame from "./DeltaFrame.ts"
+import { snapshotOf } from "./Replica.ts"
 import type { Run } from "./Run.ts"
+import { digestOf, imageOf } from "./Snapshot.ts"
 
 /** Bytes up to which a database is shipped whole. */
 export const smallDatabase = 256 << 10
-
-/** Bytes 18 and 19 of the header (sqlite.org/fileformat.html): 2 asks for a log beside the file, 1 does not. */
-const asSingleFile = (bytes: Uint8Array): Uint8Array => {
-  bytes[18] = 1
-  bytes[19] = 1
-  return bytes
-}
 
 /** A whole copy that is not checked yet. Synchronous: about 1 ms for each 4 MiB. */
 export interface Unchecked {
@@ -36,20 +31,12 @@ export interface Unchecked {
   readonly bytes: Uint8Array
 }
 
-/** The position without its ancestry. */
-const snapshotOf = ({ commits, life, lineage, revision, schema }: Position): Snapshot => ({
-  lineage,
-  life,
-  commits,
-  revision,
-  schema
-})
-
 /** A whole copy of what is committed. Not inside a transaction. */
-export const copy = (db: Database, position: Position): Unchecked => {
-  if (db.isTransaction) throw new Error("a copy inside a transaction would hold what may be taken back")
-  return { kind: "unchecked", state: snapshotOf(position), bytes: asSingleFile(db.serialize()) }
-}
+export const copy = (db: Database, position: Position): Unchecked => ({
+  kind: "unchecked",
+  state: snapshotOf(position),
+  bytes: imageOf(db)
+})
 
 /** The least that leads from a content to the last one; null when that is the last one. Not inside a transaction. */
 export const since = (
@@ -66,7 +53,7 @@ export const since = (
     && steps.reduce((sum, step) => sum + DeltaFrame.sizeOf(step), 0) < size / 2
   if (!isDelta) return copy(db, position)
   const bytes = DeltaFrame.encode(steps)
-  return { kind: "delta", state: snapshotOf(position), from: steps[0]!.from, bytes, sha256: sha256(bytes) }
+  return { kind: "delta", state: snapshotOf(position), from: steps[0]!.from, bytes, sha256: digestOf(bytes) }
 }
 
 /** The copy as it may be shipped. */

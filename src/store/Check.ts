@@ -4,9 +4,9 @@
  * Guarantees: what is large is looked at in another thread, so that nobody waits for it ({@link atOnce}). The bytes stay as
  * they are. A thread that dies is a failed check, never a passed one.
  */
-import { createHash } from "node:crypto"
 import { DatabaseSync } from "node:sqlite"
 import { Worker } from "node:worker_threads"
+import { digestOf } from "./Snapshot.ts"
 
 /** Bytes whose check takes a few milliseconds at most. */
 export const atOnce = 2 << 20
@@ -14,15 +14,12 @@ export const atOnce = 2 << 20
 /** What the check says: the hash (hex), or what is wrong. */
 export type Checked = { readonly sha256: string } | { readonly damage: string }
 
-/** SHA-256, hex. */
-export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
-
 const checkHere = (bytes: Uint8Array): Checked => {
   const db = new DatabaseSync(":memory:")
   try {
     db.deserialize(bytes)
     const found = db.prepare("PRAGMA quick_check(1)").all().map((row) => String(row["quick_check"])).join(" ")
-    return found === "ok" ? { sha256: sha256(bytes) } : { damage: found }
+    return found === "ok" ? { sha256: digestOf(bytes) } : { damage: found }
   } catch (cause) {
     return { damage: cause instanceof Error ? cause.message : String(cause) }
   } finally {

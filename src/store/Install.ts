@@ -1,34 +1,26 @@
 /**
  * The local database file, while nobody has it open: looked at, and replaced by a copy that came from elsewhere.
  *
- * Guarantees: after a crash or a power cut at any point the path holds the old database, nothing, or the whole new one, and the
- * log of one database never lies beside another. What is replaced stays as `<file>.before-<n>`, the newest {@link kept} of
- * them, with its log: an operator's way back. Fails with {@link Conflict} when another process of this machine has the
- * file, with {@link StorageFailed} when the disk does not do its part.
+ * Guarantees: those of Snapshot.ts. What is replaced stays as `<file>.before-<n>`, the newest {@link kept} of them, with its
+ * log where it had one that could not be read: an operator's way back.
  */
 import * as Effect from "effect/Effect"
-import { randomBytes } from "node:crypto"
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync
-} from "node:fs"
-import { basename, dirname, join, resolve } from "node:path"
+import { mkdirSync, readdirSync, rmSync } from "node:fs"
+import { basename, dirname, resolve } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { Conflict, StorageFailed } from "../domain/Errors.ts"
+import { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
 import { copyOf } from "./Copy.ts"
 import { makerOf } from "./Database.ts"
-import { describeOwner, isAlive, readOwner } from "./Owner.ts"
+import { storageFailure } from "./Failure.ts"
 import { type Examined, examineOpen } from "./Replica.ts"
+import * as Snapshot from "./Snapshot.ts"
+import { draftBeside, sweep, writeNew } from "./Snapshot.ts"
 
 /** Replaced databases that stay. */
 const kept = 5
+
+/** The word in the names of files that are to take the database's place. */
+const draft = "coming"
 
 const hint = "Check the disk and the rights of this user on the folder."
 
@@ -67,15 +59,6 @@ export const examineFile = (file: string): Effect.Effect<ExaminedFile, StorageFa
     })
   }).pipe(Effect.scoped)
 
-const flushFolder = (path: string): void => {
-  const fd = openSync(path, "r")
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
 /** Numbers of the databases that were replaced, oldest first. */
 const replaced = (file: string): ReadonlyArray<number> => {
   const pattern = /^\.before-(\d+)(?:-wal)?$/
@@ -86,55 +69,34 @@ const replaced = (file: string): ReadonlyArray<number> => {
   return [...new Set(numbers)].sort((a, b) => a - b)
 }
 
-const replace = (file: string, bytes: Uint8Array): string | null => {
-  const folder = dirname(file)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  // NewDatabase.ts sweeps names of this form.
-  const coming = `${file}.new-${process.pid}-${randomBytes(6).toString("hex")}`
+const replace = async (file: string, bytes: Uint8Array): Promise<string | null> => {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  sweep(file, readdirSync(dirname(file)), draft)
+  const coming = draftBeside(file, draft)
   const earlier = replaced(file)
-  const old = `${file}.before-${(earlier.at(-1) ?? 0) + 1}`
-  let isKept = false
   try {
-    writeFileSync(coming, bytes, { mode: 0o600, flag: "wx", flush: true })
-    // The log first: one that stays behind would be played into the next database of its name.
-    for (const suffix of ["-wal", ""]) {
-      if (!existsSync(`${file}${suffix}`)) continue
-      renameSync(`${file}${suffix}`, `${old}${suffix}`)
-      isKept = true
+    await writeNew(coming, bytes)
+    const old = Snapshot.install(coming, file, `.before-${(earlier.at(-1) ?? 0) + 1}`)
+    for (const number of old === null ? [] : earlier.slice(0, Math.max(0, earlier.length + 1 - kept))) {
+      for (const suffix of ["-wal", ""]) rmSync(`${file}.before-${number}${suffix}`, { force: true })
     }
-    rmSync(`${file}-shm`, { force: true })
-    rmSync(`${file}-journal`, { force: true })
-    if (isKept) flushFolder(folder)
-    renameSync(coming, file)
-    flushFolder(folder)
+    return old
   } finally {
     rmSync(coming, { force: true })
   }
-  for (const number of earlier.slice(0, isKept ? Math.max(0, earlier.length + 1 - kept) : 0)) {
-    for (const suffix of ["-wal", ""]) rmSync(join(`${file}.before-${number}${suffix}`), { force: true })
-  }
-  return isKept ? old : null
 }
 
 /** Puts a whole database in place, durably; answers where the old one is kept, null when there was none. */
 export const install = (
   path: string,
   bytes: Uint8Array
-): Effect.Effect<string | null, StorageFailed | Conflict> =>
-  Effect.suspend((): Effect.Effect<string | null, StorageFailed | Conflict> => {
-    const file = resolve(path)
-    const owner = readOwner(file)
-    if (owner !== null && owner.pid !== process.pid && isAlive(owner.pid)) {
-      return Effect.fail(
-        new Conflict({
-          message: `The database ${file} is held by ${describeOwner(file)}.`,
-          hint: "Only one process may have it open: stop that one.",
-          field: "HAPROXY_DB_FILE"
-        })
-      )
-    }
-    return Effect.try({
-      try: () => replace(file, bytes),
-      catch: (cause) => failed(`replace the database ${file}`, cause)
-    })
-  })
+): Effect.Effect<string | null, StorageFailed | Conflict | ConfigInvalid> => {
+  const file = resolve(path)
+  return Effect.uninterruptible(Effect.tryPromise({
+    try: () => replace(file, bytes),
+    catch: (cause) =>
+      cause instanceof Conflict || cause instanceof ConfigInvalid
+        ? cause
+        : storageFailure(`replace the database ${file}`, cause) ?? failed(`replace the database ${file}`, cause)
+  }))
+}

@@ -8,11 +8,11 @@
 import { DatabaseSync } from "node:sqlite"
 import type { Fetched, Snapshot } from "../domain/Generation.ts"
 import { lifeAt, maxLives, type Position } from "../domain/Lineage.ts"
-import { sha256 } from "./Check.ts"
 import { applicationId } from "./Database.ts"
 import * as DeltaFrame from "./DeltaFrame.ts"
 import * as Lives from "./Lives.ts"
 import { schemaVersion } from "./Migrate.ts"
+import { digestOf } from "./Snapshot.ts"
 
 /** What a copy is. "newer": of a program that came after this one, whole or not. */
 export type Examined =
@@ -132,7 +132,7 @@ export const materialise = ({ deltas, full, state }: Fetched): Materialised => {
       return damaged(`its ${differs} is ${position[differs]}, and its manifest says ${state[differs]}`)
     }
     const bytes = db.serialize()
-    return { kind: "ours", bytes, sha256: sha256(bytes), position }
+    return { kind: "ours", bytes, sha256: digestOf(bytes), position }
   } catch (cause) {
     return damaged(messageOf(cause))
   } finally {
@@ -170,7 +170,7 @@ export const supersede = (content: Uint8Array, onto: Position | null): Materiali
     )
     db.exec("COMMIT")
     const bytes = db.serialize()
-    return { kind: "ours", bytes, sha256: sha256(bytes), position: positionOf(db, found.position.schema) }
+    return { kind: "ours", bytes, sha256: digestOf(bytes), position: positionOf(db, found.position.schema) }
   } catch (cause) {
     return damaged(messageOf(cause))
   } finally {

@@ -5,10 +5,10 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import type { Capture, Fetched, FullCopy } from "../../src/domain/Generation.ts"
 import { relation } from "../../src/domain/Lineage.ts"
-import { sha256 } from "../../src/store/Check.ts"
 import * as DeltaFrame from "../../src/store/DeltaFrame.ts"
 import { examineFile, install } from "../../src/store/Install.ts"
 import { examine, materialise, supersede } from "../../src/store/Replica.ts"
+import { digestOf } from "../../src/store/Snapshot.ts"
 import type { Store } from "../../src/store/Store.ts"
 import { add, draft, folder, route, routeEdit, withNewStore, withStore, write } from "./support/Fixture.ts"
 
@@ -53,7 +53,7 @@ const fetched = (base: FullCopy, deltas: ReadonlyArray<Capture | null>): Fetched
 
 const bytesOf = (found: ReturnType<typeof materialise>): Uint8Array => {
   if (found.kind !== "ours") assert.fail(JSON.stringify(found))
-  assert.strictEqual(sha256(found.bytes), found.sha256)
+  assert.strictEqual(digestOf(found.bytes), found.sha256)
   return found.bytes
 }
 

@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Database } from "../../src/store/Database.ts"
 import { examineCopy } from "../../src/store/Examination.ts"
+import { schemaVersion } from "../../src/store/Migrate.ts"
 import { digestOf, draftBeside, imageOf, install, newLineage, sweep, writeNew } from "../../src/store/Snapshot.ts"
 import { startCommand, startNode } from "../support/Process.ts"
 import { add, folder, name, withStore } from "./support/Fixture.ts"
@@ -47,7 +48,7 @@ describe("an image", () => {
           }))
         assert.strictEqual(statSync(copy).mode & 0o777, 0o600)
         const found = examineCopy(copy)!
-        assert.deepInclude(found, { damage: [], journal: "rollback", revision: 1, domains: 1, schema: 2 })
+        assert.deepInclude(found, { damage: [], journal: "rollback", revision: 1, domains: 1, schema: schemaVersion })
         assert.deepStrictEqual(readdirSync(path).filter((entry) => entry.startsWith("copy.db-")), [])
         yield* withStore(copy, (store) =>
           Effect.gen(function*() {
