@@ -128,6 +128,14 @@ export const peek = Effect.fnUntraced(function*(settings: SettingsShape, reason:
         queued_writes: 0,
         reason: "nobody serves"
       },
+      remote: {
+        status: "not_configured",
+        mode: "off",
+        role: "reader",
+        generation: null,
+        lag: 0,
+        last_published_at: null
+      },
       certificates: certificatesAtRest(numbers.certificates, Date.now())
     }
   }

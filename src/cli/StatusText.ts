@@ -41,8 +41,17 @@ const certificatesText = (of: Component, now: number): string => {
 
 type Line = readonly [name: string, status: ComponentStatus, text: string]
 
+/** `writer, strict, generation 42, 3 commits behind`. */
+const remoteText = ({ generation, lag, mode, reason, role }: HealthAnswer["components"]["remote"]): string =>
+  [
+    role,
+    mode,
+    ...(generation === null ? [] : [`generation ${generation}`]),
+    ...(lag === 0 ? [] : [`${counted(lag, "commit")} behind`])
+  ].join(", ") + (reason === undefined ? "" : `: ${reason}`)
+
 const linesOf = ({ components }: HealthAnswer, now: number): ReadonlyArray<Line> => {
-  const { certificates, config_files, desired_state: desired, haproxy, mcp, reconciler } = components
+  const { certificates, config_files, desired_state: desired, haproxy, mcp, reconciler, remote } = components
   const because = (part: { readonly reason?: string }) => part.reason === undefined ? "" : `: ${part.reason}`
   const compared = reconciler.last_run_at === null
     ? "never compared"
@@ -65,6 +74,9 @@ const linesOf = ({ components }: HealthAnswer, now: number): ReadonlyArray<Line>
     ...(certificates.status === "not_configured"
       ? []
       : [["Certs", certificates.status, certificatesText(certificates, now)] satisfies Line]),
+    ...(remote.status === "not_configured"
+      ? []
+      : [["Remote", remote.status, remoteText(remote)] satisfies Line]),
     ["Queue", "ok", `${counted(reconciler.queued_writes, "write")} waiting`],
     ...Object.values(config_files.files).map((file): Line => ["File", file.status, `${file.path}${because(file)}`]),
     [

@@ -2,28 +2,32 @@
  * One batch of writes, from the mailbox to the answers: the write path, top to bottom.
  *
  *   1 decide    every job in its own savepoint, all in one durable commit; a job that collides with a neighbour
- *               is put off to the next batch; meanwhile HAProxy is asked whether the keys are free
+ *               is put off to the next batch; meanwhile HAProxy is asked whether the keys are free, and the remote,
+ *               where there is one, whether this process is still the one that writes
  *   2 live      the edits are applied to HAProxy and read back (Apply.ts), while the files are staged under temp
  *               names; a lost link is followed by a full reconcile, until the deadline
  *   3 take back what HAProxy refused, or what is not known at the deadline, is undone: its inverse is committed
  *               and HAProxy is brought to it
- *   4 files     the files HAProxy starts from are put in place, in one go
- *   5 answer    every job gets its own verdict
+ *   4 files     the files HAProxy starts from are put in place, in one go; side by side, what is decided is published
+ *               to the remote
+ *   5 answer    every job gets its own verdict; those that wait for the remote do so beside the next batch
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import { type Edit, inverse, writesOf } from "../domain/Change.ts"
-import type { ControlError } from "../domain/Errors.ts"
+import { type ControlError, RemoteUnreachable } from "../domain/Errors.ts"
 import { type Ahead, applyJobs } from "./Apply.ts"
 import { newChangeId } from "./ChangeId.ts"
 import { applyInTurns, decideAll, isLarge, type Job, type Planned } from "./Deciding.ts"
-import type { Written } from "./Decision.ts"
+import type { Plan, Written } from "./Decision.ts"
 import * as Endings from "./Endings.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
 import { type Plane, reconcile, type Reconciled, slotKey } from "./Reconciler.ts"
+import type { Publication } from "./replication/Publisher.ts"
 
 /** What a batch leaves behind. */
 export interface BatchResult {
@@ -52,6 +56,34 @@ const quiesceTime = 1_000
 const answer = (job: Job, exit: Exit.Exit<Written<unknown>, ControlError>) => {
   Deferred.doneUnsafe(job.done, exit)
 }
+
+/** Waits longer than this after the remote was asked, milliseconds, make it be asked again: a process that was stopped. */
+const askedFor = 2_000
+
+/** Does this process still write? Asked while the commit is made; answered before HAProxy hears of anything. */
+const askRemote = Effect.fnUntraced(function*({ publisher }: Plane, deadline: number) {
+  if (publisher.mode === "off") return Effect.succeed<ControlError | null>(null)
+  const ask = Effect.match(publisher.mayWrite(deadline), {
+    onFailure: (error): ControlError | null => error,
+    onSuccess: () => null
+  })
+  const asked = performance.now()
+  const first = yield* Effect.forkChild(ask)
+  return Effect.flatMap(
+    Fiber.join(first),
+    (error) => error === null && performance.now() - asked > askedFor ? ask : Effect.succeed(error)
+  )
+})
+
+/** Waits for the remote beside the next batch. */
+const whenPublished = (
+  { publisher }: Plane,
+  deadline: number,
+  then: (publication: Publication) => Effect.Effect<void>
+): Effect.Effect<void> =>
+  publisher.mode === "off"
+    ? then({ _tag: "Durable" })
+    : Effect.asVoid(Effect.forkDetach(Effect.flatMap(publisher.published(deadline), then)))
 
 /** 2, the long way round: wait for HAProxy, let old commands drain, bring everything to the desired state. */
 const recover = Effect.fnUntraced(function*(plane: Plane, latest: number, before: boolean) {
@@ -145,12 +177,8 @@ const goLive = Effect.fnUntraced(
   }
 )
 
-/**
- * 3: commits the inverses of what is not to stay, and brings HAProxy to them, and the files where they can be written.
- * Null: HAProxy could not be brought there yet.
- */
-const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray<Planned>, deadline: number) {
-  const { store } = plane
+/** Commits the inverses of what is not to stay. */
+const commitInverses = Effect.fnUntraced(function*(store: Plane["store"], losers: ReadonlyArray<Planned>) {
   for (const { job } of losers) yield* store.settle(job.changeId, "reverted")
   yield* store.commit(Effect.forEach(losers.toReversed(), ({ job, plan }) =>
     Effect.andThen(
@@ -164,6 +192,14 @@ const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray
         outcome: "applied"
       })
     ), { discard: true }))
+})
+
+/**
+ * 3: commits the inverses of what is not to stay, and brings HAProxy to them, and the files where they can be written.
+ * Null: HAProxy could not be brought there yet.
+ */
+const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray<Planned>, deadline: number) {
+  yield* commitInverses(plane.store, losers)
   const until = Math.max(deadline, Date.now() + takeBackTime)
   const link = yield* plane.runtime.link
   const result = link._tag === "Down" ? null : yield* Effect.result(reconcile(plane, until, "tried"))
@@ -174,6 +210,7 @@ const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray
 export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jobs: ReadonlyArray<Job>) {
   for (const job of jobs) job.begun = true
   const deadline = Math.max(...jobs.map((job) => job.deadline)) - reserve
+  const remote = yield* askRemote(plane, deadline)
   const decided = yield* Effect.result(decideAll(plane, node, jobs, deadline))
   if (Result.isFailure(decided)) {
     const failure = decided.failure
@@ -196,16 +233,79 @@ export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jo
   const { ahead, planned, putOff, revision, settled } = decided.success
   const now = planned.length === 0 ? yield* plane.store.revision : revision
   for (const job of putOff) job.begun = false
-  for (const [job, exit] of settled) {
-    answer(job, Exit.map(exit, (plan) => ({ answer: plan.answer, changed: false, changeId: null, revision: now })))
-  }
+  if (settled.length > 0) yield* answerSettled(plane, settled, now, deadline)
   if (planned.length === 0) {
     const result: BatchResult = { putOff, node, drifted: false, unsettled: [] }
     return result
   }
+  const fenced = yield* remote
+  if (fenced !== null) return yield* refuseAll(plane, node, planned, putOff, fenced)
   const edits = planned.reduce((sum, { plan }) => sum + plan.edits.length, 0)
   const latest = isLarge(planned) ? deadline - Math.min(longestReserve, edits * reservePerEdit) : deadline
   return yield* carryOut(plane, node, planned, ahead, revision, latest, putOff)
+})
+
+/** Jobs that write nothing: what they ask for is there, and may wait for the remote only. */
+const answerSettled = (
+  plane: Plane,
+  settled: ReadonlyArray<readonly [Job, Exit.Exit<Plan<unknown>, ControlError>]>,
+  revision: number,
+  deadline: number
+): Effect.Effect<void> => {
+  const done: Array<readonly [Job, unknown]> = []
+  for (const [job, exit] of settled) {
+    if (Exit.isFailure(exit)) answer(job, Exit.failCause(exit.cause))
+    else done.push([job, exit.value.answer])
+  }
+  if (done.length === 0) return Effect.void
+  return whenPublished(plane, deadline, (publication) =>
+    Effect.sync(() => {
+      for (const [job, found] of done) {
+        answer(
+          job,
+          publication._tag === "Unknown"
+            ? Exit.fail(
+              new RemoteUnreachable({
+                message: `It is so already, but not known to be durable on the remote host: ${publication.reason}`,
+                hint: "Nothing was changed. Repeat the call once the remote host answers."
+              })
+            )
+            : Exit.succeed({
+              answer: found,
+              changed: false,
+              changeId: null,
+              revision,
+              follows: publication._tag === "Behind"
+            })
+        )
+      }
+    }))
+}
+
+/** This process may not write: what was committed is taken back, and HAProxy never hears of it. */
+const refuseAll = Effect.fnUntraced(function*(
+  { store }: Plane,
+  node: Node,
+  planned: ReadonlyArray<Planned>,
+  putOff: ReadonlyArray<Job>,
+  error: ControlError
+) {
+  const taken = yield* Effect.result(commitInverses(store, planned))
+  for (const { job } of planned) {
+    answer(
+      job,
+      Exit.fail(
+        Result.isSuccess(taken) ? error : Endings.notTakenBack(taken.failure.message, job.changeId)
+      )
+    )
+  }
+  const result: BatchResult = {
+    putOff,
+    node: Result.isSuccess(taken) ? node : null,
+    drifted: false,
+    unsettled: Result.isSuccess(taken) ? [] : planned.map(({ job }) => job.changeId)
+  }
+  return result
 })
 
 /** 2 to 5, for what was committed. */
@@ -258,6 +358,9 @@ const carryOut = Effect.fnUntraced(function*(
   let filesCurrent = live.filesCurrent
   if (losers.length > 0) filesCurrent = yield* reject(losers)
   const winners = indexes.filter(isLive)
+  const publishing = winners.length > 0 && plane.publisher.mode !== "off"
+    ? yield* Effect.forkDetach(plane.publisher.published(deadline))
+    : null
   if (winners.length > 0 && !filesCurrent) {
     const written = yield* Effect.result(plane.files.apply(winners.flatMap((index) => planned[index]!.plan.edits)))
     if (Result.isFailure(written)) {
@@ -265,12 +368,31 @@ const carryOut = Effect.fnUntraced(function*(
       yield* reject(winners)
     }
   }
-  for (const index of winners) {
-    if (!isLive(index)) continue
-    const { job, plan } = planned[index]!
-    yield* plane.store.settle(job.changeId, "applied")
-    answer(job, Exit.succeed({ answer: plan.answer, changed: true, changeId: job.changeId, revision }))
-  }
+  const done = winners.filter(isLive).map((index) => planned[index]!)
+  const acknowledge = (publication: Publication) => answerDone(plane, done, revision, publication)
+  if (publishing === null) yield* acknowledge({ _tag: "Durable" })
+  // The next batch need not wait for the remote: it may share the next upload.
+  else yield* Effect.forkDetach(Effect.flatMap(Fiber.join(publishing), acknowledge))
   const result: BatchResult = { putOff, node, drifted: live.drifted, unsettled }
   return result
+})
+
+/** 5, for those that are live and in the files. */
+const answerDone = Effect.fnUntraced(function*(
+  plane: Plane,
+  done: ReadonlyArray<Planned>,
+  revision: number,
+  publication: Publication
+) {
+  for (const { job, plan } of done) {
+    const { changeId } = job
+    if (publication._tag === "Unknown") {
+      yield* plane.publisher.afterwards(plane.store.settle(changeId, "applied"))
+      answer(job, Exit.fail(Endings.notPublished(publication.reason, changeId)))
+      continue
+    }
+    yield* plane.store.settle(changeId, "applied")
+    const follows = publication._tag === "Behind"
+    answer(job, Exit.succeed({ answer: plan.answer, changed: true, changeId, revision, follows }))
+  }
 })

@@ -40,6 +40,8 @@ export interface Written<A> {
   readonly changed: boolean
   readonly changeId: string | null
   readonly revision: number
+  /** It is not on the remote host yet, and follows (HAPROXY_REMOTE_SYNC=async). */
+  readonly follows: boolean
 }
 
 /** What a decision answers before it is known under which change and revision. */

@@ -65,6 +65,18 @@ export const notTakenBack = (reason: string, changeId: string): ControlError =>
     changeId
   })
 
+/** Nobody knows at the deadline whether the remote holds it: HAProxy serves it, and it stays. */
+export const notPublished = (reason: string, changeId: string): ControlError =>
+  new OutcomeUnknown({
+    message: `HAProxy serves the change, but it is not known to be durable on the remote host: ${reason}`,
+    hint: "Ask haproxy_operation with the change_id what became of it; the same call may be repeated.",
+    changeId
+  })
+
+/** What every success says while the remote follows by itself. */
+export const publishedLater =
+  "The remote copy of the database follows (HAPROXY_REMOTE_SYNC=async): until then a loss of this machine loses this change."
+
 /** A job that was taken back. `clean`: HAProxy was read back without it, and no file holds it. */
 export const takenBack = (fate: Fate, changeId: string, clean: boolean): ControlError => {
   if (fate._tag === "refused" && clean) {

@@ -11,6 +11,7 @@ import { version } from "../Version.ts"
 import { certificatesHealth } from "./certificates/CertificateHealth.ts"
 import type { ComponentStatus, HealthAnswer } from "./HealthShapes.ts"
 import { PoolAllocator } from "./PoolAllocator.ts"
+import type { ReplicationStatus } from "./replication/Publisher.ts"
 import type { ProgramServices } from "./Services.ts"
 
 /** Milliseconds that HAProxy gets to answer. */
@@ -40,6 +41,19 @@ const fileOf = (
   }
 }
 
+/** The remote copy as health shows it. */
+export const remoteComponent = (
+  { generation, lag, mode, publishedAt, reason, role }: ReplicationStatus
+): HealthAnswer["components"]["remote"] => ({
+  status: mode === "off" ? "not_configured" : role === "reader" ? "error" : reason === "" ? "ok" : "degraded",
+  mode,
+  role,
+  generation,
+  lag,
+  last_published_at: publishedAt === null ? null : new Date(publishedAt).toISOString(),
+  ...(reason === "" ? {} : { reason })
+})
+
 /** Everything at a glance. Never fails because something is down: that is what it reports. */
 export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> = Effect.gen(function*() {
   const store = yield* Store
@@ -66,8 +80,10 @@ export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> 
   const filesOk = Object.values(maps).every((file) => file.status === "ok")
   const reconciler: ComponentStatus = !sync.inSync ? "error" : sync.problems.length > 0 ? "degraded" : "ok"
   const certificates = yield* certificatesHealth
+  const remote = remoteComponent(yield* allocator.publisher.status)
   const certificatesOk = certificates.status !== "error" && certificates.status !== "degraded"
-  const status = live.status === "ok" && filesOk && reconciler === "ok" && certificatesOk
+  const remoteOk = remote.status === "ok" || remote.status === "not_configured"
+  const status = live.status === "ok" && filesOk && reconciler === "ok" && certificatesOk && remoteOk
     ? "healthy"
     : dbOk && (live.status === "ok" || sync.inSync)
     ? "degraded"
@@ -76,6 +92,7 @@ export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> 
     ...("reason" in live ? [live.reason.includes("HAProxy") ? live.reason : `HAProxy: ${live.reason}`] : []),
     ...Object.values(maps).flatMap((file) => "reason" in file ? [`${file.path}: ${file.reason}`] : []),
     ...(sync.inSync ? sync.problems : "reason" in live && live.reason === sync.reason ? [] : [sync.reason]),
+    ...(remoteOk ? [] : [remote.reason ?? "the remote copy of the database is behind"]),
     ...(certificatesOk ? [] : [`certificates: ${certificates.reason}`])
   ]
   return {
@@ -108,6 +125,7 @@ export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> 
           ? {}
           : { reason: sync.inSync ? sync.problems.join("; ") : sync.reason })
       },
+      remote,
       certificates
     }
   }
@@ -115,6 +133,9 @@ export const health: Effect.Effect<HealthAnswer, ControlError, ProgramServices> 
 
 /** `/readyz`: null when writes would be taken now, else why not, in one sentence. */
 export const notReadyReason: Effect.Effect<string | null, never, ProgramServices> = Effect.gen(function*() {
-  const { inSync, reason } = yield* (yield* PoolAllocator).sync
-  return inSync ? null : reason
+  const allocator = yield* PoolAllocator
+  const { inSync, reason } = yield* allocator.sync
+  if (!inSync) return reason
+  const remote = yield* allocator.publisher.status
+  return remote.mode === "strict" && remote.reason !== "" ? remote.reason : null
 })

@@ -45,6 +45,18 @@ export interface HealthAnswer extends Answer {
       readonly queued_writes: number
       readonly reason?: string
     }
+    /** The copy of the database on the remote host; `not_configured` without one. */
+    readonly remote: {
+      readonly status: ComponentStatus
+      readonly mode: "off" | "strict" | "async"
+      readonly role: "writer" | "reader"
+      /** Number of the newest generation known here; null before the first. */
+      readonly generation: number | null
+      /** Commits that are not durable there yet. */
+      readonly lag: number
+      readonly last_published_at: string | null
+      readonly reason?: string
+    }
     /** `not_configured`: HAProxy loads no certificates of our folder, and none were asked for here. */
     readonly certificates: {
       readonly status: ComponentStatus

@@ -33,6 +33,7 @@ import * as LostCommands from "./LostCommands.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
 import { looksUnchanged, type Plane, reconcile as runReconcile } from "./Reconciler.ts"
+import { Publisher, type PublisherShape } from "./replication/Publisher.ts"
 import { notSynced, type SyncState } from "./SyncState.ts"
 import { migrationTool, takeOver } from "./TakeOver.ts"
 
@@ -69,6 +70,8 @@ export class PoolAllocator extends Context.Service<PoolAllocator, {
   readonly observed: Effect.Effect<Node | null>
   /** Takes what HAProxy runs into the desired state, then compares: see TakeOver.ts. */
   readonly takeOver: Effect.Effect<SyncState, ControlError>
+  /** Of the remote copy of the database. */
+  readonly publisher: PublisherShape
   /** Writes waiting for their turn. */
   readonly queued: Effect.Effect<number>
   /**
@@ -90,7 +93,8 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     limits: limits.pools,
     hostAddresses: limits.haproxyIsHere ? limits.localAddresses : null,
     runtimeMapFile: options.runtimeMapFile ?? null,
-    closing: () => closing
+    closing: () => closing,
+    publisher: yield* Publisher
   }
   const permit = yield* Semaphore.make(1)
   /** One element: "look again". What there is to do is read from the state below. */
@@ -131,7 +135,10 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     yield* lost.settle
     const deadline = Date.now() + reconcileTime
     const result = yield* Effect.result(
-      Effect.andThen(takingOver ? takeOver(plane, limits, deadline) : Effect.void, runReconcile(plane, deadline))
+      plane.publisher.mayWrite(deadline).pipe(
+        Effect.andThen(takingOver ? takeOver(plane, limits, deadline) : Effect.void),
+        Effect.andThen(runReconcile(plane, deadline))
+      )
     )
     if (Result.isFailure(result)) {
       const failure = result.failure
@@ -202,8 +209,21 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     if (result.drifted || (yield* lost.isNew)) due = "full"
   })
 
+  /** This process only reads: nothing is written, and HAProxy is left alone. */
+  const refuse = (error: ControlError) => {
+    lose(error.message)
+    blocked = error
+    for (const job of waiting) Deferred.doneUnsafe(job.done, Effect.fail(error))
+    waiting = []
+    for (const deferred of asked) Deferred.doneUnsafe(deferred, Effect.succeed(sync))
+    asked = []
+    due = "no"
+  }
+
   const turn = Effect.gen(function*() {
     for (;;) {
+      const refusal = yield* plane.publisher.refusal
+      if (refusal !== null) return refuse(refusal)
       const link = yield* plane.runtime.link
       if (link._tag === "Down") return lose(link.reason)
       if (node !== null && node.connection !== link.connection) lose("HAProxy was reconnected")
@@ -261,6 +281,8 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   const submit = Tracing.fn("submit")(function*<A>(decide: Decide<A>): Effect.fn.Return<Written<A>, ControlError> {
     const caller = yield* Caller
     if (closing) return yield* Endings.stopped()
+    const refusal = yield* plane.publisher.refusal
+    if (refusal !== null) return yield* refusal
     if (waiting.length >= mailbox) return yield* Endings.full(mailbox)
     const job: Job = {
       changeId: newChangeId(),
@@ -305,6 +327,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     sync: Effect.sync(() => sync),
     observed: Effect.sync(() => node),
     queued: Effect.sync(() => waiting.length),
+    publisher: plane.publisher,
     withoutWrites: (work) => permit.withPermit(work),
     stopping: Effect.sync(() => {
       closing = true
@@ -319,8 +342,16 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
 })
 
 /** Submits a decision and adds to its answer which change it was. */
-export const write = Effect.fnUntraced(function*<A extends object>(decide: Decide<A>) {
+export const write = Effect.fnUntraced(function*<A extends { readonly warnings: ReadonlyArray<string> }>(
+  decide: Decide<A>
+) {
   const allocator = yield* PoolAllocator
-  const { answer, changed, changeId, revision } = yield* allocator.submit(decide)
-  return { ...answer, changed, ...(changeId === null ? {} : { change_id: changeId }), revision }
+  const { answer, changed, changeId, follows, revision } = yield* allocator.submit(decide)
+  return {
+    ...answer,
+    changed,
+    ...(changeId === null ? {} : { change_id: changeId }),
+    revision,
+    ...(follows ? { warnings: [...answer.warnings, Endings.publishedLater] } : {})
+  }
 })

@@ -29,6 +29,7 @@ import type { Store } from "../store/Store.ts"
 import * as Tracing from "../Tracing.ts"
 import { applyJobs } from "./Apply.ts"
 import { entryOf, type Node } from "./Node.ts"
+import type { PublisherShape } from "./replication/Publisher.ts"
 
 /** More differences of one map than this are repaired by an atomic swap of the whole map. */
 const swapAbove = 256
@@ -55,6 +56,8 @@ export interface Plane {
   readonly runtimeMapFile: string | null
   /** The process is going away: what has begun gets less time to wait for HAProxy. */
   readonly closing: () => boolean
+  /** Of the remote copy of the database. */
+  readonly publisher: PublisherShape
 }
 
 /** The key of one slot among what is refused. */

@@ -38,6 +38,15 @@ const health: HealthAnswer = {
       queued_writes: 3,
       reason: "HAProxy is away"
     },
+    remote: {
+      status: "degraded",
+      mode: "strict",
+      role: "writer",
+      generation: 41,
+      lag: 2,
+      last_published_at: "2030-01-01T00:00:00Z",
+      reason: "the remote host does not answer"
+    },
     certificates: {
       status: "degraded",
       loaded: 11,
@@ -65,6 +74,7 @@ describe("the status as text", () => {
         "Pools     ok              3 of 100 used",
         "Servers   ok              7",
         "Certs     degraded        12, 11 loaded, 1 expiring, 2 failing, the first ends in 2 d 1 h: 1 expire soon",
+        "Remote    degraded        writer, strict, generation 41, 2 commits behind: the remote host does not answer",
         "Queue     ok              3 writes waiting",
         "File      ok              /m/domains.map",
         "File      error           /m/wildcards.map: EACCES",

@@ -63,6 +63,16 @@ export const healthTool = tool({
         queued_writes: Field.count("Writes that wait for their turn."),
         reason
       }),
+      remote: component("The copy of the database on the remote host.", {
+        mode: Schema.Literals(["off", "strict", "async"]).annotate({
+          description: "strict: acknowledged means durable there; async: it follows."
+        }),
+        role: Schema.Literals(["writer", "reader"]).annotate({ description: "A reader writes nothing; see reason." }),
+        generation: Field.countOrNull("Newest generation known here."),
+        lag: Field.count("Commits that are not durable there yet."),
+        last_published_at: Field.textOrNull("When the last one became durable, ISO 8601 in UTC."),
+        reason
+      }),
       certificates: component("Certificates; not_configured: HAProxy loads none of ours.", {
         loaded: Field.countOrNull("In HAProxy's memory; null: not known."),
         total: Field.count("All of them."),

@@ -18,6 +18,7 @@ import { Caller } from "../Caller.ts"
 import { newChangeId } from "../ChangeId.ts"
 import * as Endings from "../Endings.ts"
 import { PoolAllocator } from "../PoolAllocator.ts"
+import type { PublisherShape } from "../replication/Publisher.ts"
 import { Certificates, type Installed } from "./Certificates.ts"
 import * as Installation from "./Installation.ts"
 import * as Issuance from "./Issuance.ts"
@@ -49,8 +50,20 @@ const issuedTime = 30_000
 const reserve = 1_000
 const reservePart = 0.2
 
+/** After the change: its row is on the remote host too, or nobody knows. The permit is free meanwhile. */
+const durable = (publisher: PublisherShape, deadline: number, changeId: string): Effect.Effect<void, ControlError> =>
+  Effect.flatMap(
+    publisher.published(deadline),
+    (publication): Effect.Effect<void, ControlError> =>
+      publication._tag === "Unknown"
+        ? Effect.fail(Endings.notPublished(publication.reason, changeId))
+        : Effect.void
+  )
+
 const make = Effect.fnUntraced(function*(options: CertificatesOptions) {
   const allocator = yield* PoolAllocator
+  const { publisher } = allocator
+  const isReader = (yield* publisher.refusal) !== null
   const plane: CertificatePlane = {
     runtime: yield* RuntimeApi,
     store: yield* Store,
@@ -71,6 +84,7 @@ const make = Effect.fnUntraced(function*(options: CertificatesOptions) {
 
   const upkeep: Upkeep.Upkeep = yield* Upkeep.make({
     plane,
+    isReader,
     permit,
     issue: (request) => issue(request),
     compared: (state) => compared(state),
@@ -116,9 +130,13 @@ const make = Effect.fnUntraced(function*(options: CertificatesOptions) {
       if (left || Date.now() >= deadline) return Effect.fail<ControlError>(Endings.noTurn())
       begun = true
       return Effect.uninterruptible(
-        change({ changeId, deadline }).pipe(
-          Effect.tapError(() => told ? undone(changeId) : Effect.void),
-          Effect.ensuring(upkeep.changed)
+        publisher.mayWrite(deadline).pipe(
+          Effect.andThen(
+            change({ changeId, deadline }).pipe(
+              Effect.tapError(() => told ? undone(changeId) : Effect.void),
+              Effect.ensuring(upkeep.changed)
+            )
+          )
         )
       )
     })
@@ -128,6 +146,7 @@ const make = Effect.fnUntraced(function*(options: CertificatesOptions) {
       return begun ? Effect.void : Effect.asVoid(Effect.forkIn(Fiber.interrupt(fiber), scope))
     })
     return yield* Fiber.join(fiber).pipe(
+      Effect.tap(() => durable(publisher, deadline, changeId)),
       Effect.onInterrupt(() => gone),
       Effect.timeoutOrElse({
         duration: Math.max(1, ends - Date.now()),
@@ -164,7 +183,7 @@ const make = Effect.fnUntraced(function*(options: CertificatesOptions) {
   const issue: Certificates["Service"]["issue"] = (request) =>
     issuing.run(request.name, request.names, Effect.ensuring(issueOne(request), upkeep.changed))
 
-  yield* upkeep.start
+  if (!isReader) yield* upkeep.start
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       closing = true

@@ -17,6 +17,8 @@ import { recover } from "./Rows.ts"
 
 export interface UpkeepOptions {
   readonly plane: CertificatePlane
+  /** This process only reads: what the last stop left open stays open. */
+  readonly isReader?: boolean
   /** Of all changes of certificates. */
   readonly permit: Semaphore.Semaphore
   /** See Renewal.ts. */
@@ -46,7 +48,7 @@ export interface Upkeep {
 export const make = Effect.fnUntraced(
   function*(options: UpkeepOptions): Effect.fn.Return<Upkeep, StorageFailed, Scope.Scope> {
     const { compareEvery, compared, issue, permit, plane, renewAfter = settled } = options
-    yield* recover(plane)
+    if (options.isReader !== true) yield* recover(plane)
     const folder = Folder.make(plane.files, plane.store.certificates)
     const overview = Overview.make(plane.store, folder)
     const restorer = Restorer.make({
