@@ -1,0 +1,61 @@
+/**
+ * Why HAProxy's host cannot be used, and what an operator does about it. The kinds differ in what helps: time
+ * (`network`), the host's key, our key, or another server there.
+ */
+import { RemoteUnreachable } from "../domain/Errors.ts"
+
+/**
+ * `network`: it may go away by itself. The others do not: the host's key is not the known one, our key is refused or
+ * cannot be read, the server lacks something.
+ */
+export const kinds = ["network", "host-key", "user-key", "server"] as const
+export type FailureKind = (typeof kinds)[number]
+
+/** `reason` is the end of a sentence that begins with the host, and never holds a secret. */
+export class SshFailure extends Error {
+  readonly kind: FailureKind
+  readonly reason: string
+  constructor(kind: FailureKind, reason: string) {
+    super(reason)
+    this.name = "SshFailure"
+    this.kind = kind
+    this.reason = reason
+  }
+}
+
+const hints: Readonly<Record<FailureKind, string>> = {
+  network: "It is tried again by itself. Does sshd run there, and may this machine reach it?",
+  "host-key":
+    "Compare the key with the one on the host's own console before you believe it; docs/security.md, \"SSH\".",
+  "user-key": "Look at HAPROXY_SSH_USER and HAPROXY_SSH_KEY_FILE, and at authorized_keys there.",
+  server: "The server there must be OpenSSH's sshd with its sftp subsystem."
+}
+
+/** A failure as the error that calls answer with. `where` is `host:port`. */
+export const unreachable = (where: string, { kind, reason }: SshFailure): RemoteUnreachable =>
+  new RemoteUnreachable({ message: `HAProxy's host ${where} cannot be used: ${reason}`, hint: hints[kind] })
+
+/** An error of the network in an operator's words. */
+export const explain = (error: unknown): string => {
+  const { code, message } = error as NodeJS.ErrnoException
+  switch (code) {
+    case "ECONNREFUSED":
+      return "nobody listens on that port"
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return "its name cannot be resolved"
+    case "ECONNRESET":
+    case "EPIPE":
+      return "the connection was cut"
+    case "ETIMEDOUT":
+      return "the connection timed out"
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+      return "there is no way to it in the network"
+    default:
+      return typeof code === "string" ? `the network says ${code}` : plain(message)
+  }
+}
+
+/** Text of the other side as a log may show it: one line, printable, short. */
+export const plain = (text: string): string => text.replace(/[^\u0020-\u007e]+/g, " ").trim().slice(0, 200)
