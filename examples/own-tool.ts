@@ -30,6 +30,7 @@ const counting = Layer.effect(
           inputSchema: { type: "object" as const, properties: {}, additionalProperties: false },
           annotations: { readOnlyHint: true }
         },
+        scope: "read" as const,
         call: () =>
           Effect.runPromise(
             listDomains({ limit: 1 }).pipe(

@@ -1,7 +1,8 @@
 /**
  * The settings of the control plane, decoded once.
  *
- * Guarantees: every value keeps its rule (src/config/Table.ts); an empty variable counts as not set; a wrong one
+ * Guarantees: every value keeps its rule (src/config/Table.ts); an empty variable counts as not set, but where that would
+ * allow more (Setting.emptyCounts); a wrong one
  * refuses the start with one message that lists everything that is wrong. Secrets are `Redacted` and never part of
  * a message. Not here: whether files exist, hosts answer or a combination is safe to listen with (mcp decides).
  */
@@ -195,6 +196,9 @@ const sshOf = (values: Values, sources: Sources): SshSettings | null =>
     acceptNew: values.haproxySshAcceptNew
   }
 
+/** Is it there at all, if only as an empty text? */
+const isSet = ({ env, flags }: Sources, name: string): boolean => (flags?.[name] ?? env[name]) !== undefined
+
 /** The text of one setting, wherever it is set. */
 const textOf = (row: Setting<unknown>): EffectConfig.Config<Option.Option<string>> =>
   EffectConfig.option(EffectConfig.String(row.name))
@@ -210,7 +214,7 @@ export const decodeSettings = Effect.fnUntraced(
       const text = yield* Effect.orDie(textOf(row).parse(provider))
       const trimmed = Option.getOrElse(text, () => "").trim()
       values[field] = row.initial
-      if (trimmed === "") continue
+      if (trimmed === "" && !(row.emptyCounts && isSet(sources, row.name))) continue
       const value = row.read(trimmed)
       if (Result.isSuccess(value)) values[field] = value.success
       else if (isServiceAddress(row.name, trimmed)) {

@@ -59,8 +59,19 @@ describe("defaults", () => {
   })
 
   it("hold for every setting when its variable is empty or blank", () => {
-    const blank = Object.fromEntries(rows.map((row, index) => [row.name, index % 2 === 0 ? "" : "  "]))
+    const blank = Object.fromEntries(
+      rows.filter((row) => !row.emptyCounts).map((row, index) => [row.name, index % 2 === 0 ? "" : "  "])
+    )
     assert.deepStrictEqual(decode(blank), decode({}))
+  })
+
+  it("do not come back where an empty variable would allow what was to be cut", () => {
+    const cut = rows.filter((row) => row.emptyCounts).map((row) => row.name)
+    assert.deepStrictEqual(cut, ["MCP_TOOLS_ALLOW", "MCP_STDIO_SCOPES"])
+    const { mcpStdioScopes, mcpToolsAllow } = decode({ MCP_TOOLS_ALLOW: " ", MCP_STDIO_SCOPES: "" })
+    assert.deepStrictEqual([mcpToolsAllow, mcpStdioScopes], [[], []])
+    assert.deepStrictEqual(decode({ MCP_TOOLS_ALLOW: "," }).mcpToolsAllow, [])
+    assert.isNull(decode({}).mcpToolsAllow)
   })
 
   it("and examples keep their own rules, and every row says what it is", () => {

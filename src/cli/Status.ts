@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { userInfo } from "node:os"
 import { Internal } from "../domain/Errors.ts"
+import { withAllRights } from "../domain/Principal.ts"
 import { fetchStatus, layer as remoteTools } from "../mcp/RemoteTools.ts"
 import { newRequestId } from "../mcp/RequestId.ts"
 import { ToolRunner } from "../mcp/ToolRunner.ts"
@@ -48,6 +49,7 @@ const ask = Effect.fnUntraced(function*(): Effect.fn.Return<HealthAnswer, Intern
   const runner = yield* ToolRunner
   const result = yield* runner.call("haproxy_health", {}, {
     actor: { via: "cli", who: userInfo().username, requestId: newRequestId() },
+    principal: withAllRights("owner", userInfo().username),
     timeout: patience,
     progress: () => Effect.void
   })

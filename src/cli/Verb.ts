@@ -8,6 +8,7 @@
 import * as Effect from "effect/Effect"
 import { userInfo } from "node:os"
 import { decodeSettings, type Sources } from "../Config.ts"
+import { withAllRights } from "../domain/Principal.ts"
 import { fetchStatus, layer as remoteTools } from "../mcp/RemoteTools.ts"
 import { newRequestId } from "../mcp/RequestId.ts"
 import type { ToolResult } from "../mcp/ToolResult.ts"
@@ -31,6 +32,7 @@ export const put = ({ args, kind, name, progress, timeout }: Question): Effect.E
   Effect.flatMap(ToolRunner, (runner) =>
     runner[kind](name, args, {
       actor: { via: "cli", who: userInfo().username, requestId: newRequestId() },
+      principal: withAllRights("owner", userInfo().username),
       timeout,
       progress: (done, total, message) => Effect.sync(() => progress?.(done, total, message))
     }))

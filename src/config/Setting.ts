@@ -50,6 +50,8 @@ export interface Setting<A, D extends A | null = A | null> {
   /** Never printed, and no flag: an argument list is public on its machine. */
   readonly secret: boolean
   readonly usedBy: ReadonlyArray<SettingUser>
+  /** Set to nothing is a value, and not the same as not set: what is allowed must not grow by an empty variable. */
+  readonly emptyCounts: boolean
   /** What stands for a value in help: `HOST`, `PORT`. */
   readonly metavar: string
   readonly read: Reader<A>
@@ -67,6 +69,7 @@ interface Words {
   readonly usedBy: ReadonlyArray<SettingUser>
   readonly metavar: string
   readonly secret?: boolean
+  readonly emptyCounts?: boolean
 }
 
 /** A setting with a default, written as one would write the setting itself. */
@@ -77,6 +80,7 @@ export const withDefault = <A>(
   words: Words
 ): Setting<A, A> => ({
   secret: false,
+  emptyCounts: false,
   ...words,
   name,
   read,
@@ -90,7 +94,7 @@ export const optional = <A>(
   read: Reader<A>,
   initialText: string,
   words: Words
-): Setting<A, A | null> => ({ secret: false, ...words, name, read, initial: null, initialText })
+): Setting<A, A | null> => ({ secret: false, emptyCounts: false, ...words, name, read, initial: null, initialText })
 
 const whole = (text: string, low: number, high: number): number | null => {
   if (!/^\d{1,9}$/.test(text)) return null
@@ -273,6 +277,12 @@ const jsonWords = (text: string): ReadonlyArray<string> | null => {
     return null
   }
 }
+
+/** A tool's name, or several by `*`. */
+export const toolPattern: Reader<string> = (text) =>
+  /^[a-z0-9_*]{1,64}$/.test(text)
+    ? Result.succeed(text)
+    : Result.fail("must be a tool's name, with * for any text or without")
 
 /** A secret of visible ASCII characters. */
 export const secret: Reader<Redacted.Redacted<string>> = (text) =>

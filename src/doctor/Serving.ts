@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { existsSync } from "node:fs"
 import { userInfo } from "node:os"
 import type { SettingsShape } from "../Config.ts"
+import { withAllRights } from "../domain/Principal.ts"
 import { fetchStatus, layer as remoteTools } from "../mcp/RemoteTools.ts"
 import { newRequestId } from "../mcp/RequestId.ts"
 import { ToolRunner } from "../mcp/ToolRunner.ts"
@@ -29,6 +30,7 @@ export const ask = Effect.fnUntraced(function*(socket: string): Effect.fn.Return
   const result = yield* Effect.flatMap(ToolRunner, (runner) =>
     runner.call("haproxy_health", {}, {
       actor: { via: "cli", who: userInfo().username, requestId: newRequestId() },
+      principal: withAllRights("owner", userInfo().username),
       timeout: patience,
       progress: () => Effect.void
     })).pipe(Effect.provide(remoteTools(socket)))

@@ -3,7 +3,7 @@
  * mode 0600, so the file's owner (and root) may call every tool; there is no other authentication and none is
  * needed. HTTP on the unix socket, one request per call:
  *
- * - `POST /call/<tool>` with `{args, actor: {via, who, requestId}, timeout}` answers lines of JSON: any number of
+ * - `POST /call/<tool>` with `{args, actor: {via, who, requestId}, principal?, timeout}` answers lines of JSON: any number of
  *   `{progress: {done, total, message}}`, then one `{result: {structuredContent, isError}}`;
  * - `POST /admin/<verb>` is the same for what only the command line may ask (AdminCatalogue.ts), with larger bodies;
  *   on both, the header `traceparent` says which trace a call is part of;
@@ -18,6 +18,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { ConfigInvalid, Conflict } from "../domain/Errors.ts"
+import { scopes, withAllRights } from "../domain/Principal.ts"
 import { version } from "../Version.ts"
 import { largestBody, readBody } from "./Body.ts"
 import { asRequest } from "./RequestSpan.ts"
@@ -32,7 +33,13 @@ export const Status = Schema.Struct({
   /** ISO 8601. */
   started_at: Schema.String,
   /** Null when writes would be taken now, else why not. */
-  not_ready: Schema.NullOr(Schema.String)
+  not_ready: Schema.NullOr(Schema.String),
+  /** What MCP clients are left: further `stdio` processes list by it. */
+  rules: Schema.optionalKey(Schema.Struct({
+    readOnly: Schema.Boolean,
+    allow: Schema.Array(Schema.Array(Schema.String)),
+    deny: Schema.Array(Schema.String)
+  }))
 })
 /** See {@link Status}. */
 export type Status = typeof Status.Type
@@ -41,6 +48,14 @@ export type Status = typeof Status.Type
 export const CallRequest = Schema.Struct({
   args: Schema.Unknown,
   actor: Schema.Struct({ via: Schema.String, who: Schema.String, requestId: Schema.String }),
+  /** Rights of an MCP client of that process; without it the caller is the command line, which has all. */
+  principal: Schema.optionalKey(Schema.Struct({
+    kind: Schema.Literals(["token", "open", "process", "owner", "program"]),
+    id: Schema.NullOr(Schema.String),
+    name: Schema.String,
+    scopes: Schema.Array(Schema.Literals(scopes)),
+    domains: Schema.NullOr(Schema.Array(Schema.String))
+  })),
   /** Milliseconds. */
   timeout: Schema.Finite
 })
@@ -97,7 +112,7 @@ export const layer = (path: string): Layer.Layer<never, ConfigInvalid | Conflict
       const text = await readBody(request, largest)
       const decoded = typeof text === "string" ? parse(text) : Result.fail(text)
       if (Result.isFailure(decoded)) return answerJson(response, 400, { error: "not a call" })
-      const { actor, args, timeout } = decoded.success
+      const { actor, args, principal, timeout } = decoded.success
       const line = (value: typeof CallLine.Type) => {
         if (!response.headersSent) response.writeHead(200, { "content-type": "application/x-ndjson" })
         response.write(`${JSON.stringify(value)}\n`)
@@ -105,6 +120,8 @@ export const layer = (path: string): Layer.Layer<never, ConfigInvalid | Conflict
       const fiber = runFork(
         run(tool, args, {
           actor,
+          // Whoever can open the socket could claim anything: this is no more than what each process keeps itself to.
+          principal: principal ?? withAllRights(actor.via === "cli" ? "owner" : "process", actor.who),
           timeout,
           progress: (done, total, message) => Effect.sync(() => line({ progress: { done, total, message } }))
         }).pipe(asRequest(tool, actor.via, request.headers["traceparent"] as string | undefined))
@@ -127,7 +144,8 @@ export const layer = (path: string): Layer.Layer<never, ConfigInvalid | Conflict
           version,
           pid: process.pid,
           started_at: startedAt,
-          not_ready: await runPromise(runner.notReady)
+          not_ready: await runPromise(runner.notReady),
+          rules: runner.rules
         }
         return answerJson(response, 200, status)
       }

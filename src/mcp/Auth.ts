@@ -9,6 +9,7 @@ import * as Redacted from "effect/Redacted"
 import { hash, timingSafeEqual } from "node:crypto"
 import { readFileSync, type Stats, statSync } from "node:fs"
 import { ConfigInvalid } from "../domain/Errors.ts"
+import { withAllRights } from "../domain/Principal.ts"
 import type { Tokens } from "./Gate.ts"
 
 /** Where tokens come from. */
@@ -111,7 +112,15 @@ export const makeTokens = (options: TokenOptions): TokenStore | ConfigInvalid =>
       let found = -1
       const known = [...fixed, ...loaded.hashes]
       for (let index = 0; index < known.length; index++) if (timingSafeEqual(known[index]!, given)) found = index
-      return found < 0 ? null : `token-${found + 1}`
+      if (found < 0) return null
+      const hash = known[found]!
+      return {
+        principal: withAllRights("token", `token-${found + 1}`),
+        isGood: () => {
+          refresh()
+          return fixed.includes(hash) || loaded.hashes.some((one) => one.equals(hash))
+        }
+      }
     }
   }
 }

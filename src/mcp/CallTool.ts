@@ -3,7 +3,8 @@
  *
  * Guarantees: it never fails; every end is a result or an interruption. A defect becomes INTERNAL with the request
  * id, its cause goes to the log and no text of it to the client. Each call leaves one log line (tool, request id,
- * code, milliseconds, the names of what it was about; never the arguments as a whole) and its numbers in /metrics.
+ * code, milliseconds, the names of what it was about; never the arguments as a whole) and its numbers in /metrics. A
+ * caller without the right to the tool is refused before anything is decoded (Visible.ts), and that is logged as well.
  * A call that outlives its deadline, although programs watch theirs, ends here.
  */
 import * as Cause from "effect/Cause"
@@ -19,6 +20,7 @@ import { countCall } from "./Metrics.ts"
 import type { Tool } from "./Tool.ts"
 import { failure, success, type ToolResult } from "./ToolResult.ts"
 import { Toolsets } from "./Toolsets.ts"
+import { refusalOf, Rules, visible } from "./Visible.ts"
 
 /** Programs answer by their own deadline; this much later a call is ended for them. */
 const grace = 2_000
@@ -73,6 +75,7 @@ const record = (tool: Tool, args: unknown, caller: CallerShape, began: number, r
     request_id: caller.actor.requestId,
     via: caller.actor.via,
     who: caller.actor.who,
+    ...(caller.principal.id === null ? {} : { token: caller.principal.id }),
     code: result.code,
     ms: Math.round(ms * 100) / 100,
     ...subjectOf(args)
@@ -92,7 +95,11 @@ const record = (tool: Tool, args: unknown, caller: CallerShape, began: number, r
 const run = (tool: Tool, args: unknown, caller: CallerShape): Effect.Effect<ToolResult, never, ProgramServices> => {
   const began = performance.now()
   const deadline = (tool.long ? Math.max(longest, caller.timeout) : caller.timeout) + grace
-  return tool.run(args).pipe(
+  const permitted = Effect.flatMap(Rules, (rules) => {
+    const refused = refusalOf(tool, caller.principal, rules)
+    return refused === null ? tool.run(args) : Effect.fail(refused)
+  })
+  return permitted.pipe(
     Effect.map(success),
     Effect.timeoutOrElse({ duration: deadline, orElse: () => Effect.succeed(failure(tooLate(tool))) }),
     Effect.catchCause((cause) => {
@@ -118,12 +125,12 @@ export interface Catalogue {
 }
 
 /** The result for a name that is no tool. Transports with an error of their own for it use that one. */
-const noSuchTool = (name: string, among: Catalogue): ToolResult =>
+const noSuchTool = (name: string, among: Catalogue, names: ReadonlyArray<string>): ToolResult =>
   failure(
     new NotFound({
       message: `There is no tool ${name.replace(/[^\u0020-\u007e]/g, "?").slice(0, 80)}`,
       hint: among.instead?.(name) ?? "Use one of the valid values.",
-      validValues: nearest(name, among.names, 5)
+      validValues: nearest(name, names, 5)
     })
   )
 
@@ -135,7 +142,11 @@ export const callTool = (
   other?: Catalogue
 ): Effect.Effect<ToolResult, never, ProgramServices> =>
   Effect.withFiber((fiber) => {
-    const among = other ?? offer(fiber.getRef(Toolsets))
+    const offered = offer(fiber.getRef(Toolsets))
+    const among = other ?? offered
     const tool = among.find(name)
-    return tool === undefined ? Effect.succeed(noSuchTool(name, among)) : run(tool, args, { ...caller, tool: name })
+    if (tool !== undefined) return run(tool, args, { ...caller, tool: name })
+    // To a client of MCP only those that it may call.
+    const names = other?.names ?? visible(caller.principal, fiber.getRef(Rules), offered.tools).map((one) => one.name)
+    return Effect.succeed(noSuchTool(name, among, names))
   })

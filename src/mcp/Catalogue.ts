@@ -83,7 +83,8 @@ export const findTool = (name: string): Tool | undefined => byName.get(name)
 /** Names of all tools of all sets. */
 export const toolNames: ReadonlyArray<string> = [...byName.keys()]
 
-const listed = (tool: Tool) => ({
+/** A tool as `tools/list` answers it. */
+export const entryOf = (tool: Tool) => ({
   name: tool.name,
   title: tool.title,
   description: tool.description,
@@ -100,9 +101,10 @@ const listed = (tool: Tool) => ({
 export interface Offer {
   /** The tool of a name; undefined also for one whose set is off. */
   readonly find: (name: string) => Tool | undefined
+  readonly tools: ReadonlyArray<Tool>
   readonly names: ReadonlyArray<string>
   /** What `tools/list` answers (MCP 2025-06-18 and later: title and outputSchema). Its documents are made when read. */
-  readonly catalogue: ReadonlyArray<ReturnType<typeof listed>>
+  readonly catalogue: ReadonlyArray<ReturnType<typeof entryOf>>
   /** Where a name leads that is not offered: to the setting, or to names that are near. */
   readonly instead: (name: string) => string
 }
@@ -113,8 +115,9 @@ const makeOffer = (sets: ReadonlySet<Toolset>): Offer => {
   const names = [...offered.keys()]
   return {
     find: (name) => offered.get(name),
+    tools,
     names,
-    catalogue: tools.map(listed),
+    catalogue: tools.map(entryOf),
     instead: (name) => {
       const off = toolsets.find((set) => !sets.has(set) && toolsBySet[set].some((tool) => tool.name === name))
       if (off !== undefined) return `It belongs to the toolset ${off}: MCP_TOOLSETS=${off} turns it on.`

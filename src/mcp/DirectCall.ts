@@ -66,9 +66,10 @@ export const makeDirectCall = Effect.fnUntraced(function*(timeout: number) {
     const call = plainCall(request, offered)
     if (call === null) return null
     const { promise, resolve } = Promise.withResolvers<string>()
-    const { trace, via, who } = client
+    const { principal, trace, via, who } = client
     const running = runner.call(call.name, call.args, {
       actor: { via, who, requestId: newRequestId() },
+      principal,
       timeout,
       progress: () => Effect.void
     })

@@ -114,8 +114,14 @@ export const makeExchanges = (
   report: (error: Error) => void
 ): Exchanges => {
   const clients = new WeakMap<object, Client>()
+  // Nobody's request, were there one, may do nothing.
+  const nobody: Client = {
+    via: "mcp",
+    who: "unknown",
+    principal: { kind: "open", id: null, name: "unknown", scopes: [], domains: null }
+  }
   const factory: sdk.McpServerFactory = ({ authInfo }) =>
-    makeServer((authInfo === undefined ? undefined : clients.get(authInfo)) ?? { via: "mcp", who: "unknown" })
+    makeServer((authInfo === undefined ? undefined : clients.get(authInfo)) ?? nobody)
   const base = { legacy: "stateless", keepAliveMs, maxSubscriptions, onerror: report } as const
   const whole = sdk.createMcpHandler(factory, { ...base, responseMode: "auto" })
   const streamed = sdk.createMcpHandler(factory, { ...base, responseMode: "sse" })

@@ -8,12 +8,15 @@
  */
 import type * as sdk from "@modelcontextprotocol/server"
 import * as Context from "effect/Context"
+import type { Scope } from "../domain/Principal.ts"
 import type { Client } from "./Server.ts"
 
 /** A tool of an extension, as MCP defines it and as a promise. A promise that fails answers JSON-RPC's error. */
 export interface ExtensionTool {
   /** Name, description, schemas and annotations, as `tools/list` answers them. */
   readonly definition: sdk.Tool
+  /** The right that a caller needs; default `admin`. Callers that are limited to some domains never get it. */
+  readonly scope?: Scope
   /** Its answer is a stream of events that begins at once: without it, notifications of a call go nowhere. */
   readonly streams?: boolean
   /** Arguments come as they were sent: nothing has been checked against the schema. */

@@ -3,13 +3,14 @@
  *
  * Default deny. A request passes when nothing about it is ambiguous (a header twice), its Host is ours (a rebound
  * DNS name is not), its Origin, if a browser sent one, is listed, and its caller is known: by a bearer token, or by
- * an address in the trusted networks. An empty list allows nobody. What it does not do: rights per tool; whoever is
- * in may call every tool.
+ * an address in the trusted networks. An empty list allows nobody. It says with which rights somebody is in; which tools
+ * these open, Visible.ts decides.
  */
 import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { type Principal, withAllRights } from "../domain/Principal.ts"
 
 /**
  * Who needs no token. `closed`: nobody. `local`: callers of this machine, because no authentication is set up and
@@ -18,10 +19,17 @@ import * as Result from "effect/Result"
  */
 export type Openness = "closed" | "local" | "off"
 
+/** What a token that is good gives. */
+export interface Grant {
+  readonly principal: Principal
+  /** Is the token still good? For requests that last. */
+  readonly isGood: () => boolean
+}
+
 /** The tokens that are good now. */
 export interface Tokens {
-  /** A name for logs when the token is one of them, else null. Takes the same time whatever the token. */
-  readonly find: (token: string) => string | null
+  /** What a token gives when it is one of them, else null. Takes the same time whatever the token. */
+  readonly find: (token: string) => Grant | null
 }
 
 /** What the gate is told once. */
@@ -54,7 +62,7 @@ export type Refusal = "duplicate_header" | "host" | "origin" | "no_token" | "wro
 
 /** The gate's word. `preflight`: a browser's CORS question from a listed origin; it gets headers and nothing else. */
 export type Decision =
-  | { readonly _tag: "allowed"; readonly who: string; readonly origin: string | null }
+  | { readonly _tag: "allowed"; readonly grant: Grant; readonly origin: string | null }
   | { readonly _tag: "preflight"; readonly origin: string }
   | { readonly _tag: "refused"; readonly status: 400 | 401 | 403; readonly reason: Refusal }
 
@@ -178,6 +186,11 @@ const bearer = (authorization: string): string | null =>
 
 const refuse = (status: 400 | 401 | 403, reason: Refusal): Decision => ({ _tag: "refused", status, reason })
 
+const always = () => true
+
+/** Somebody who needs no token where it comes from: its address decided, and that stays. */
+const openGrant = (name: string): Grant => ({ principal: withAllRights("open", name), isGood: always })
+
 /** Compiles the options into the decision. */
 export const makeGate = (options: GateOptions): (facts: RequestFacts) => Decision => {
   const cidrs = parseNetworks(options.trustedCidrs)
@@ -225,23 +238,23 @@ export const makeGate = (options: GateOptions): (facts: RequestFacts) => Decisio
   }
 
   /** Who calls, or why nobody is let in. */
-  const identify = (facts: RequestFacts, headers: Headers): string | { readonly reason: Refusal } => {
+  const identify = (facts: RequestFacts, headers: Headers): Grant | { readonly reason: Refusal } => {
     if (headers.authorization !== null) {
       const token = bearer(headers.authorization)
-      const name = token === null ? null : options.tokens.find(token)
+      const grant = token === null ? null : options.tokens.find(token)
       // A wrong token is an answer in itself; it may not pass as if there were none.
-      if (name !== null) return name
+      if (grant !== null) return grant
       if (options.open === "closed") return { reason: "wrong_token" }
     }
     const peer = facts.peer === null ? null : parseAddress(facts.peer)
-    if (options.open === "off") return peer === null ? "unix" : NetAddress.formatIp(peer)
+    if (options.open === "off") return openGrant(peer === null ? "unix" : NetAddress.formatIp(peer))
     if (options.open === "local" && !headers.forwarded) {
-      if (facts.peer === null) return "unix"
-      if (peer !== null && NetAddress.isLoopback(peer)) return NetAddress.formatIp(peer)
+      if (facts.peer === null) return openGrant("unix")
+      if (peer !== null && NetAddress.isLoopback(peer)) return openGrant(NetAddress.formatIp(peer))
     }
     if (headers.authorization === null && peer !== null && cidrs.length > 0) {
       const client = clientOf(headers, peer)
-      if (client !== null && within(cidrs, client)) return NetAddress.formatIp(client)
+      if (client !== null && within(cidrs, client)) return openGrant(NetAddress.formatIp(client))
     }
     return { reason: headers.authorization === null ? "no_token" : "wrong_token" }
   }
@@ -253,7 +266,7 @@ export const makeGate = (options: GateOptions): (facts: RequestFacts) => Decisio
     const origin = headers.origin
     if (origin !== null && !origins.has(origin.toLowerCase())) return refuse(403, "origin")
     if (origin !== null && facts.method === "OPTIONS" && headers.preflight) return { _tag: "preflight", origin }
-    const who = identify(facts, headers)
-    return typeof who === "string" ? { _tag: "allowed", who, origin } : refuse(401, who.reason)
+    const found = identify(facts, headers)
+    return "principal" in found ? { _tag: "allowed", grant: found, origin } : refuse(401, found.reason)
   }
 }

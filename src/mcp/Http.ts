@@ -15,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import { ConfigInvalid, Conflict } from "../domain/Errors.ts"
+import { hasScope, type Principal, whoOf } from "../domain/Principal.ts"
 import { largestBody, readBody } from "./Body.ts"
 import { makeDirectCall } from "./DirectCall.ts"
 import { type Exchanges, makeExchanges, writeJson } from "./Exchange.ts"
@@ -119,7 +120,7 @@ const probe = async (parts: Parts, route: Route, request: IncomingMessage, respo
   writeJson(response, good ? 200 : 503, JSON.stringify({ status: good ? "ok" : "unavailable" }))
 }
 
-const mcp = async (parts: Parts, request: IncomingMessage, response: ServerResponse, who: string) => {
+const mcp = async (parts: Parts, request: IncomingMessage, response: ServerResponse, principal: Principal) => {
   if (request.method !== "POST") return allow(response, "POST")
   if (request.headers["content-encoding"] !== undefined) {
     return refuseBody(response, 415, "Unsupported Media Type: Content-Encoding")
@@ -134,7 +135,7 @@ const mcp = async (parts: Parts, request: IncomingMessage, response: ServerRespo
     return refuseBody(response, 400, "Parse error: Invalid JSON", -32_700)
   }
   const trace = request.headers["traceparent"] as string | undefined
-  await parts.exchanges.serve(body, request, response, { via: "mcp", who, trace })
+  await parts.exchanges.serve(body, request, response, { via: "mcp", who: whoOf(principal), principal, trace })
 }
 
 const guarded = async (parts: Parts, route: Route, request: IncomingMessage, response: ServerResponse) => {
@@ -158,8 +159,11 @@ const guarded = async (parts: Parts, route: Route, request: IncomingMessage, res
       return preflight(response, decision.origin)
     case "allowed": {
       if (decision.origin !== null) cors(response, decision.origin)
-      if (route === "mcp") return mcp(parts, request, response, decision.who)
+      if (route === "mcp") return mcp(parts, request, response, decision.grant.principal)
       if (route === "unknown") return refuseBody(response, 404, "Not Found")
+      const { domains } = decision.grant.principal
+      // The numbers are of all domains.
+      if (!hasScope(decision.grant.principal, "read") || domains !== null) return refuseBody(response, 403, "Forbidden")
       if (request.method !== "GET" && request.method !== "HEAD") return allow(response, "GET, HEAD")
       response.setHeader("content-type", "text/plain; version=0.0.4; charset=utf-8")
       response.end(await parts.metrics())

@@ -18,6 +18,7 @@ import { findTool } from "./Catalogue.ts"
 import { errorCodes } from "./ErrorDocument.ts"
 import { failure, type ToolResult } from "./ToolResult.ts"
 import { ToolRunner } from "./ToolRunner.ts"
+import { bothRules, refusalOf, Rules } from "./Visible.ts"
 
 const decodeLine = Schema.decodeUnknownResult(CallLine)
 const decodeStatus = Schema.decodeUnknownResult(Status)
@@ -89,7 +90,12 @@ const callRemote = (
   onProgress: (line: Extract<Line, { readonly progress: unknown }>["progress"]) => void
 ): Effect.Effect<ToolResult> =>
   Effect.callback((resume) => {
-    const body = JSON.stringify({ args: args ?? {}, actor: caller.actor, timeout: caller.timeout })
+    const body = JSON.stringify({
+      args: args ?? {},
+      actor: caller.actor,
+      principal: caller.principal,
+      timeout: caller.timeout
+    })
     let connected = false
     let rest = ""
     const request = httpRequest({
@@ -187,15 +193,34 @@ export const layer = (path: string): Layer.Layer<ToolRunner> =>
     ToolRunner,
     Effect.gen(function*() {
       const runFork = Effect.runForkWith(yield* Effect.context<never>())
-      const through = (kind: Kind): ToolRunner["Service"]["call"] => (name, args, caller) =>
-        Effect.flatMap(Tracing.traceparent, (traceparent) =>
-          callRemote(path, kind, name, args, caller, traceparent, ({ done, message, total }) =>
-            runFork(caller.progress(done, total, message))))
+      const own = yield* Rules
+      const theirs = (yield* fetchStatus(path))?.rules
+      const rules = theirs === undefined ? own : bothRules(own, theirs)
+      const through = (kind: Kind): ToolRunner["Service"]["call"] => (name, args, caller) => {
+        const tool = kind === "call" ? findTool(name) : undefined
+        // The other process looks again, by its own rules as they are then.
+        const refused = tool === undefined ? null : refusalOf(tool, caller.principal, rules)
+        return refused !== null ?
+          Effect.succeed(failure(refused)) :
+          Effect.flatMap(Tracing.traceparent, (traceparent) =>
+            callRemote(
+              path,
+              kind,
+              name,
+              args,
+              caller,
+              traceparent,
+              ({ done, message, total }) => runFork(caller.progress(done, total, message))
+            ))
+      }
       return ToolRunner.of({
+        rules,
         call: through("call"),
         admin: through("admin"),
-        notReady: Effect.map(fetchStatus(path), (status) =>
-          status === null ? "the control plane does not answer on its admin socket" : status.not_ready),
+        notReady: Effect.map(
+          fetchStatus(path),
+          (status) => status === null ? "the control plane does not answer on its admin socket" : status.not_ready
+        ),
         // The other process goes on.
         stopping: Effect.void
       })

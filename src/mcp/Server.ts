@@ -11,15 +11,17 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { Cancelled } from "../domain/Errors.ts"
+import type { Principal } from "../domain/Principal.ts"
 import type { CallerShape } from "../program/Caller.ts"
 import { version } from "../Version.ts"
-import { findTool, type Offer, offer } from "./Catalogue.ts"
-import { Extension } from "./Extension.ts"
+import { entryOf, findTool, type Offer, offer } from "./Catalogue.ts"
+import { Extension, type ExtensionTool } from "./Extension.ts"
 import { newRequestId } from "./RequestId.ts"
 import { asRequest } from "./RequestSpan.ts"
 import { failure, type ToolResult } from "./ToolResult.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 import { Toolsets } from "./Toolsets.ts"
+import { type Entitled, refusalOf, visible } from "./Visible.ts"
 
 const identity: sdk.Implementation = {
   name: "haproxy-mcp",
@@ -47,9 +49,10 @@ Lists come in pages: total says how many rows there are; pass next_cursor back a
 const options: sdk.ServerOptions = {
   capabilities: { tools: {} },
   instructions,
-  // The catalogue changes only with the version; a client may keep it for a while (2026-07-28).
+  // The catalogue changes only with the version and the caller's rights: a client may keep it for a while (2026-07-28),
+  // nobody between may answer one caller with what another one got.
   cacheHints: {
-    "tools/list": { ttlMs: 300_000, cacheScope: "public" },
+    "tools/list": { ttlMs: 300_000, cacheScope: "private" },
     "server/discover": { ttlMs: 300_000, cacheScope: "public" }
   }
 }
@@ -77,11 +80,21 @@ const noSuchTool = (name: string, offered: Offer): sdk.ProtocolError => {
 export interface Client {
   /** `mcp` or `stdio`. */
   readonly via: string
-  /** A token's name, an address or a user: no secret. */
+  /** A token's name and id, an address or a user: no secret. */
   readonly who: string
+  /** What it may do. */
+  readonly principal: Principal
   /** The request's header `traceparent`, unchecked. */
   readonly trace?: string | undefined
 }
+
+/** What decides of a tool that an embedding program added: without a scope of its own it is for `admin`. */
+const entitled = ({ definition, scope }: ExtensionTool): Entitled => ({
+  name: definition.name,
+  scope: scope ?? "admin",
+  reach: "everything",
+  annotations: { readOnlyHint: definition.annotations?.readOnlyHint === true }
+})
 
 /** Makes a server for one request or one connection. */
 export interface ServerFactory {
@@ -97,9 +110,14 @@ export const makeServerFactory = Effect.fnUntraced(function*(timeout: number) {
   const offered = offer(yield* Toolsets)
   const added = (extension.tools ?? []).filter(({ definition }) => findTool(definition.name) === undefined)
   const more = new Map(added.map((tool) => [tool.definition.name, tool]))
-  const listed = {
-    tools: [...offered.catalogue, ...added.map(({ definition }) => definition)]
-  } as unknown as sdk.ListToolsResult
+  const { rules } = runner
+  const permitted = (tool: ExtensionTool, client: Client) => refusalOf(entitled(tool), client.principal, rules)
+  const listedFor = (client: Client) => ({
+    tools: [
+      ...visible(client.principal, rules, offered.tools).map(entryOf),
+      ...added.filter((tool) => permitted(tool, client) === null).map(({ definition }) => definition)
+    ]
+  } as unknown as sdk.ListToolsResult)
   const all: sdk.ServerOptions = {
     ...options,
     ...extension.options,
@@ -127,12 +145,15 @@ export const makeServerFactory = Effect.fnUntraced(function*(timeout: number) {
     if (offered.find(name) === undefined) {
       const tool = more.get(name)
       if (tool === undefined) throw noSuchTool(name, offered)
+      const refused = permitted(tool, client)
+      if (refused !== null) return toWire(failure(refused))
       return tool.call(args ?? {}, context, client)
     }
-    const { trace, via, who } = client
+    const { principal, trace, via, who } = client
     const exit = await runPromiseExit(
       runner.call(name, args, {
         actor: { via, who, requestId: newRequestId() },
+        principal,
         timeout,
         progress: progressOf(context)
       }).pipe(asRequest(name, via, trace, context.mcpReq._meta)),
@@ -145,7 +166,7 @@ export const makeServerFactory = Effect.fnUntraced(function*(timeout: number) {
 
   const factory = (client: Client) => {
     const server = new sdk.Server(identity, all)
-    server.setRequestHandler("tools/list", () => listed)
+    server.setRequestHandler("tools/list", () => listedFor(client))
     server.setRequestHandler("tools/call", (request, context) => call(client, request, context))
     extension.register?.(server)
     return server

@@ -17,7 +17,8 @@ import * as Effect from "effect/Effect"
 import { userInfo } from "node:os"
 import { PassThrough, type Readable, type Writable } from "node:stream"
 import { setImmediate as nextTurn } from "node:timers/promises"
-import { makeServerFactory } from "./Server.ts"
+import type { Scope } from "../domain/Principal.ts"
+import { type Client, makeServerFactory } from "./Server.ts"
 import type { ToolRunner } from "./ToolRunner.ts"
 
 /** How long requests may still be worked on after the end of the input, in milliseconds. */
@@ -98,13 +99,22 @@ class CountingTransport implements Transport {
   }
 }
 
-/** Serves until the input ends. `timeout`: milliseconds that a call may take. */
+/**
+ * Serves until the input ends. `timeout`: milliseconds that a call may take. The client is whoever started this process:
+ * it has the rights of its user, cut to `scopes`.
+ */
 export const serve = Effect.fnUntraced(function*(
   timeout: number,
+  scopes: ReadonlyArray<Scope>,
   streams: StdioStreams = { input: process.stdin, output: process.stdout }
 ): Effect.fn.Return<void, never, ToolRunner> {
   const makeServer = yield* makeServerFactory(timeout)
-  const client = { via: "stdio", who: userName() }
+  const who = userName()
+  const client: Client = {
+    via: "stdio",
+    who,
+    principal: { kind: "process", id: null, name: who, scopes, domains: null }
+  }
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
 
   yield* Effect.scoped(Effect.andThen(

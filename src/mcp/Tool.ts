@@ -5,8 +5,12 @@
  * published documents are computed once, when somebody asks for them (that takes a millisecond or two per tool). A tool holds no logic of its own; errors, metrics and logs are CallTool's.
  */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { ControlError } from "../domain/Errors.ts"
+import { type ControlError, Forbidden } from "../domain/Errors.ts"
+import { isWithin, type Scope } from "../domain/Principal.ts"
+import { parseRouteName } from "../domain/RouteName.ts"
+import { Caller } from "../program/Caller.ts"
 import type { ProgramServices } from "../program/Services.ts"
 import { decodeArguments } from "./Arguments.ts"
 import { answerDocument, inputDocument, type JsonDocument, outputDocument } from "./JsonDocument.ts"
@@ -50,6 +54,16 @@ export type Fields = { readonly [name: string]: Schema.Codec<unknown, unknown> }
 /** The answer of a tool as JSON, before it is made safe for the wire. */
 export type Encoded = { readonly [name: string]: unknown }
 
+/**
+ * What a caller that is limited to some domains may do with a tool.
+ *
+ * - `everything`: nothing, since it shows or changes what belongs to all domains;
+ * - a list of parameters that name domains: it may call it for its own. What a write would touch beside them is checked
+ *   again when it is decided (program/Reach.ts);
+ * - `filtered`: the program itself keeps to the caller's domains, or speaks of none.
+ */
+export type Reach = "everything" | "filtered" | ReadonlyArray<string>
+
 /** A tool as the transports, the admin socket and the documentation see it. */
 export interface Tool {
   readonly name: string
@@ -57,6 +71,9 @@ export interface Tool {
   /** At most 400 characters: what, when, what comes back, which tool next. */
   readonly description: string
   readonly annotations: ToolAnnotations
+  /** The right that a caller needs. */
+  readonly scope: Scope
+  readonly reach: Reach
   /** JSON Schema of the arguments: a plain object, `additionalProperties: false`. */
   readonly inputSchema: JsonDocument
   /** JSON Schema of `structuredContent`, valid for answers and for `{error}` alike: what is published, in short. */
@@ -71,12 +88,33 @@ export interface Tool {
   readonly run: (args: unknown) => Effect.Effect<Encoded, ControlError, ProgramServices>
 }
 
-/** Defines a tool. */
+const beyond = (field: string, name: string, domains: ReadonlyArray<string>) =>
+  new Forbidden({
+    message: `${field} ${name} is beyond what this caller is limited to`,
+    field,
+    hint: `It may only have to do with ${domains.join(", ") || "no domain"}; ask the operator if the task needs more.`
+  })
+
+/** Refuses arguments that name other domains than the caller's. What is no name at all the program refuses. */
+const keepWithin = (reach: Reach, input: Readonly<Record<string, unknown>>): Effect.Effect<void, Forbidden> =>
+  typeof reach === "string" ? Effect.void : Effect.flatMap(Caller, ({ principal }) => {
+    if (principal.domains === null) return Effect.void
+    for (const field of reach) {
+      const value = input[field]
+      const name = typeof value === "string" ? Result.getOrNull(parseRouteName(value)) : null
+      if (name !== null && !isWithin(principal, name)) return Effect.fail(beyond(field, name, principal.domains))
+    }
+    return Effect.void
+  })
+
+/** Defines a tool. Without a scope it is for `admin` only; without a reach, not for callers with limited domains. */
 export const tool = <const I extends Fields, const O extends Fields>(definition: {
   readonly name: string
   readonly title: string
   readonly description: string
   readonly annotations: ToolAnnotations
+  readonly scope?: Scope
+  readonly reach?: Reach
   readonly input: I
   /** Parameters that may also come as JSON text, as older clients send lists. */
   readonly jsonText?: ReadonlyArray<keyof I & string>
@@ -99,11 +137,14 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
     (isPlain === undefined ? isPlain = plainTest(output) : isPlain)?.(answer) === true
       ? Effect.succeed(answer as Encoded)
       : Effect.orDie(bySchema(answer))
+  const reach = definition.reach ?? "everything"
   return {
     name: definition.name,
     title: definition.title,
     description: definition.description,
     annotations: definition.annotations,
+    scope: definition.scope ?? "admin",
+    reach,
     get inputSchema() {
       return inputSchema ??= inputDocument(Schema.Struct(definition.input))
     },
@@ -118,7 +159,7 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
     run: (args) =>
       Effect.flatMap(
         decode(args),
-        (input) => Effect.flatMap(definition.program(input), encode)
+        (input) => Effect.andThen(keepWithin(reach, input), Effect.flatMap(definition.program(input), encode))
       )
   }
 }

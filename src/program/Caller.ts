@@ -5,10 +5,13 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Actor } from "../domain/Change.ts"
+import { type Principal, withAllRights } from "../domain/Principal.ts"
 
 /** The caller of a program. */
 export interface CallerShape {
   readonly actor: Actor
+  /** What it may do, and which token it showed. */
+  readonly principal: Principal
   /** The tool or verb that was called, for the change log. */
   readonly tool: string
   /** Milliseconds that a call may take (MCP_CALL_TIMEOUT). */
@@ -20,6 +23,7 @@ export interface CallerShape {
 export const Caller = Context.Reference<CallerShape>("haproxy-mcp/program/Caller", {
   defaultValue: () => ({
     actor: { via: "program", who: "local", requestId: "-" },
+    principal: withAllRights("program", "local"),
     tool: "program",
     timeout: 10_000,
     progress: () => Effect.void

@@ -5,6 +5,7 @@
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import { withAllRights } from "../../src/domain/Principal.ts"
 import { callTool } from "../../src/mcp/CallTool.ts"
 import { Dice } from "../program/Verbs.model.ts"
 import { poll } from "../support/Poll.ts"
@@ -68,7 +69,11 @@ const kinds: ReadonlyArray<Event> = [
 ]
 const weighted = kinds.flatMap((event) => Array.from({ length: event.weight }, () => event))
 
-const caller = { actor: { via: "test", who: "campaign", requestId: "campaign" }, progress: () => Effect.void }
+const caller = {
+  actor: { via: "test", who: "campaign", requestId: "campaign" },
+  principal: withAllRights("program", "campaign"),
+  progress: () => Effect.void
+}
 
 const caseOf = (seed: number) =>
   Effect.gen(function*() {

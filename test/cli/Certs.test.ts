@@ -9,6 +9,7 @@ import { certInfoText, certsText, certWriteText } from "../../src/cli/CertsText.
 import type { Ended as Ending } from "../../src/cli/Exit.ts"
 import { callTool } from "../../src/mcp/CallTool.ts"
 import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
+import { unrestricted } from "../../src/mcp/Visible.ts"
 import type { CertificateItem, CertInfoAnswer, RenewAllCertsAnswer } from "../../src/program/certificates/Shapes.ts"
 import { LongestCall } from "../../src/program/Operations.ts"
 import { toolsOf } from "../mcp/harness.ts"
@@ -282,6 +283,7 @@ describe("the commands", () => {
           }
         })
         const tools = ToolRunner.of({
+          rules: unrestricted,
           // A call may last a tenth of a second here.
           call: (name, args, caller) =>
             world.run(Effect.provideService(callTool(name, args, caller), LongestCall, 100)),

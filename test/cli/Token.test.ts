@@ -43,7 +43,7 @@ describe("token new", () => {
           const [old] = await tokensIn(file)
           const store = makeTokens({ token: null, file, fileOptional: false })
           assert("find" in store)
-          assert.strictEqual(store.find(old!), "token-1")
+          assert.strictEqual(store.find(old!)?.principal.name, "token-1")
 
           const refused = await token("new", "--file", file)
           assert.strictEqual(refused.code, 2)

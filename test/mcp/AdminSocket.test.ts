@@ -11,10 +11,12 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Busy } from "../../src/domain/Errors.ts"
+import { withAllRights } from "../../src/domain/Principal.ts"
 import * as AdminSocket from "../../src/mcp/AdminSocket.ts"
 import * as RemoteTools from "../../src/mcp/RemoteTools.ts"
 import { failure } from "../../src/mcp/ToolResult.ts"
 import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
+import { unrestricted } from "../../src/mcp/Visible.ts"
 import type { CallerShape } from "../../src/program/Caller.ts"
 import { startNode } from "../support/Process.ts"
 import { captureLogs, toolsOf, until } from "./harness.ts"
@@ -25,6 +27,7 @@ const promise = <A>(make: () => Promise<A>) => Effect.promise(make)
 const caller: Omit<CallerShape, "tool"> = {
   actor: { via: "cli", who: "tester", requestId: "req-7" },
   timeout: 3_000,
+  principal: withAllRights("owner", "tester"),
   progress: () => Effect.void
 }
 
@@ -76,6 +79,7 @@ describe("the admin socket", () => {
       const path = join(folder(), "admin.sock")
       const big = "x".repeat(300_000)
       yield* open(path, {
+        rules: unrestricted,
         call: (name) =>
           Effect.succeed(
             name === "haproxy_health"
@@ -128,6 +132,7 @@ describe("the admin socket", () => {
 
       let began = 0
       const opened = yield* open(path, {
+        rules: unrestricted,
         call: () => Effect.andThen(Effect.sync(() => void began++), Effect.never),
         admin: () => Effect.die("not asked for here"),
         notReady: Effect.succeed(null),

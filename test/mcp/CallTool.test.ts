@@ -8,6 +8,7 @@ import * as Metric from "effect/Metric"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as TestClock from "effect/testing/TestClock"
 import { Acme } from "../../src/acme/Acme.ts"
+import { withAllRights } from "../../src/domain/Principal.ts"
 import { make as publicSuffixes } from "../../src/domain/PublicSuffix.ts"
 import { CertificateFiles } from "../../src/haproxy/certificates/CertificateFiles.ts"
 import { HostControl } from "../../src/haproxy/HostControl.ts"
@@ -50,6 +51,7 @@ const below = (part: unknown): Context.Context<ProgramServices> =>
 
 const caller = {
   actor: { via: "test", who: "tester", requestId: "req-1" },
+  principal: withAllRights("program", "tester"),
   timeout: 10_000,
   progress: () => Effect.void
 }

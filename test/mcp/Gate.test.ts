@@ -1,12 +1,15 @@
 /** The gate as a table: route by method by token by Host by Origin by peer by forwarding headers. */
 import { assert, describe, it } from "@effect/vitest"
-import { type Decision, type GateOptions, makeGate, type RequestFacts } from "../../src/mcp/Gate.ts"
+import { withAllRights } from "../../src/domain/Principal.ts"
+import { type Decision, type GateOptions, type Grant, makeGate, type RequestFacts } from "../../src/mcp/Gate.ts"
 
 const token = "correct-horse-battery"
 
+const grantOf = (name: string): Grant => ({ principal: withAllRights("token", name), isGood: () => true })
+
 const closed: GateOptions = {
   open: "closed",
-  tokens: { find: (given) => given === token ? "token-1" : null },
+  tokens: { find: (given) => given === token ? grantOf("token-1") : null },
   trustedCidrs: ["100.64.0.0/10", "fd7a:115c:a1e0::/48"],
   trustedProxies: ["10.9.0.1", "10.9.0.2/32"],
   allowedHosts: ["mcp.example.com", "alt.example.com:8443"],
@@ -35,7 +38,7 @@ const facts = (row: Row): RequestFacts => ({
 
 const said = (decision: Decision): string =>
   decision._tag === "allowed"
-    ? `allowed ${decision.who}`
+    ? `allowed ${decision.grant.principal.name}`
     : decision._tag === "preflight"
     ? `preflight ${decision.origin}`
     : `${decision.status} ${decision.reason}`

@@ -13,6 +13,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NotFound } from "../../src/domain/Errors.ts"
 import { failure, success } from "../../src/mcp/ToolResult.ts"
+import { unrestricted } from "../../src/mcp/Visible.ts"
 import {
   callMessage,
   clients,
@@ -479,6 +480,7 @@ describe("calls", () => {
   it.live("that hit a defect below them answer no text of it", () =>
     Effect.gen(function*() {
       const { url } = yield* startHttp({
+        rules: unrestricted,
         call: () => Effect.die(new Error("hunter2")),
         admin: () => Effect.die("not asked for here"),
         notReady: Effect.die("hunter2"),

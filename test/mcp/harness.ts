@@ -10,11 +10,13 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
+import { type Principal, withAllRights } from "../../src/domain/Principal.ts"
 import { callTool } from "../../src/mcp/CallTool.ts"
-import type { GateOptions } from "../../src/mcp/Gate.ts"
+import type { GateOptions, Grant } from "../../src/mcp/Gate.ts"
 import { HttpListener, type HttpOptions } from "../../src/mcp/Http.ts"
 import { success } from "../../src/mcp/ToolResult.ts"
 import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
+import { unrestricted } from "../../src/mcp/Visible.ts"
 import { formatLine } from "../../src/Observability.ts"
 import { notReadyReason } from "../../src/program/Health.ts"
 import { PoolAllocator } from "../../src/program/PoolAllocator.ts"
@@ -29,15 +31,19 @@ export const openGate: GateOptions = {
   allowedOrigins: []
 }
 
+/** A token that stays good. */
+export const grantOf = (principal: Principal): Grant => ({ principal, isGood: () => true })
+
 export const token = "correct-horse-battery"
 export const tokenGate: GateOptions = {
   ...openGate,
   open: "closed",
-  tokens: { find: (given) => given === token ? "token-1" : null }
+  tokens: { find: (given) => given === token ? grantOf(withAllRights("token", "token-1")) : null }
 }
 
 /** The programs of a world. */
 export const worldTools = (world: World): ToolRunner["Service"] => ({
+  rules: unrestricted,
   call: (name, args, caller) => world.run(callTool(name, args, caller)),
   admin: () => Effect.die("not asked for here"),
   notReady: world.run(notReadyReason),
@@ -52,6 +58,7 @@ export const toolsOf = (
     caller: Parameters<ToolRunner["Service"]["call"]>[2]
   ) => Effect.Effect<Record<string, unknown>>
 ): ToolRunner["Service"] => ({
+  rules: unrestricted,
   call: (name, args, caller) => Effect.map(call(name, (args ?? {}) as Record<string, unknown>, caller), success),
   admin: () => Effect.die("not asked for here"),
   notReady: Effect.succeed(null),

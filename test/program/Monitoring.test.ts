@@ -5,6 +5,7 @@ import type * as Scope from "effect/Scope"
 import { type AddressInfo, createServer, type Socket } from "node:net"
 
 import type { HaproxyBinary } from "../../scripts/haproxy.ts"
+import { withAllRights } from "../../src/domain/Principal.ts"
 import { callTool } from "../../src/mcp/CallTool.ts"
 import { until } from "../haproxy/contract/Harness.ts"
 import { makeFakeWorld } from "../support/FakeWorld.ts"
@@ -28,6 +29,7 @@ const call = (world: Pick<World, "run">, name: string, args: Item, timeout = 10_
     callTool(name, args, {
       actor: { via: "test", who: "tester", requestId: "req-1" },
       timeout,
+      principal: withAllRights("program", "test"),
       progress: () => Effect.void
     })
   )

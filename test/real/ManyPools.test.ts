@@ -4,6 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { withAllRights } from "../../src/domain/Principal.ts"
 import { callTool } from "../../src/mcp/CallTool.ts"
 import { importDomains } from "../../src/program/Import.ts"
 import { within } from "../support/ControlPlane.ts"
@@ -31,6 +32,7 @@ describe("with 10,000 pools", () => {
           callTool(name, args, {
             actor: { via: "test", who: "tester", requestId: "req-1" },
             timeout: 30_000,
+            principal: withAllRights("program", "test"),
             progress: () => Effect.void
           })
         )

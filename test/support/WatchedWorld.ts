@@ -16,6 +16,7 @@ import type { AcmeOptions } from "../../src/acme/Acme.ts"
 import type { Listener } from "../../src/domain/Address.ts"
 import type { ErrorBody } from "../../src/domain/Errors.ts"
 import { poolsDefaults } from "../../src/domain/PoolsConfig.ts"
+import { withAllRights } from "../../src/domain/Principal.ts"
 import { make as publicSuffixes } from "../../src/domain/PublicSuffix.ts"
 import { callTool } from "../../src/mcp/CallTool.ts"
 import type { ToolResult } from "../../src/mcp/ToolResult.ts"
@@ -67,6 +68,7 @@ export const errorOf = (result: ToolResult): ErrorBody => {
 const caller = {
   actor: { via: "test", who: "tester", requestId: "req-1" },
   timeout: 10_000,
+  principal: withAllRights("program", "test"),
   progress: () => Effect.void
 }
 

@@ -1,4 +1,5 @@
 /** What the control plane's own server is told: where it listens and whom it answers. */
+import { scopes } from "../../domain/Principal.ts"
 import { toolsets } from "../../domain/Toolset.ts"
 import {
   cidr,
@@ -15,6 +16,7 @@ import {
   secret,
   type Setting,
   socketPath,
+  toolPattern,
   users,
   withDefault
 } from "../Setting.ts"
@@ -115,6 +117,36 @@ export const mcpServer = {
     metavar: "TIME",
     example: "10s",
     usedBy: users.serving
+  }),
+  mcpReadOnly: withDefault("MCP_READ_ONLY", onOff, "off", {
+    group: "MCP server",
+    description: "on leaves MCP clients only the tools that change nothing.",
+    metavar: "on|off",
+    example: "on",
+    usedBy: users.serving
+  }),
+  mcpToolsAllow: optional("MCP_TOOLS_ALLOW", list(toolPattern), "every tool", {
+    group: "MCP server",
+    description: "The only tools that MCP clients may call; * stands for any text. Set and empty: none.",
+    metavar: "TOOL,…",
+    example: "haproxy_list_*,haproxy_*health",
+    emptyCounts: true,
+    usedBy: users.serving
+  }),
+  mcpToolsDeny: withDefault("MCP_TOOLS_DENY", list(toolPattern), "", {
+    group: "MCP server",
+    description: "Tools that MCP clients may not call; * stands for any text.",
+    metavar: "TOOL,…",
+    example: "haproxy_delete_cert,haproxy_reload",
+    usedBy: users.serving
+  }),
+  mcpStdioScopes: withDefault("MCP_STDIO_SCOPES", list(oneOf(...scopes)), "admin", {
+    group: "MCP server",
+    description: "Rights of a client on standard input and output. Set and empty: none.",
+    metavar: "SCOPE,…",
+    example: "read,traffic",
+    emptyCounts: true,
+    usedBy: ["serve", "stdio"]
   }),
   mcpAdminSocket: optional("MCP_ADMIN_SOCKET", socketPath(95), "beside HAPROXY_DB_FILE, its name with .sock", {
     group: "MCP server",

@@ -55,6 +55,8 @@ const writeAnswer = {
 export const listCertsTool = tool({
   name: "haproxy_list_certs",
   title: "List certificates",
+  scope: "read",
+  reach: "filtered",
   description:
     "Lists the certificates by name, issued here or put there by hand: names, status, days left, whether HAProxy "
     + "serves it, next renewal, last error. Use it to see what expires or failed. Fingerprint and the domains that "
@@ -77,6 +79,8 @@ export const listCertsTool = tool({
 export const certInfoTool = tool({
   name: "haproxy_cert_info",
   title: "Certificate",
+  scope: "read",
+  reach: "filtered",
   description:
     "Says all about one certificate, by its name or by a host that it stands for: validity, issuer, fingerprint, "
     + "chain, whether HAProxy serves it, next renewal, last error, and the domains that need it. Use it when a "
@@ -102,6 +106,8 @@ export const certInfoTool = tool({
 export const issueCertTool = tool({
   name: "haproxy_issue_cert",
   title: "Issue certificate",
+  scope: "certs",
+  reach: "filtered",
   description:
     "Gets a certificate for a domain, by default with *.domain, from the CA (acme.sh, DNS) and serves it at once. "
     + "Takes seconds to minutes: then it answers an operation_id for haproxy_operation. Route the domain first: "
@@ -121,6 +127,8 @@ export const issueCertTool = tool({
 export const renewCertTool = tool({
   name: "haproxy_renew_cert",
   title: "Renew certificate",
+  scope: "certs",
+  reach: "filtered",
   description:
     "Renews a certificate that was issued here when it is due; with force also before (CAs limit how often). The "
     + "old one serves until the new one is proved. Happens by itself: use it after a failure was mended. May answer "
@@ -136,6 +144,7 @@ export const renewCertTool = tool({
 export const renewAllCertsTool = tool({
   name: "haproxy_renew_all_certs",
   title: "Renew all certificates",
+  scope: "certs",
   description:
     "Renews every certificate that was issued here and is due. This happens by itself: use it when the CA, the DNS "
     + "provider or its token was mended. May answer an operation_id for haproxy_operation. First look: "
@@ -160,6 +169,8 @@ export const renewAllCertsTool = tool({
 export const deleteCertTool = tool({
   name: "haproxy_delete_cert",
   title: "Delete certificate",
+  scope: "certs",
+  reach: "filtered",
   description:
     "Takes a certificate from HAProxy and deletes its file with its key, for good. Refused with CONFLICT while a "
     + "routed domain needs it, unless force: that site then has no HTTPS. Ask the user first. See needed_by of "
@@ -176,6 +187,8 @@ export const deleteCertTool = tool({
 export const loadCertTool = tool({
   name: "haproxy_load_cert",
   title: "Load certificate",
+  scope: "certs",
+  reach: "filtered",
   description:
     "Loads a file NAME.pem (certificate, chain, key) that someone put into HAPROXY_CERT_DIR into HAProxy and "
     + "proves it by a TLS handshake; what served before stays if it is refused. Not renewed here. Use it after a "

@@ -15,6 +15,7 @@ const worker = Schema.Struct({
 export const reloadTool = tool({
   name: "haproxy_reload",
   title: "Reload HAProxy",
+  scope: "config",
   description:
     "Checks HAProxy's configuration, lets HAProxy read it again, waits for the new worker and compares it with the "
     + "desired state. Needed after haproxy.cfg was edited, never for domains or servers. First: haproxy_check_config.",
@@ -38,6 +39,7 @@ export const reloadTool = tool({
 export const checkConfigTool = tool({
   name: "haproxy_check_config",
   title: "Check the configuration",
+  scope: "config",
   description:
     "Says whether HAProxy accepts its configuration files (haproxy -c, messages with file and line) and has what "
     + "the control plane needs (Runtime API, maps, pools, pools.cfg, a way to reload). Use it before haproxy_reload "
@@ -69,6 +71,7 @@ export const checkConfigTool = tool({
 export const saveStateTool = tool({
   name: "haproxy_save_state",
   title: "Save server states (legacy)",
+  scope: "config",
   description:
     "Legacy: writes HAProxy's `show servers state` to HAPROXY_STATE_FILE. Not needed for restarts: weights, states "
     + "and addresses are in the database. haproxy_restore_state reads the file.",
@@ -86,6 +89,7 @@ export const saveStateTool = tool({
 export const restoreStateTool = tool({
   name: "haproxy_restore_state",
   title: "Restore server states (legacy)",
+  scope: "traffic",
   description:
     "Legacy: sets weight and state of our servers as haproxy_save_state saved them, where the slot still holds the "
     + "saved address. Not needed after restarts: the desired state is in the database and wins.",

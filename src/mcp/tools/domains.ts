@@ -8,6 +8,8 @@ import * as Field from "./fields.ts"
 export const listDomainsTool = tool({
   name: "haproxy_list_domains",
   title: "List domains",
+  scope: "read",
+  reach: "filtered",
   description:
     "Lists the routed domains with their pool and servers, by name, in pages. Use it to find exact names before a "
     + "change; search narrows it. What HAProxy observes of a domain's servers: haproxy_list_servers, "
@@ -39,6 +41,8 @@ export const listDomainsTool = tool({
 export const addDomainTool = tool({
   name: "haproxy_add_domain",
   title: "Add domain",
+  scope: "config",
+  reach: ["domain", "share_with"],
   description:
     "Routes a domain at once, without a reload: to a new pool with the server ip:http_port, to the pool of an "
     + "existing domain (share_with), or to an empty pool (neither). A registrable domain brings its wildcard. Next: "
@@ -65,6 +69,8 @@ export const addDomainTool = tool({
 export const removeDomainTool = tool({
   name: "haproxy_remove_domain",
   title: "Remove domain",
+  scope: "config",
+  reach: ["domain"],
   description:
     "Stops routing a domain at once, with the wildcard that came with it. Removing a share leaves the servers; "
     + "removing the last domain of a pool clears and frees it; otherwise the oldest share becomes its owner. Note "
@@ -86,6 +92,7 @@ export const removeDomainTool = tool({
 export const cleanupWildcardsTool = tool({
   name: "haproxy_cleanup_wildcards",
   title: "Clean up wildcards",
+  scope: "config",
   description: "Removes wildcards of subdomains (such as *.app.example.com) that nobody added explicitly; those of "
     + "registrable domains stay. Call it with dry_run=true first. What someone added: haproxy_remove_domain, one by "
     + "one.",

@@ -19,6 +19,8 @@ const file = (description: string) => component(description, { path: Field.text(
 export const healthTool = tool({
   name: "haproxy_health",
   title: "Health",
+  scope: "read",
+  reach: "filtered",
   description:
     "Says whether the control plane, HAProxy, the files and the database are well, and whether HAProxy runs the "
     + "desired state (reconciler.in_sync). Call it first, and when HAProxy or the storage fails. For one site: "
@@ -90,6 +92,8 @@ export const healthTool = tool({
 export const domainHealthTool = tool({
   name: "haproxy_domain_health",
   title: "Health of a domain",
+  scope: "read",
+  reach: ["domain"],
   description:
     "Says whether one domain is served: its pool, each server as HAProxy observes it, and how many are healthy. "
     + "Use it after a change, and when a site fails. Slots: "

@@ -44,6 +44,7 @@ const backendStatus = Schema.Literals(backendStatuses).annotate({
 export const serverHealthTool = tool({
   name: "haproxy_get_server_health",
   title: "Health of servers",
+  scope: "read",
   description:
     "Lists every server in use as HAProxy sees it now: status, last health check, since when, weight, sessions. "
     + "Use it to find what is down (status=down), of one backend or all. One domain: haproxy_domain_health; to act: "
@@ -88,6 +89,7 @@ export const serverHealthTool = tool({
 export const statsTool = tool({
   name: "haproxy_stats",
   title: "Statistics",
+  scope: "read",
   description:
     "HAProxy at a glance: process (connections, rates, TLS, idle, memory), busiest frontends and backends, sums, "
     + "and what is down or degraded. Call it first when traffic or load is the question. Next: haproxy_backends, "
@@ -135,6 +137,7 @@ export const statsTool = tool({
 export const backendsTool = tool({
   name: "haproxy_backends",
   title: "List backends",
+  scope: "read",
   description:
     "Lists the backends in use, our pools and others, with status, sessions, queue, rates, bytes, responses, "
     + "errors and average times. Use it to see which site is busy, slow or failing. Next: haproxy_get_server_health "
@@ -177,6 +180,7 @@ export const backendsTool = tool({
 export const listFrontendsTool = tool({
   name: "haproxy_list_frontends",
   title: "List frontends",
+  scope: "read",
   description:
     "Lists HAProxy's frontends with the sockets they listen on, status, sessions and their limit, rates, bytes, "
     + "what was denied and responses by class. Use it to see what arrives and whether a limit is near. Servers' "
@@ -222,6 +226,7 @@ const load = {
 export const connectionsTool = tool({
   name: "haproxy_get_connections",
   title: "Connections",
+  scope: "read",
   description:
     "Shows how many sessions each backend and its servers have now, with limits and queues, the busiest first. Use "
     + "it to find where the load is and before a drain. Next: haproxy_wait_drain, haproxy_set_server_weight.",

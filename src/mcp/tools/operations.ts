@@ -11,6 +11,8 @@ const described = ErrorDocument.properties
 export const operationTool = tool({
   name: "haproxy_operation",
   title: "Follow an operation",
+  scope: "read",
+  reach: "filtered",
   description:
     "Says how a long operation (operation_id) or a change (change_id, as in OUTCOME_UNKNOWN) stands, after waiting "
     + "up to wait seconds for its end: status and, once done, the result or error of the tool that began it.",

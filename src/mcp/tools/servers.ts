@@ -24,6 +24,8 @@ const poolAnswer = {
 export const listServersTool = tool({
   name: "haproxy_list_servers",
   title: "List servers",
+  scope: "read",
+  reach: ["domain"],
   description:
     "Lists the servers of a domain's pool: slot, address, weight, set state, and what HAProxy observes (status, "
     + "health check, open sessions). Use it to find slots before haproxy_set_server_state, haproxy_set_server_weight "
@@ -44,6 +46,8 @@ export const listServersTool = tool({
 export const addServerTool = tool({
   name: "haproxy_add_server",
   title: "Add server",
+  scope: "config",
+  reach: ["domain"],
   description:
     "Puts one server into the pool of a domain; it takes traffic at once. Slot 0 takes the first free slot; an "
     + "address that is there already is not added twice. Domains that share the pool get it too. Several at once: "
@@ -57,6 +61,8 @@ export const addServerTool = tool({
 export const addServersTool = tool({
   name: "haproxy_add_servers",
   title: "Add servers",
+  scope: "config",
+  reach: ["domain"],
   description: "Puts up to 10 servers into the pool of a domain, all or none. servers is a list such as "
     + "[{\"ip\":\"10.0.0.5\",\"http_port\":8080}]; the same as JSON text is taken too, up to 10 KB. An error names "
     + "the wrong one (servers[1].ip).",
@@ -78,6 +84,8 @@ export const addServersTool = tool({
 export const removeServerTool = tool({
   name: "haproxy_remove_server",
   title: "Remove server",
+  scope: "config",
+  reach: ["domain"],
   description:
     "Takes the server in a slot out of a domain's pool; no new request goes to it and its address is forgotten. To "
     + "let open sessions end first: haproxy_set_server_state drain, haproxy_wait_drain, then this.",
@@ -90,6 +98,8 @@ export const removeServerTool = tool({
 export const setServerStateTool = tool({
   name: "haproxy_set_server_state",
   title: "Set server state",
+  scope: "traffic",
+  reach: ["domain"],
   description:
     "Sets one server to ready, drain (finishes its sessions, takes no new ones) or maint (takes none), and keeps "
     + "it over restarts. Name it by domain and slot, or by backend and server. After drain use haproxy_wait_drain. "
@@ -103,6 +113,8 @@ export const setServerStateTool = tool({
 export const setServerWeightTool = tool({
   name: "haproxy_set_server_weight",
   title: "Set server weight",
+  scope: "traffic",
+  reach: ["domain"],
   description:
     "Sets one server's share of the traffic, 0 to 256, relative to the other servers of its pool, and keeps it "
     + "over restarts; 0 takes no new requests. Name it by domain and slot, or by backend and server. Only in our "
@@ -116,6 +128,8 @@ export const setServerWeightTool = tool({
 export const setDomainStateTool = tool({
   name: "haproxy_set_domain_state",
   title: "Set state of all servers",
+  scope: "traffic",
+  reach: ["domain"],
   description: "Sets every server of a domain's pool to ready, drain or maint in one step, and keeps it over restarts. "
     + "Domains that share the pool are hit too. drain or maint on all of them means that the site answers 503. Next: "
     + "haproxy_wait_drain.",
@@ -134,6 +148,8 @@ export const setDomainStateTool = tool({
 export const waitDrainTool = tool({
   name: "haproxy_wait_drain",
   title: "Wait until drained",
+  scope: "read",
+  reach: ["domain"],
   description:
     "Waits until servers in drain or maint have no open session, up to timeout seconds, with progress. Use it "
     + "between haproxy_set_server_state drain and haproxy_remove_server. A long wait answers an operation_id for "

@@ -1,0 +1,342 @@
+/**
+ * What a caller sees is what it may call: every tool × rights × rules × transport × era, generated from the catalogue,
+ * so that a tool that comes later is held to it without a word here. Below the programs everything is faulty: whether
+ * a call reached one is the question.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import { mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { PassThrough } from "node:stream"
+import { Acme } from "../../src/acme/Acme.ts"
+import { Busy, ConfigInvalid } from "../../src/domain/Errors.ts"
+import { hasScope, type Principal, type Scope, scopes, withAllRights } from "../../src/domain/Principal.ts"
+import { make as publicSuffixes } from "../../src/domain/PublicSuffix.ts"
+import { type Toolset, toolsets } from "../../src/domain/Toolset.ts"
+import { CertificateFiles } from "../../src/haproxy/certificates/CertificateFiles.ts"
+import { HostControl } from "../../src/haproxy/HostControl.ts"
+import { MapFiles } from "../../src/haproxy/MapFiles.ts"
+import { RuntimeApi } from "../../src/haproxy/RuntimeApi.ts"
+import * as AdminSocket from "../../src/mcp/AdminSocket.ts"
+import { callTool } from "../../src/mcp/CallTool.ts"
+import { allTools, defaultTools } from "../../src/mcp/Catalogue.ts"
+import type { GateOptions } from "../../src/mcp/Gate.ts"
+import * as RemoteTools from "../../src/mcp/RemoteTools.ts"
+import * as Stdio from "../../src/mcp/Stdio.ts"
+import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
+import { Toolsets } from "../../src/mcp/Toolsets.ts"
+import { matches, Rules, rulesOf, type RulesShape, unrestricted, visible } from "../../src/mcp/Visible.ts"
+import { Certificates } from "../../src/program/certificates/Certificates.ts"
+import { Limits } from "../../src/program/Limits.ts"
+import { Operations } from "../../src/program/Operations.ts"
+import { PoolAllocator } from "../../src/program/PoolAllocator.ts"
+import type { ProgramServices } from "../../src/program/Services.ts"
+import { Store } from "../../src/store/Store.ts"
+import { captureLogs, grantOf, post, startHttp, tokenGate } from "./harness.ts"
+
+const limited = (over: Partial<Principal>): Principal => ({ ...withAllRights("token", "limited"), id: "t0", ...over })
+
+const callers: ReadonlyArray<readonly [string, Principal]> = [
+  ...scopes.map((scope) => [`scope ${scope}`, limited({ scopes: [scope] })] as const),
+  ["no scope", limited({ scopes: [] })],
+  ["two scopes", limited({ scopes: ["traffic", "certs"] })],
+  ["every right, one domain", limited({ domains: ["a.example"] })],
+  ["read, some domains", limited({ scopes: ["read"], domains: ["*.a.example", "b.example"] })],
+  ["every right, no domain", limited({ domains: [] })]
+]
+
+const everyRules: ReadonlyArray<readonly [string, RulesShape]> = [
+  ["no rules", unrestricted],
+  ["read-only", { ...unrestricted, readOnly: true }],
+  ["an allow list", { ...unrestricted, allow: [["haproxy_list_*", "haproxy_set_server_weight"]] }],
+  ["an empty allow list", { ...unrestricted, allow: [[]] }],
+  ["a deny list", { ...unrestricted, deny: ["haproxy_*cert*", "haproxy_reload"] }]
+]
+
+/** What the table says, told in other words than Visible.ts does. */
+const expected = (caller: Principal, rules: RulesShape): ReadonlyArray<string> =>
+  allTools.flatMap(({ annotations, name, reach, scope }) => {
+    const rights = new Set<Scope>(caller.scopes)
+    const has = rights.has("admin") || rights.has(scope) || (scope === "read" && rights.size > 0)
+    const fits = caller.domains === null || reach !== "everything"
+    const ruled = (!rules.readOnly || annotations.readOnlyHint)
+      && rules.allow.every((list) => list.some((pattern) => matches(pattern, name)))
+      && !rules.deny.some((pattern) => matches(pattern, name))
+    return has && fits && ruled ? [name] : []
+  })
+
+const reached = Effect.fail(new Busy({ message: "reached", hint: "" }))
+
+/** A service of which every part is a fault: a program that is reached ends in one, or refuses its arguments. */
+const faulty = <S>(): S => new Proxy({}, { get: () => () => reached }) as S
+
+const below = Context.make(Store, faulty()).pipe(
+  Context.add(RuntimeApi, faulty()),
+  Context.add(MapFiles, faulty()),
+  Context.add(CertificateFiles, faulty()),
+  Context.add(Acme, faulty()),
+  Context.add(Certificates, faulty()),
+  Context.add(HostControl, faulty()),
+  Context.add(PoolAllocator, faulty()),
+  Context.add(Operations, faulty()),
+  Context.add(Limits, {
+    pools: { pools: 10, slots: 5 },
+    suffixes: publicSuffixes([]),
+    listeners: [],
+    localAddresses: new Set<string>(),
+    haproxyIsHere: true
+  })
+)
+
+/** The toolsets that are off by default are held to the table, too. */
+const everySet: ReadonlySet<Toolset> = new Set(toolsets)
+
+/** The tools as they are, above programs that end at once. */
+const toolsUnder = (rules: RulesShape): ToolRunner["Service"] => {
+  const services = below.pipe(
+    Context.add(Rules, rules),
+    Context.add(Toolsets, everySet),
+    Context.add(Logger.CurrentLoggers, new Set())
+  ) as Context.Context<ProgramServices>
+  return {
+    rules,
+    call: (name, args, caller) => Effect.provideContext(callTool(name, args, caller), services),
+    admin: () => Effect.die("not asked for here"),
+    notReady: Effect.succeed(null),
+    stopping: Effect.void
+  }
+}
+
+interface Answer {
+  readonly error?: { readonly code: number; readonly message: string }
+  readonly result?: {
+    readonly tools?: ReadonlyArray<{ readonly name: string }>
+    readonly structuredContent?: { readonly summary?: string; readonly error?: { code: string; message: string } }
+  }
+}
+
+/** Asks one JSON-RPC question. */
+type Ask = (method: string, params: Record<string, unknown>) => Promise<Answer>
+
+const newest = "2026-07-28"
+const envelope = {
+  "io.modelcontextprotocol/protocolVersion": newest,
+  "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
+  "io.modelcontextprotocol/clientCapabilities": {}
+}
+
+/** The data of the first event, or the document. */
+const parse = (text: string): Answer =>
+  JSON.parse(text.startsWith("{") ? text : /^data: (\{.*)$/m.exec(text)?.[1] ?? `{"nothing": ${JSON.stringify(text)}}`)
+
+const overHttp = (url: string, token: string, era: "older" | "newer"): Ask => async (method, params) => {
+  const [meta, headers] = era === "older" ? [{}, { "mcp-protocol-version": "2025-11-25" }] : [
+    { _meta: envelope },
+    {
+      "mcp-protocol-version": newest,
+      "mcp-method": method,
+      ...(typeof params["name"] === "string" ? { "mcp-name": params["name"] } : {})
+    }
+  ]
+  const message = { jsonrpc: "2.0", id: 1, method, params: { ...params, ...meta } }
+  const { text } = await post(url, message, { authorization: `Bearer ${token}`, ...headers } as Record<string, string>)
+  return parse(text)
+}
+
+/** A client on streams; answers by their ids. */
+const overStdio = Effect.fnUntraced(function*(
+  runner: ToolRunner["Service"],
+  rights: ReadonlyArray<Scope>,
+  era: "older" | "newer"
+) {
+  const [input, output] = [new PassThrough(), new PassThrough()]
+  const waiting = new Map<number, (answer: Answer) => void>()
+  let rest = ""
+  output.setEncoding("utf8").on("data", (chunk: string) => {
+    const lines = (rest + chunk).split("\n")
+    rest = lines.pop()!
+    for (const line of lines) {
+      const answer = JSON.parse(line) as Answer & { readonly id: number }
+      waiting.get(answer.id)?.(answer)
+    }
+  })
+  yield* Effect.forkScoped(
+    Stdio.serve(10_000, rights, { input, output }).pipe(Effect.provideService(ToolRunner, runner))
+  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => input.end()))
+  let id = 0
+  const ask: Ask = (method, params) => {
+    const { promise, resolve } = Promise.withResolvers<Answer>()
+    waiting.set(++id, resolve)
+    const message = { jsonrpc: "2.0", id, method, params: era === "older" ? params : { ...params, _meta: envelope } }
+    input.write(`${JSON.stringify(message)}\n`)
+    return promise
+  }
+  if (era === "older") {
+    yield* Effect.promise(() =>
+      ask("initialize", {
+        protocolVersion: "2025-11-25",
+        capabilities: {},
+        clientInfo: { name: "test", version: "1" }
+      })
+    )
+    input.write("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n")
+  }
+  return ask
+})
+
+/** Lists, calls every tool there is, and compares. */
+const holds = async (ask: Ask, may: ReadonlyArray<string>, note: string) => {
+  const listed = (await ask("tools/list", {})).result?.tools?.map(({ name }) => name)
+  assert.deepStrictEqual(listed, may, `listed: ${note}`)
+  await Promise.all(allTools.map(async ({ name, scope }) => {
+    const { result } = await ask("tools/call", { name, arguments: {} })
+    const error = result?.structuredContent?.error
+    if (may.includes(name)) {
+      // Which fault it met depends on the program: it was reached.
+      assert.include(["BUSY", "INTERNAL", "INVALID_INPUT", "HAPROXY_UNREACHABLE"], error?.code, `${name}: ${note}`)
+    } else {
+      assert.strictEqual(error?.code, "FORBIDDEN", `${name}: ${note}`)
+      assert.include(error?.message, name)
+      if (note.startsWith("scope ") && note.endsWith("no rules")) assert.include(error?.message, `the scope ${scope}`)
+    }
+  }))
+}
+
+/** Every caller has a token of its own. */
+const gateOf = (all: typeof callers): GateOptions => ({
+  ...tokenGate,
+  tokens: {
+    find: (given) => {
+      const found = all.find(([who]) => who.replaceAll(/\W/g, "-") === given)
+      return found === undefined ? null : grantOf(found[1])
+    }
+  }
+})
+
+describe("what is listed is what can be called", () => {
+  for (const [ruled, rules] of everyRules) {
+    // Rights and rules do not depend on each other: all rights without rules, and some with each.
+    const some = rules === unrestricted ? callers : callers.filter(([who]) => /config|admin|one domain/.test(who))
+    it.live(`over HTTP in both eras, ${ruled}`, () =>
+      Effect.gen(function*() {
+        const { url } = yield* startHttp(toolsUnder(rules), { gate: gateOf(some) })
+        for (const [who, caller] of some) {
+          for (const era of ["older", "newer"] as const) {
+            const ask = overHttp(url, who.replaceAll(/\W/g, "-"), era)
+            yield* Effect.promise(() => holds(ask, expected(caller, rules), `${who}, ${era}, ${ruled}`))
+          }
+        }
+      }).pipe(Effect.provideService(Toolsets, everySet), Effect.scoped), 60_000)
+
+    it.live(
+      `over stdio in both eras, in this process and through the admin socket, ${ruled}`,
+      () =>
+        Effect.gen(function*() {
+          for (
+            const rights of [[], ["read"], ["config", "traffic"], ["admin"]] as ReadonlyArray<ReadonlyArray<Scope>>
+          ) {
+            const caller: Principal = { ...withAllRights("process", "user"), scopes: rights }
+            const may = expected(caller, rules)
+            for (const era of ["older", "newer"] as const) {
+              const runner = toolsUnder(rules)
+              const here = yield* overStdio(runner, rights, era)
+              yield* Effect.promise(() => holds(here, may, `here, ${rights}, ${era}, ${ruled}`))
+              const path = join(mkdtempSync(join(tmpdir(), "haproxy-mcp-policy-")), "admin.sock")
+              yield* Layer.build(
+                AdminSocket.layer(path).pipe(
+                  Layer.provide(Layer.succeed(ToolRunner, runner)),
+                  Layer.provide(captureLogs().layer)
+                )
+              )
+              const remote = Context.get(yield* Layer.build(RemoteTools.layer(path)), ToolRunner)
+              const there = yield* overStdio(remote, rights, era)
+              yield* Effect.promise(() => holds(there, may, `there, ${rights}, ${era}, ${ruled}`))
+            }
+          }
+        }).pipe(Effect.scoped),
+      60_000
+    )
+  }
+
+  it.live("a process that works through another one is bound by the rules of both", () =>
+    Effect.gen(function*() {
+      const runner = toolsUnder({ ...unrestricted, deny: ["haproxy_reload"] })
+      const path = join(mkdtempSync(join(tmpdir(), "haproxy-mcp-policy-")), "admin.sock")
+      yield* Layer.build(
+        AdminSocket.layer(path).pipe(
+          Layer.provide(Layer.succeed(ToolRunner, runner)),
+          Layer.provide(captureLogs().layer)
+        )
+      )
+      const own: RulesShape = { ...unrestricted, readOnly: true }
+      const remote = Context.get(
+        yield* Layer.build(RemoteTools.layer(path).pipe(Layer.provide(Layer.succeed(Rules, own)))),
+        ToolRunner
+      )
+      const ask = yield* overStdio(remote, ["admin"], "older")
+      const both = { ...own, deny: ["haproxy_reload"] }
+      const caller = withAllRights("process", "user")
+      yield* Effect.promise(() => holds(ask, expected(caller, both), "both"))
+      // The command line of the same user is bound by neither.
+      const owner = withAllRights("owner", "user")
+      const result = yield* remote.call("haproxy_reload", {}, {
+        actor: { via: "cli", who: "user", requestId: "r" },
+        principal: owner,
+        timeout: 1_000,
+        progress: () => Effect.void
+      })
+      assert.notStrictEqual(result.code, "FORBIDDEN")
+    }).pipe(Effect.provideService(Toolsets, everySet), Effect.scoped))
+})
+
+describe("the table", () => {
+  it("asks for a right that fits what a tool does", () => {
+    for (const { annotations, name, scope } of allTools) {
+      if (scope === "read") assert.isTrue(annotations.readOnlyHint, `${name} writes with the right to read`)
+      assert.notStrictEqual(scope, "admin", `${name} states no scope of its own`)
+    }
+    // What only looks needs no right to change something, but for HAProxy's own configuration.
+    const looks = defaultTools.filter(({ annotations, scope }) => annotations.readOnlyHint && scope !== "read")
+    assert.deepStrictEqual(looks.map(({ name }) => name), ["haproxy_check_config"])
+  })
+
+  it("says by name of the parameter where a domain is named", () => {
+    for (const { inputSchema, name, reach } of allTools) {
+      const parameters = Object.keys((inputSchema as { properties?: Record<string, unknown> }).properties ?? {})
+      const naming = parameters.filter((parameter) => /domain|share_with|^host$/.test(parameter))
+      if (typeof reach === "string") continue
+      assert.deepStrictEqual([...reach], naming, name)
+    }
+  })
+
+  it("leaves a caller without scopes, an empty allow list and an empty list of domains nothing", () => {
+    assert.deepStrictEqual(visible(limited({ scopes: [] }), unrestricted, allTools), [])
+    assert.deepStrictEqual(visible(withAllRights("token", "all"), { ...unrestricted, allow: [[]] }, allTools), [])
+    for (const { reach } of visible(limited({ domains: [] }), unrestricted, allTools)) {
+      assert.notStrictEqual(reach, "everything")
+    }
+    for (const scope of scopes) assert.isFalse(hasScope({ scopes: [] }, scope))
+  })
+
+  it("knows patterns", () => {
+    assert.isTrue(matches("haproxy_list_*", "haproxy_list_certs"))
+    assert.isTrue(matches("*", "haproxy_reload"))
+    assert.isTrue(matches("haproxy_*_cert*", "haproxy_renew_all_certs"))
+    assert.isFalse(matches("haproxy_list_", "haproxy_list_certs"))
+    assert.isFalse(matches("", "haproxy_reload"))
+    assert.isFalse(matches("haproxy_reload*load", "haproxy_reload"))
+  })
+
+  it("refuses lists that name what is no tool", () => {
+    const wrong = rulesOf({ mcpReadOnly: false, mcpToolsAllow: null, mcpToolsDeny: ["haproxy_relaod"] })
+    assert.instanceOf(wrong, ConfigInvalid)
+    assert.include((wrong as ConfigInvalid).hint, "haproxy_reload")
+    const none = rulesOf({ mcpReadOnly: false, mcpToolsAllow: [], mcpToolsDeny: [] })
+    assert.deepStrictEqual(none, { ...unrestricted, allow: [[]] })
+  })
+})
