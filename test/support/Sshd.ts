@@ -10,7 +10,6 @@ import type * as Scope from "effect/Scope"
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process"
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
-import { connect } from "node:net"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import { ensureProgram, type FetchedProgram, type ProgramName } from "../../scripts/debian/Catalogue.ts"
@@ -57,6 +56,8 @@ export interface SshdOptions {
   readonly config?: ReadonlyArray<string>
   /** `sshd`: the one of this machine's Debian. `sshd-new`: the newest, with penalties for failed logins. */
   readonly version?: ProgramName & `sshd${string}`
+  /** Where it listens; default 127.0.0.1. */
+  readonly address?: string
   /** In front of sshd's own command, such as a mount namespace. */
   readonly wrap?: (command: ReadonlyArray<string>) => ReadonlyArray<string>
 }
@@ -135,18 +136,6 @@ const commandOf = (pid: number): string => {
   }
 }
 
-const answers = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect({ host: "127.0.0.1", port })
-    socket.setTimeout(1_000, () => socket.destroy())
-    socket.once("data", (data) => {
-      resolve(data.toString("latin1").startsWith("SSH-2.0-"))
-      socket.destroy()
-    })
-    socket.once("error", () => resolve(false))
-    socket.once("close", () => resolve(false))
-  })
-
 /** Starts sshd. */
 export const startSshd = (options: SshdOptions = {}): Effect.Effect<Sshd, never, Scope.Scope> =>
   Effect.map(
@@ -154,7 +143,8 @@ export const startSshd = (options: SshdOptions = {}): Effect.Effect<Sshd, never,
     ({ sshd }) => sshd
   )
 
-const make = async ({ config = [], hostKeys = ["ed25519"], version = "sshd", wrap = (all) => all }: SshdOptions) => {
+const make = async (options: SshdOptions) => {
+  const { address = "127.0.0.1", config = [], hostKeys = ["ed25519"], version = "sshd", wrap = (all) => all } = options
   const program = await ensureProgram(version)
   const folder = await mkdtemp(join(tmpdir(), "haproxy-mcp-sshd-"))
   const port = await takePort()
@@ -177,7 +167,7 @@ const make = async ({ config = [], hostKeys = ["ed25519"], version = "sshd", wra
   const writeKnown = () =>
     writeFileSync(
       path("known_hosts"),
-      hostKeys.map((type) => `[127.0.0.1]:${port} ${publicKey(path(`host_${type}`))}\n`).join("")
+      hostKeys.map((type) => `[${address}]:${port} ${publicKey(path(`host_${type}`))}\n`).join("")
     )
   writeKnown()
   const binary = (name: string) => join(program.folder, "bin", name)
@@ -185,7 +175,7 @@ const make = async ({ config = [], hostKeys = ["ed25519"], version = "sshd", wra
     path("sshd_config"),
     [
       ...config,
-      `ListenAddress 127.0.0.1:${port}`,
+      `ListenAddress ${address}:${port}`,
       ...hostKeys.map((type) => `HostKey ${path(`host_${type}`)}`),
       `AuthorizedKeysFile ${path("authorized_keys")}`,
       `Subsystem sftp ${binary("sftp-server")}`,
@@ -211,7 +201,8 @@ const make = async ({ config = [], hostKeys = ["ed25519"], version = "sshd", wra
   if (isRoot) mkdirSync("/run/sshd", { recursive: true })
   let inNamespace: ReadonlyArray<string> = []
   if (isRoot && !hasUser()) {
-    const passwd = readFileSync("/etc/passwd", "utf8")
+    // bash reads its rc file for every command and subsystem, and what stands there may take seconds.
+    const passwd = readFileSync("/etc/passwd", "utf8").replace(/:[^:\n]*\/bash$/gm, ":/bin/sh")
     writeFileSync(path("passwd"), `${passwd.trimEnd()}\nsshd:x:65534:65534::/run/sshd:/usr/sbin/nologin\n`)
     chmodSync(path("passwd"), 0o644)
     inNamespace = namespace(path("passwd"))
@@ -225,12 +216,13 @@ const make = async ({ config = [], hostKeys = ["ed25519"], version = "sshd", wra
       env: { PATH: process.env["PATH"] }
     })
     child = started
+    const before = log.length
     started.stderr.on("data", (data: Buffer) => {
       log += data.toString("utf8")
     })
     await becomes(`sshd answers (${log.slice(-500)})`, async () => {
       if (started.exitCode !== null) throw new Error(`sshd ended: ${log.slice(-800)}`)
-      return answers(port)
+      return log.includes("Server listening on", before)
     })
   }
   const kill = async (): Promise<void> => {
@@ -258,7 +250,7 @@ const make = async ({ config = [], hostKeys = ["ed25519"], version = "sshd", wra
     fingerprint: (type = hostKeys[0] ?? "ed25519") =>
       execFileSync(binary("ssh-keygen"), ["-lf", path(`host_${type}.pub`)], { encoding: "utf8" }).split(" ")[1]!,
     options: {
-      host: "127.0.0.1",
+      host: address,
       port,
       user,
       keyFile,
