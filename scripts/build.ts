@@ -108,11 +108,15 @@ const buildLibrary = async (outdir: string): Promise<void> => {
   execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
 }
 
+/** `node scripts/build.ts` makes dist/; `node scripts/build.ts FOLDER` makes the program alone, as the image holds it. */
 if (import.meta.main) {
-  const dist = join(root, "dist")
-  rmSync(dist, { recursive: true, force: true })
-  await buildProgram(dist)
-  await buildLibrary(dist)
+  const [folder] = process.argv.slice(2)
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { readonly version: string }
-  console.log(`haproxy-mcp ${version}: dist/main.js ${(statSync(join(dist, "main.js")).size / 1024).toFixed(0)} KiB`)
+  const made = folder ?? join(root, "dist")
+  if (folder === undefined) {
+    rmSync(made, { recursive: true, force: true })
+    await buildLibrary(made)
+  }
+  await buildProgram(made)
+  console.log(`haproxy-mcp ${version}: ${made}/main.js ${(statSync(join(made, "main.js")).size / 1024).toFixed(0)} KiB`)
 }

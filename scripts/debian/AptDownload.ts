@@ -29,6 +29,11 @@ export interface Download {
   /** apt's `-t`: experimental packages are only taken when asked for by name. */
   readonly targetRelease?: string
   readonly packages: ReadonlyArray<string>
+  /**
+   * What comes along. `all` (the default): all they depend on, so that they run on a machine of any release. `missing`:
+   * what this machine has not installed, for programs of its own suite. `none`: nothing.
+   */
+  readonly dependencies?: "all" | "missing" | "none"
 }
 
 /** Bounds: a slow mirror may take minutes, a hung one must not take for ever. */
@@ -37,7 +42,8 @@ const CONFIG_TIMEOUT_MS = 30_000
 
 /** Downloads the packages and everything they depend on; answers the paths of the `.deb` files. */
 export const downloadPackages = async (request: Download, work: string): Promise<ReadonlyArray<string>> => {
-  const { archive, architecture } = await machineArchive()
+  const { archive, architecture, installed } = await machineArchive()
+  const { dependencies = "all" } = request
   const folder = async (name: string) => {
     await mkdir(join(work, name), { recursive: true })
     return join(work, name)
@@ -50,23 +56,23 @@ export const downloadPackages = async (request: Download, work: string): Promise
   ]
   await mkdir(join(lists, "partial"))
   await mkdir(join(archives, "partial"))
+  // Empty: nothing counts as installed, so the C library comes along too.
   await writeFile(join(work, "status"), "")
+  const status = dependencies === "missing" ? installed : join(work, "status")
   const suites = request.suites.map((suite) => suite === MACHINE_SUITE ? archive.suite : suite)
   await writeFile(join(sources, "debian.sources"), sourcesFile(archive, suites, architecture))
   await writeFile(
     join(work, "apt.conf"),
-    aptConfiguration({ work, sources, preferences, lists, archives, architecture })
+    aptConfiguration({ work, sources, preferences, lists, archives, status, architecture })
   )
   // `-c` is read after the system's configuration, so what stands there wins; proxies and credentials remain.
   const aptGet = (...args: ReadonlyArray<string>) =>
-    runCommand("apt-get", ["-c", join(work, "apt.conf"), ...args], { timeoutMs: APT_TIMEOUT_MS })
+    runCommand("apt-get", ["-c", join(work, "apt.conf"), ...args], { timeoutMs: APT_TIMEOUT_MS, cwd: archives })
   const update = await aptGet("update")
   if (update.code !== 0) throw aptFailure(`the package lists of ${suites.join(" and ")}`, update.stderr)
   const install = await aptGet(
-    "install",
-    "--yes",
-    "--download-only",
-    "--no-install-recommends",
+    // `download` leaves the files in its working directory.
+    ...(dependencies === "none" ? ["download"] : ["install", "--yes", "--download-only", "--no-install-recommends"]),
     ...(request.targetRelease === undefined ? [] : ["-t", request.targetRelease]),
     ...request.packages
   )
@@ -120,6 +126,7 @@ const aptConfiguration = (paths: {
   readonly preferences: string
   readonly lists: string
   readonly archives: string
+  readonly status: string
   readonly architecture: string
 }): string => {
   const settings: ReadonlyArray<readonly [key: string, value: string]> = [
@@ -129,8 +136,7 @@ const aptConfiguration = (paths: {
     ["Dir::Etc::preferencesparts", paths.preferences],
     ["Dir::State", paths.work],
     ["Dir::State::lists", paths.lists],
-    // Empty: nothing counts as installed, so the C library comes along too.
-    ["Dir::State::status", join(paths.work, "status")],
+    ["Dir::State::status", paths.status],
     ["Dir::State::extended_states", join(paths.work, "extended_states")],
     ["Dir::Cache", paths.work],
     ["Dir::Cache::archives", paths.archives],
@@ -167,11 +173,29 @@ const aptConfiguration = (paths: {
   ].join("\n")
 }
 
+/** The machine as apt knows it. */
+interface Apt {
+  readonly archive: DebianArchive
+  readonly architecture: string
+  /** dpkg's list of what is installed. */
+  readonly installed: string
+}
+
 /** Reads the machine's sources. Fails `NoDebianArchive` on Ubuntu and the like, `NoApt` where there is no apt. */
-const machineArchive = async (): Promise<{ readonly archive: DebianArchive; readonly architecture: string }> => {
+const machineArchive = async (): Promise<Apt> => {
   const shell = await runCommand(
     "apt-config",
-    ["shell", "LIST", "Dir::Etc::sourcelist/f", "PARTS", "Dir::Etc::sourceparts/d", "ARCH", "APT::Architecture"],
+    [
+      "shell",
+      "LIST",
+      "Dir::Etc::sourcelist/f",
+      "PARTS",
+      "Dir::Etc::sourceparts/d",
+      "ARCH",
+      "APT::Architecture",
+      "STATUS",
+      "Dir::State::status/f"
+    ],
     { timeoutMs: CONFIG_TIMEOUT_MS }
   )
   const value = (name: string) => new RegExp(`^${name}='([^']*)'`, "m").exec(shell.stdout)?.[1]
@@ -183,7 +207,11 @@ const machineArchive = async (): Promise<{ readonly archive: DebianArchive; read
   )
   const archive = debianArchive(entries, machine)
   if (archive === undefined) throw noArchive(machine)
-  return { archive, architecture: value("ARCH") ?? "amd64" }
+  return {
+    archive,
+    architecture: value("ARCH") ?? "amd64",
+    installed: value("STATUS") ?? "/var/lib/dpkg/status"
+  }
 }
 
 const noArchive = (machine: Machine) =>

@@ -26,11 +26,12 @@ export const programMissing = (program: string, cause: unknown): FetchFailure =>
 export const runCommand = (
   program: string,
   args: ReadonlyArray<string>,
-  options: { readonly timeoutMs: number }
+  options: { readonly timeoutMs: number; readonly cwd?: string }
 ): Promise<CommandResult> =>
   new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       stdio: ["ignore", "pipe", "pipe"],
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       // LC_ALL=C: apt's messages are read below, in English.
       env: { ...process.env, LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive" },
       timeout: options.timeoutMs,

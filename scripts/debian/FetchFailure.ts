@@ -16,6 +16,8 @@ export type FetchFailureReason =
   | "BadPackage"
   /** Another process holds the lock of the same folder and does not let go. */
   | "Locked"
+  /** No program that builds or runs containers works here. */
+  | "NoEngine"
 
 /** `message` says what happened, `hint` what to do; both are one or few plain lines, ready to print. */
 export class FetchFailure extends Error {

@@ -55,8 +55,15 @@ const LOCK_WAIT_SECONDS = 15 * 60
 
 /** Makes the folder `into` unless it is there already. Fails with `FetchFailure`. */
 export const fetchPackages = async (request: PackagesRequest): Promise<FetchedPackages> => {
-  const { packages, programs, suites, targetRelease = null } = request
-  const wanted = JSON.stringify({ layout: LAYOUT, suites, targetRelease, packages, programs })
+  const { dependencies = "all", packages, programs, suites, targetRelease = null } = request
+  const wanted = JSON.stringify({
+    layout: LAYOUT,
+    suites,
+    targetRelease,
+    packages,
+    programs,
+    ...(dependencies === "all" ? {} : { dependencies })
+  })
   const cached = async (): Promise<FetchedPackages | undefined> => {
     const manifest = request.refresh === true ? undefined : await readManifest(request.into)
     if (manifest === undefined || JSON.stringify(manifest.request) !== wanted) return undefined

@@ -132,6 +132,23 @@ describe.skipIf(apt === undefined)("fetching packages", () => {
     expect(await leftovers()).toEqual([])
   })
 
+  it("brings what is not installed here, or nothing else at all, when that is asked for", async () => {
+    const stanza = "Package: hello-data\nStatus: install ok installed\nVersion: 1:1.0\nArchitecture: all\n"
+    const conf = join(base, "installed.conf")
+    await writeFile(join(base, "status"), `${stanza}Maintainer: Nobody <nobody@example.test>\nDescription: test\n\n`)
+    const own = await readFile(join(base, "apt.conf"), "utf8")
+    await writeFile(conf, `${own}Dir::State::status "${join(base, "status")}";\n`)
+    process.env["APT_CONFIG"] = conf
+    try {
+      expect(await fetchPackages(request({ dependencies: "missing" }))).toHaveProperty("versions", { hello: "1.0" })
+      expect(await fetchPackages(request())).toMatchObject({ versions: { hello: "1.0", "hello-data": "1:1.0" } })
+    } finally {
+      process.env["APT_CONFIG"] = join(base, "apt.conf")
+    }
+    const alone = await fetchPackages(request({ dependencies: "none" }))
+    expect(alone.versions).toEqual({ hello: "1.0" })
+  })
+
   it("is done once when several runs want the same folder", async () => {
     let fetches = 0
     const runs = Array.from({ length: 4 }, () => fetchPackages(request({ onFetch: () => fetches++ })))
