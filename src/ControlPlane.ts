@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Acme } from "./acme/Acme.ts"
 import { Settings, type SettingsShape } from "./Config.ts"
-import type { ConfigInvalid, Conflict, StorageFailed } from "./domain/Errors.ts"
+import type { ConfigInvalid, Conflict, FileFailure } from "./domain/Errors.ts"
 import { CertificateFiles } from "./haproxy/certificates/CertificateFiles.ts"
 import { HostControl } from "./haproxy/HostControl.ts"
 import { MapFiles } from "./haproxy/MapFiles.ts"
@@ -93,7 +93,7 @@ const certificates = fromSettings((settings) =>
 )
 
 /** All that a program needs, over these settings. */
-export const layer: Layer.Layer<ProgramServices, ConfigInvalid | Conflict | StorageFailed, Settings> = certificates
+export const layer: Layer.Layer<ProgramServices, ConfigInvalid | Conflict | FileFailure, Settings> = certificates
   .pipe(
     Layer.provideMerge(programs),
     Layer.provideMerge(acme),

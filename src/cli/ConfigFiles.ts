@@ -14,6 +14,7 @@ import { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
 import * as PoolsConfig from "../domain/PoolsConfig.ts"
 import { makeFolder } from "../haproxy/certificates/FolderWriter.ts"
 import { UnusablePath } from "../haproxy/ConfigText.ts"
+import { localDisk } from "../haproxy/files/LocalDisk.ts"
 import { defaultOptions, type HaproxyConfigOptions, render } from "../haproxy/HaproxyConfig.ts"
 import type { HttpsOptions } from "../haproxy/HttpsConfig.ts"
 import { addressesHere, isHere } from "../Listeners.ts"
@@ -123,7 +124,7 @@ const prepareCertificates = (settings: SettingsShape): Effect.Effect<void> =>
     for (const path of missing) {
       try {
         mkdirSync(dirname(path), { recursive: true })
-        if (path === folder) await makeFolder(path)
+        if (path === folder) await makeFolder(localDisk, path)
         else writeFileSync(path, "", { flag: "wx", mode: 0o644 })
         say(`${path} is made, empty: haproxy-mcp must be allowed to write there`)
       } catch (error) {

@@ -7,9 +7,9 @@
  * symbolic link stays, and what it leads to is replaced.
  */
 import { existsSync, readFileSync } from "node:fs"
-import { dirname } from "node:path"
 import { StorageFailed } from "../domain/Errors.ts"
 import * as DurableFile from "../haproxy/DurableFile.ts"
+import { localDisk } from "../haproxy/files/LocalDisk.ts"
 import { parseTokens } from "../mcp/Auth.ts"
 
 /** What is done to the tokens that the file holds. */
@@ -17,24 +17,13 @@ export type Others = "keep" | "drop"
 
 /** A new file is for its owner alone; an old one keeps owner and group, and the group may read it if it could. */
 const replace = async (path: string, text: string): Promise<void> => {
-  const old = DurableFile.identify(path)
-  const like = old ?? {
-    ino: 0n,
-    size: 0n,
-    mtimeNs: 0n,
-    mode: 0o600,
-    uid: process.getuid?.() ?? 0,
-    gid: process.getgid?.() ?? 0
-  }
-  const staged = await DurableFile.stage(path, [Buffer.from(text)], { ...like, mode: 0o600 | (like.mode & 0o040) })
-  const folder = DurableFile.openFolder(dirname(path))
-  try {
-    DurableFile.publish(staged)
-    await folder.sync()
-  } finally {
-    DurableFile.discard(staged)
-    folder.close()
-  }
+  const old = await DurableFile.identify(localDisk, path)
+  await DurableFile.replace(
+    localDisk,
+    path,
+    [Buffer.from(text)],
+    old === null ? { mode: 0o600 } : { like: { ...old, mode: 0o600 | (old.mode & 0o040) } }
+  )
 }
 
 const read = (path: string): string => {
@@ -56,7 +45,7 @@ export const countTokens = (file: string): number => parseTokens(read(file)).len
 
 /** Puts a token in, as the last line. Answers how many the file holds then. */
 export const addToken = async (file: string, token: string, others: Others, now: Date): Promise<number> => {
-  const path = DurableFile.realTarget(file)
+  const path = await DurableFile.realTarget(localDisk, file)
   const lines = read(path).split(/\r?\n/)
   if (lines.at(-1) === "") lines.pop()
   const kept = others === "keep" ? lines : lines.filter((line) => !isToken(line) && !note.test(line))
@@ -67,7 +56,7 @@ export const addToken = async (file: string, token: string, others: Others, now:
 
 /** Takes every token out but the last one. Answers how many went. */
 export const dropOlder = async (file: string): Promise<number> => {
-  const path = DurableFile.realTarget(file)
+  const path = await DurableFile.realTarget(localDisk, file)
   const lines = read(path).split(/\r?\n/)
   const last = lines.findLastIndex(isToken)
   const older = lines.filter(isToken).length - 1

@@ -10,6 +10,7 @@ import { type CertificateFacts, daysLeft, validityAt } from "../domain/Certifica
 import { list, readName } from "../haproxy/certificates/FolderReader.ts"
 import { whyNot } from "../haproxy/certificates/FolderWriter.ts"
 import { parseBundle } from "../haproxy/certificates/Pem.ts"
+import { localDisk } from "../haproxy/files/LocalDisk.ts"
 import { modeText } from "./Files.ts"
 import { error, type Found, ok, warning } from "./Finding.ts"
 
@@ -33,12 +34,12 @@ const mostFiles = 2_000
 export const readFolder = async (
   folder: string
 ): Promise<{ readonly files: ReadonlyArray<SeenFile>; readonly total: number }> => {
-  const all = await list(folder)
+  const all = await list(localDisk, folder)
   const files: Array<SeenFile> = []
   for (const { file, name } of all.slice(0, mostFiles)) {
     const { gid, mode, uid } = await stat(join(folder, file)).catch(() => ({ gid: -1, mode: 0o600, uid: -1 }))
     const base = { name, file, mode, uid, gid }
-    const content = await readName(folder, name)
+    const content = await readName(localDisk, folder, name)
     if (content === null) continue
     const parsed = content._tag === "Broken" ? Result.fail(content) : parseBundle(content.pem)
     files.push(
@@ -80,7 +81,7 @@ export const rights = async (path: string, files: ReadonlyArray<SeenFile>): Prom
   const name = "Certificates"
   const { mode } = await stat(path)
   const open = files.filter((one) => (one.mode & 0o007) !== 0)
-  const cannot = await whyNot(path)
+  const cannot = await whyNot(localDisk, path)
   const found: Array<Found> = []
   if ((mode & 0o002) !== 0 && (mode & 0o1000) === 0) {
     found.push(

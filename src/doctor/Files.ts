@@ -7,6 +7,7 @@ import { userInfo } from "node:os"
 import { dirname } from "node:path"
 import type { SettingsShape } from "../Config.ts"
 import { checkFile } from "../haproxy/files/FileCheck.ts"
+import { localDisk } from "../haproxy/files/LocalDisk.ts"
 import { type Check, checkNow, error, type Found, ok, warning } from "./Finding.ts"
 
 /** The bits of a mode as `chmod` takes them. */
@@ -32,7 +33,7 @@ const startFile = async (name: string, path: string): Promise<ReadonlyArray<Foun
         : error(name, `${path} cannot be read (${codeOf(cause)})`, `Let ${userInfo().username} read and write it.`)
     ]
   }
-  const { ok: replaceable, reason } = await checkFile(path)
+  const { ok: replaceable, reason } = await checkFile(localDisk, path)
   if (!replaceable) {
     return [error(name, reason, `\`chown ${userInfo().username} ${dirname(path)}\`, for the user that runs serve.`)]
   }

@@ -125,6 +125,9 @@ export class Internal extends Schema.TaggedError<Internal>()("Internal", fields)
   readonly retryable = false
 }
 
+/** Why a file of HAProxy's host could not be read or written: its disk refused, or the host was lost on the way. */
+export type FileFailure = StorageFailed | RemoteUnreachable
+
 /** Every error that a tool, the CLI or a layer of ours can answer. */
 export type ControlError =
   | InvalidInput

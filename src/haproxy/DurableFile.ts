@@ -1,39 +1,42 @@
 /**
- * Files that are there as a whole or as they were before, also after a power cut.
+ * Files that are there as a whole or as they were before, also after a power cut, on this machine's disk or on that of
+ * HAProxy's host (domain/Disk.ts).
  *
  * A file is replaced by a temp file in the same folder, written, fsynced and renamed over it, and the folder is
  * fsynced: without the last step a power cut brings the old file back. {@link stage} and {@link publish} are apart
  * so that several files can be prepared first and then changed together. A symbolic link stays: the file that it
  * leads to is replaced. Mode, owner and group of an existing file are kept.
- * Not here: what to do about a change by someone else; {@link identify} tells that there was one.
  *
- * What waits for the disk (fsync, and a write of more than {@link writeAtOnce} bytes) runs in another thread. All
- * other calls are synchronous: on the local disk that these files belong on they take microseconds, a trip to
- * another thread takes several times as long, and a look and the rename after it cannot be torn apart.
+ * Failures are {@link FileFailure}: a refusal of the file system, after which the step did not happen; or the loss of
+ * the host, after which nobody knows. Not here: what to do about a change by someone else; {@link identify} tells that
+ * there was one.
+ *
+ * Over SFTP a file's identity has no inode and whole seconds only. A file of ours therefore gets a time of change that
+ * lies some seconds in the past ({@link stage}): whatever another program writes afterwards, even in the same second and
+ * in the same length, has another one.
  */
-import { randomBytes } from "node:crypto"
-import * as fs from "node:fs"
+import { randomBytes, randomInt } from "node:crypto"
 import { basename, dirname, join, resolve } from "node:path"
-import { promisify } from "node:util"
-import { StorageFailed } from "../domain/Errors.ts"
+import { type Disk, DiskError, type FileStat } from "../domain/Disk.ts"
+import { type FileFailure, RemoteUnreachable, StorageFailed } from "../domain/Errors.ts"
 
-/** What tells one content of a file from another without reading it, and what a replacement keeps. */
-export interface FileIdentity {
-  readonly ino: bigint
-  readonly size: bigint
-  readonly mtimeNs: bigint
-  /** Permission bits. */
-  readonly mode: number
-  readonly uid: number
-  readonly gid: number
-}
+/** What a replacement keeps of the file before. */
+export type Kept = Pick<FileStat, "mode" | "uid" | "gid">
 
 /** A complete, durable temp file that waits for its rename. */
 export interface StagedFile {
   readonly target: string
   readonly temp: string
   /** Of the file that the rename will put in place. */
-  readonly identity: FileIdentity
+  readonly identity: FileStat
+}
+
+/** How {@link stage} makes a file. */
+export interface StageOptions {
+  /** Of a new file. */
+  readonly mode?: number
+  /** Its time of change means something to somebody: it stays that of the write. */
+  readonly keepTime?: boolean
 }
 
 /** Readable by HAProxy's own user: for files without secrets. */
@@ -65,112 +68,53 @@ export const codeOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string" ? cause.code : ""
 
 /** A failed file operation as the operator should see it; defects pass. */
+export const fileFailed = (action: string, path: string, cause: unknown): FileFailure =>
+  cause instanceof RemoteUnreachable ? cause : storageFailed(action, path, cause)
+
+/** The same for a disk that is not lost, because it is this machine's. */
 export const storageFailed = (action: string, path: string, cause: unknown): StorageFailed => {
   if (cause instanceof StorageFailed) return cause
   const code = codeOf(cause)
-  if (code === "") throw cause
+  if (code === "" || cause instanceof RemoteUnreachable) throw cause
   return new StorageFailed({
     message: `Cannot ${action} ${path} (${code}).`,
     hint: hints[code] ?? "Check the folder and its disk."
   })
 }
 
-const toIdentity = (stats: fs.BigIntStats): FileIdentity => ({
-  ino: stats.ino,
-  size: stats.size,
-  mtimeNs: stats.mtimeNs,
-  mode: Number(stats.mode & 0o7777n),
-  uid: Number(stats.uid),
-  gid: Number(stats.gid)
-})
-
 /** The identity of the file at a path (through symbolic links), or null when there is none. */
-export const identify = (path: string): FileIdentity | null => {
+export const identify = async (disk: Disk, path: string): Promise<FileStat | null> => {
+  let found: FileStat | null
   try {
-    const stats = fs.statSync(path, { bigint: true })
-    if (stats.isFile()) return toIdentity(stats)
+    found = await disk.stat(path)
   } catch (cause) {
-    if (codeOf(cause) === "ENOENT") return null
-    throw storageFailed("look at", path, cause)
+    throw fileFailed("look at", path, cause)
   }
+  if (found === null || found.kind === "file") return found
   throw new StorageFailed({ message: `${path} is not a regular file.`, hint: "Name a regular file, or none yet." })
 }
 
 /** Are two files one and the same, unchanged? */
-export const sameIdentity = (a: FileIdentity | null, b: FileIdentity | null): boolean =>
+export const sameIdentity = (a: FileStat | null, b: FileStat | null): boolean =>
   a === null || b === null
     ? a === b
     : a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.mode === b.mode && a.uid === b.uid
       && a.gid === b.gid
 
-/** For cleaning up: a failure changes nothing. */
-const attempt = (run: () => void): void => {
-  try {
-    run()
-  } catch {
-    // A temp file that stays is removed by {@link sweep}.
-  }
-}
-
-/** Calls `run`; false when it fails with one of `codes`. */
-const unless = (codes: ReadonlyArray<string>, run: () => void): boolean => {
-  try {
-    run()
-    return true
-  } catch (cause) {
-    if (codes.includes(codeOf(cause))) return false
-    throw cause
-  }
-}
-
 /** Where a path leads through symbolic links; the last part, or what it links to, need not exist. */
-export const realTarget = (path: string): string => {
+export const realTarget = async (disk: Disk, path: string): Promise<string> => {
   let next = resolve(path)
   try {
     for (let links = 0; links < 40; links++) {
-      const real = join(fs.realpathSync.native(dirname(next)), basename(next))
-      let link = ""
-      if (!unless(["EINVAL", "ENOENT"], () => link = fs.readlinkSync(real))) return real
-      next = resolve(dirname(real), link)
+      const [folder, found] = await Promise.all([disk.realpath(dirname(next)), disk.lstat(next)])
+      const real = join(folder, basename(next))
+      if (found?.kind !== "link") return real
+      next = resolve(dirname(real), await disk.readlink(real))
     }
   } catch (cause) {
-    throw storageFailed("find", path, cause)
+    throw fileFailed("find", path, cause)
   }
   throw new StorageFailed({ message: `Cannot find ${path} (ELOOP).`, hint: hints["ELOOP"]! })
-}
-
-const fsync = promisify(fs.fsync)
-const writev = promisify(fs.writev)
-
-/** Bytes: what is copied into the page cache in well under a millisecond, so that nobody notices the wait. */
-const writeAtOnce = 1 << 20
-
-const writeAll = async (fd: number, parts: ReadonlyArray<Uint8Array>): Promise<void> => {
-  let rest = parts.filter((part) => part.byteLength > 0)
-  const isSmall = rest.reduce((sum, part) => sum + part.byteLength, 0) <= writeAtOnce
-  while (rest.length > 0) {
-    // A short write is the last answer before an error, which the next one gets.
-    let written = isSmall ? fs.writevSync(fd, rest) : (await writev(fd, rest)).bytesWritten
-    let whole = 0
-    for (; whole < rest.length && written >= rest[whole]!.byteLength; whole++) {
-      written -= rest[whole]!.byteLength
-    }
-    rest = rest.slice(whole)
-    if (written > 0) rest[0] = rest[0]!.subarray(written)
-  }
-}
-
-/** Gives the temp file the owner and group of the file it replaces; fails where HAProxy might lose sight of it. */
-const keepOwner = (fd: number, target: string, like: FileIdentity): void => {
-  const change = (uid: number) => unless(["EPERM"], () => fs.fchownSync(fd, uid, like.gid))
-  if (change(like.uid)) return
-  const readable = change(-1) ? 0o044 : 0o004
-  if ((like.mode & readable) === 0) {
-    throw new StorageFailed({
-      message: `Cannot keep owner and group of ${target}: HAProxy could no longer read it.`,
-      hint: "Run haproxy-mcp as the file's owner, or make the file readable by everyone (mode 0644)."
-    })
-  }
 }
 
 /** A free name beside a path for a file that {@link sweep} removes. */
@@ -180,96 +124,127 @@ export const tempBeside = (path: string): string =>
 /** The name that a temp file was made for; null when it is none of ours. */
 export const tempOf = (name: string): string | null => tempPattern.exec(name)?.[1] ?? null
 
+/** Seconds by which a file of ours is made to look older on another host, and up to as many more. */
+const backdated = 10
+const spread = 60
+
+const isRefused = (cause: unknown): boolean => cause instanceof DiskError && cause.code === "EPERM"
+
+/**
+ * Writes a temp file that has the owner and group of the one it replaces, or as much of that as we may give; fails where
+ * HAProxy might lose sight of it.
+ */
+const writeLike = async (
+  disk: Disk,
+  target: string,
+  temp: string,
+  parts: ReadonlyArray<Uint8Array>,
+  like: Kept,
+  mtime: { readonly mtime?: number }
+): Promise<FileStat> => {
+  const { gid, mode, uid } = like
+  try {
+    return await disk.writeNew(temp, parts, { mode, owner: { uid, gid }, ...mtime })
+  } catch (cause) {
+    if (!isRefused(cause)) throw cause
+  }
+  let made = await disk.writeNew(temp, parts, { mode, ...mtime })
+  if (made.gid !== gid) {
+    const group = { mode, owner: { uid: made.uid, gid }, ...mtime }
+    await disk.unlink(temp)
+    made = await disk.writeNew(temp, parts, group).catch((cause: unknown) => {
+      if (!isRefused(cause)) throw cause
+      return disk.writeNew(temp, parts, { mode, ...mtime })
+    })
+  }
+  if ((mode & (made.gid === gid ? 0o044 : 0o004)) === 0) {
+    throw new StorageFailed({
+      message: `Cannot keep owner and group of ${target}: HAProxy could no longer read it.`,
+      hint: "Run haproxy-mcp as the file's owner, or make the file readable by everyone (mode 0644)."
+    })
+  }
+  return made
+}
+
 /**
  * Writes a temp file beside `target` (a path that {@link realTarget} answered) and makes its content durable.
- * Mode, owner and group come from `like`, or, for a new file, from `newMode` and this process.
- * A failure leaves no temp file behind.
+ * Mode, owner and group come from `like`, or, for a new file, from the options and this process.
+ * A failure leaves no temp file behind, as far as the host still answers.
  */
 export const stage = async (
+  disk: Disk,
   target: string,
   parts: ReadonlyArray<Uint8Array>,
-  like: FileIdentity | null,
-  newMode = publicMode
+  like: Kept | null,
+  { keepTime = false, mode = publicMode }: StageOptions = {}
 ): Promise<StagedFile> => {
   const temp = tempBeside(target)
-  const mode = like?.mode ?? newMode
+  const mtime = disk.isLocal || keepTime
+    ? {}
+    : { mtime: Math.floor(Date.now() / 1000) - backdated - randomInt(spread) }
   try {
-    const fd = fs.openSync(temp, "wx", mode & 0o777)
-    try {
-      await writeAll(fd, parts)
-      const made = toIdentity(fs.fstatSync(fd, { bigint: true }))
-      const isOwned = like === null || (made.uid === like.uid && made.gid === like.gid)
-      if (!isOwned) keepOwner(fd, target, like)
-      // The umask may have taken bits away, and a change of owner clears some.
-      if (!isOwned || made.mode !== mode) fs.fchmodSync(fd, mode)
-      await fsync(fd)
-      return { target, temp, identity: toIdentity(fs.fstatSync(fd, { bigint: true })) }
-    } finally {
-      fs.closeSync(fd)
-    }
+    const identity = like === null
+      ? await disk.writeNew(temp, parts, { mode, ...mtime })
+      : await writeLike(disk, target, temp, parts, like, mtime)
+    return { target, temp, identity }
   } catch (cause) {
-    attempt(() => fs.unlinkSync(temp))
-    throw storageFailed("write", target, cause)
+    if (cause instanceof StorageFailed) await forget(disk, temp)
+    throw fileFailed("write", target, cause)
   }
 }
 
-/** Puts a staged file in place. Durable only after the folder's sync. On failure the old file stands. */
-export const publish = ({ target, temp }: StagedFile): void => {
+/** Puts a staged file in place. Durable only after {@link syncFolder}. On a refusal the old file stands. */
+export const publish = async (disk: Disk, { target, temp }: StagedFile): Promise<void> => {
   try {
-    fs.renameSync(temp, target)
+    await disk.rename(temp, target)
   } catch (cause) {
-    throw storageFailed("replace", target, cause)
+    throw fileFailed("replace", target, cause)
+  }
+}
+
+/** Makes the names in a folder durable. */
+export const syncFolder = async (disk: Disk, path: string): Promise<void> => {
+  try {
+    await disk.syncFolder(path)
+  } catch (cause) {
+    throw fileFailed("make durable what was written in", path, cause)
+  }
+}
+
+/** Removes a file of ours that nobody needs; never fails. What stays has a temp name, which the next sweep removes. */
+export const forget = async (disk: Disk, path: string): Promise<void> => {
+  try {
+    await disk.unlink(path)
+  } catch {
+    // It is gone already, or the next sweep removes it.
   }
 }
 
 /** Removes a staged file that is not wanted; one that was published is gone already. */
-export const discard = ({ temp }: StagedFile): void => attempt(() => fs.unlinkSync(temp))
+export const discard = (disk: Disk, { temp }: StagedFile): Promise<void> => forget(disk, temp)
 
-/** Something held open. */
-export interface Held {
-  /** Lets go of it, in another thread. Nobody needs to wait for that. */
-  readonly close: () => void
-}
-
-const held = (fd: number): Held => ({ close: () => fs.close(fd, () => {}) })
-
-/**
- * Holds the file at a path that is to be replaced, so that the rename does not free its blocks: that can take longer
- * than a small write as a whole (ext4 with `discard`: 0.4 ms for a small file, 4 ms for 3 MB). Let go after the sync.
- */
-export const holdOld = (path: string): Held => {
+/** All of {@link stage}, {@link publish} and {@link syncFolder} for one file, at a path that may be a symbolic link. */
+export const replace = async (
+  disk: Disk,
+  path: string,
+  parts: ReadonlyArray<Uint8Array>,
+  { like, ...options }: StageOptions & { readonly like?: Kept } = {}
+): Promise<void> => {
+  const target = await realTarget(disk, path)
+  const staged = await stage(disk, target, parts, like ?? await identify(disk, target), options)
   try {
-    // Not to wait for a writer, should a pipe have come into its place.
-    return held(fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK))
-  } catch {
-    return { close: () => {} }
-  }
-}
-
-/** A folder, opened before its names change, so that making them durable is one step. */
-export interface OpenFolder extends Held {
-  /** Makes the names in the folder durable. */
-  readonly sync: () => Promise<void>
-}
-
-/** Opens a folder for {@link OpenFolder.sync}. */
-export const openFolder = (path: string): OpenFolder => {
-  const failed = (cause: unknown): never => {
-    throw storageFailed("make durable what was written in", path, cause)
-  }
-  try {
-    const fd = fs.openSync(path, "r")
-    return { ...held(fd), sync: () => fsync(fd).catch(failed) }
+    await publish(disk, staged)
   } catch (cause) {
-    return failed(cause)
+    await discard(disk, staged)
+    throw cause
   }
+  await syncFolder(disk, dirname(target))
 }
 
-/** Removes temp files that a crashed run left beside the file at a path; never fails. */
-export const sweep = (path: string): void =>
-  attempt(() => {
-    const target = realTarget(path)
-    for (const name of fs.readdirSync(dirname(target))) {
-      if (tempOf(name) === basename(target)) attempt(() => fs.unlinkSync(join(dirname(target), name)))
-    }
-  })
+/** Removes temp files that a crashed run left beside the file at a path. */
+export const sweep = async (disk: Disk, path: string): Promise<void> => {
+  const target = await realTarget(disk, path)
+  const names = await disk.readdir(dirname(target))
+  const left = names.filter((name) => tempOf(name) === basename(target))
+  await Promise.all(left.map((name) => forget(disk, join(dirname(target), name))))
+}

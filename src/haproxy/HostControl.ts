@@ -18,6 +18,7 @@ import { readdir, readFile, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { ConfigInvalid, TimedOut } from "../domain/Errors.ts"
 import { plain } from "./Cli.ts"
+import { localDisk } from "./files/LocalDisk.ts"
 import { type CheckMessage, parseMessages } from "./host/CheckMessages.ts"
 import { run } from "./host/Child.ts"
 import * as CommandLine from "./host/CommandLine.ts"
@@ -268,7 +269,7 @@ const make = Effect.fnUntraced(function*(options: HostOptions) {
         ? { status: container.state === "running" ? "ok" : "error", state: container.state }
         : { status: "error", state: container.reason }
     }),
-    stateFile: makeStateFile(options.stateFile),
+    stateFile: makeStateFile(localDisk, options.stateFile),
     configFiles: Effect.gen(function*() {
       const seen = yield* started
       const files = options.configFiles ?? (seen === null ? null : CommandLine.paths(seen))

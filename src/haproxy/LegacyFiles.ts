@@ -6,11 +6,10 @@
  * going on without it would leave it out for ever, because the first commit ends the migration.
  */
 import * as Effect from "effect/Effect"
-import { readFile, stat } from "node:fs/promises"
-import { ConfigInvalid } from "../domain/Errors.ts"
+import { type Disk, DiskError } from "../domain/Disk.ts"
+import { ConfigInvalid, RemoteUnreachable } from "../domain/Errors.ts"
 import type { LegacyEntry, LegacyServer } from "../domain/Legacy.ts"
 import * as MapText from "../domain/MapText.ts"
-import { codeOf } from "./DurableFile.ts"
 
 /** A million entries are 40 MB. */
 const largestMap = 256 * 1024 * 1024
@@ -47,32 +46,37 @@ export interface LegacyCertificates {
 const refuse = (file: string, what: string, hint: string, field: string) =>
   new ConfigInvalid({ message: `${file} ${what}, so the domains of before cannot be taken over`, hint, field })
 
-const read = (file: string, largest: number, field: string): Effect.Effect<Buffer | null, ConfigInvalid> =>
+const read = (
+  disk: Disk,
+  file: string,
+  largest: number,
+  field: string
+): Effect.Effect<Buffer | null, ConfigInvalid | RemoteUnreachable> =>
   Effect.tryPromise({
     try: async () => {
-      const found = await stat(file)
-      if (!found.isFile()) throw refuse(file, "is not a regular file", "Correct the path.", field)
+      const found = await disk.stat(file)
+      if (found === null) return null
+      if (found.kind !== "file") throw refuse(file, "is not a regular file", "Correct the path.", field)
       if (found.size > largest) {
         throw refuse(
           file,
-          `has ${Math.ceil(found.size / 1024 / 1024)} MB, where ${largest / 1024 / 1024} are the most`,
+          `has ${Math.ceil(Number(found.size) / 1024 / 1024)} MB, where ${largest / 1024 / 1024} are the most`,
           "Look at what fills it; move it away to begin without it.",
           field
         )
       }
-      return await readFile(file)
+      return await disk.readFile(file)
     },
-    catch: (cause) =>
-      cause instanceof ConfigInvalid
-        ? cause
-        : codeOf(cause) === "ENOENT"
-        ? null
-        : refuse(file, `cannot be read (${codeOf(cause)})`, "Let the user of haproxy-mcp read it.", field)
-  }).pipe(Effect.catch((error) => error === null ? Effect.succeed(null) : Effect.fail(error)))
+    catch: (cause) => {
+      if (cause instanceof RemoteUnreachable || cause instanceof ConfigInvalid) return cause
+      if (!(cause instanceof DiskError)) throw cause
+      return refuse(file, `cannot be read (${cause.code})`, "Let the user of haproxy-mcp read it.", field)
+    }
+  })
 
 /** Reads a map file. */
-export const readMap = (file: string): Effect.Effect<LegacyMap, ConfigInvalid> =>
-  Effect.map(read(file, largestMap, "HAPROXY_MAP_FILE"), (bytes) => {
+export const readMap = (disk: Disk, file: string): Effect.Effect<LegacyMap, ConfigInvalid | RemoteUnreachable> =>
+  Effect.map(read(disk, file, largestMap, "HAPROXY_MAP_FILE"), (bytes) => {
     const text = bytes?.toString("latin1") ?? ""
     return { file, isThere: bytes !== null, isMarked: MapText.isMarked(text), entries: MapText.entriesOf(text) }
   })
@@ -117,11 +121,12 @@ const serversOf = (content: Json): Pick<LegacyServers, "servers" | "strange"> =>
 /** Reads a JSON file; undefined when it is not there or empty. */
 const readJson = Effect.fnUntraced(
   function*(
+    disk: Disk,
     file: string,
     field: string,
     hint: string
-  ): Effect.fn.Return<{ readonly isThere: boolean; readonly content: unknown }, ConfigInvalid> {
-    const bytes = yield* read(file, largestJson, field)
+  ): Effect.fn.Return<{ readonly isThere: boolean; readonly content: unknown }, ConfigInvalid | RemoteUnreachable> {
+    const bytes = yield* read(disk, file, largestJson, field)
     const text = bytes?.toString("utf8") ?? ""
     if (text.trim() === "") return { isThere: bytes !== null, content: undefined }
     const content = yield* Effect.try({
@@ -134,10 +139,10 @@ const readJson = Effect.fnUntraced(
 
 /** Reads servers.json. */
 export const readServers = Effect.fnUntraced(
-  function*(file: string): Effect.fn.Return<LegacyServers, ConfigInvalid> {
+  function*(disk: Disk, file: string): Effect.fn.Return<LegacyServers, ConfigInvalid | RemoteUnreachable> {
     const field = "HAPROXY_SERVERS_FILE"
     const hint = "Mend it, or move it away: then the servers that HAProxy runs now are taken over."
-    const { content, isThere } = yield* readJson(file, field, hint)
+    const { content, isThere } = yield* readJson(disk, file, field, hint)
     if (content === undefined) return { file, isThere, servers: [], strange: [] }
     if (!isObject(content)) {
       return yield* refuse(file, "does not hold an object of domains with their servers", hint, field)
@@ -161,10 +166,10 @@ const domainsOf = (content: Json | ReadonlyArray<unknown>): Pick<LegacyCertifica
 
 /** Reads certificates.json. */
 export const readCertificates = Effect.fnUntraced(
-  function*(file: string): Effect.fn.Return<LegacyCertificates, ConfigInvalid> {
+  function*(disk: Disk, file: string): Effect.fn.Return<LegacyCertificates, ConfigInvalid | RemoteUnreachable> {
     const field = "HAPROXY_CERTS_FILE"
     const hint = "Mend it, or move it away: then no certificate of before is renewed here."
-    const { content, isThere } = yield* readJson(file, field, hint)
+    const { content, isThere } = yield* readJson(disk, file, field, hint)
     if (content === undefined) return { file, isThere, domains: [], strange: [] }
     if (!isObject(content) && !Array.isArray(content)) {
       return yield* refuse(file, "does not hold a list of domains, nor an object of them", hint, field)

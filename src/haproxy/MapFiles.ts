@@ -4,7 +4,8 @@
  * Guarantees: what `apply` or `reset` reports as done is durable under its final name (temp file, fsync, rename,
  * directory fsync) and complete; a failure leaves every file as it was, on disk and in memory. Entries whose
  * value is not one of our pools are kept verbatim, also when someone edits a file between two of our writes.
- * Callers wait for one writer; writes that wait together share one file write.
+ * Callers wait for one writer; writes that wait together share one file write. They may lie on another host: a write
+ * whose fate is not known because that host was lost says RemoteUnreachable, and {@link MapFiles} is not `intact`.
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -12,14 +13,15 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
-import { readFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import type { Edit, Route } from "../domain/Change.ts"
-import { StorageFailed } from "../domain/Errors.ts"
+import type { Disk } from "../domain/Disk.ts"
+import { type FileFailure, RemoteUnreachable, StorageFailed } from "../domain/Errors.ts"
 import * as MapText from "../domain/MapText.ts"
 import type { PoolLimits, Server } from "../domain/Pool.ts"
 import * as Tracing from "../Tracing.ts"
 import { checkFile, type FileCheck } from "./files/FileCheck.ts"
+import { localDisk } from "./files/LocalDisk.ts"
 import { type FilePaths, Writer } from "./files/Writer.ts"
 import * as Metrics from "./Metrics.ts"
 
@@ -50,9 +52,9 @@ export class MapFiles extends Context.Service<MapFiles, {
   /** Paths as we know them: domains.map, wildcards.map beside it, and pools.cfg when set. */
   readonly paths: { readonly domains: string; readonly wildcards: string; readonly pools: string | null }
   /** Makes all files equal to this state plus the foreign entries found in them; writes only what differs. */
-  readonly reset: (state: FileState) => Effect.Effect<FileReport, StorageFailed>
+  readonly reset: (state: FileState) => Effect.Effect<FileReport, FileFailure>
   /** Applies edits to the state that the last `reset` or `apply` left; touches only the files they change. */
-  readonly apply: (edits: ReadonlyArray<Edit>) => Effect.Effect<void, StorageFailed>
+  readonly apply: (edits: ReadonlyArray<Edit>) => Effect.Effect<void, FileFailure>
   /**
    * Begins to write what `apply` of the same edits will put in place, so that the disk works while HAProxy does. Nothing
    * is in place before that `apply`; a failure, or other edits, cost only this head start.
@@ -86,14 +88,16 @@ export interface MapFilesOptions {
   /** Default: none is written. */
   readonly pools?: string | null
   readonly limits: PoolLimits
+  /** Of the host that HAProxy runs on. Default: this machine's. */
+  readonly disk?: Disk
 }
 
 type Job =
-  | { readonly _tag: "reset"; readonly state: FileState; readonly done: Deferred.Deferred<FileReport, StorageFailed> }
+  | { readonly _tag: "reset"; readonly state: FileState; readonly done: Deferred.Deferred<FileReport, FileFailure> }
   | {
     readonly _tag: "apply"
     readonly edits: ReadonlyArray<Edit>
-    readonly done: Deferred.Deferred<void, StorageFailed>
+    readonly done: Deferred.Deferred<void, FileFailure>
   }
 
 const closed = Effect.fail(
@@ -103,10 +107,11 @@ const closed = Effect.fail(
   })
 )
 
-const toExit = <A>(promise: Promise<A>): Promise<Exit.Exit<A, StorageFailed>> =>
+const toExit = <A>(promise: Promise<A>): Promise<Exit.Exit<A, FileFailure>> =>
   promise.then(
     (value) => Exit.succeed(value),
-    (cause: unknown) => cause instanceof StorageFailed ? Exit.fail(cause) : Exit.die(cause)
+    (cause: unknown) =>
+      cause instanceof StorageFailed || cause instanceof RemoteUnreachable ? Exit.fail(cause) : Exit.die(cause)
   )
 
 /** Runs jobs in order; neighbours that only apply edits share one write and its verdict, and `wrote` hears its time. */
@@ -119,7 +124,7 @@ const runAll = async (writer: Writer, jobs: ReadonlyArray<Job>, wrote: (ms: numb
       continue
     }
     const edits: Array<Edit> = []
-    const waiting: Array<Deferred.Deferred<void, StorageFailed>> = []
+    const waiting: Array<Deferred.Deferred<void, FileFailure>> = []
     for (let next = jobs[at]; next?._tag === "apply"; next = jobs[++at]) {
       for (const edit of next.edits) edits.push(edit)
       waiting.push(next.done)
@@ -132,14 +137,16 @@ const runAll = async (writer: Writer, jobs: ReadonlyArray<Job>, wrote: (ms: numb
 }
 
 const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
+  const { disk = localDisk } = options
   const paths: FilePaths = {
     domains: options.domains,
     wildcards: options.wildcards ?? join(dirname(options.domains), "wildcards.map"),
     pools: options.pools ?? null
   }
-  const writer = new Writer(paths, options.limits)
+  const writer = new Writer(disk, paths, options.limits)
   const wrote = yield* Metrics.fileWrites
-  yield* Effect.promise(() => writer.sweep())
+  // Another host may be down now, and no start waits for it: there the first `reset` sweeps.
+  if (disk.isLocal) yield* Effect.promise(() => writer.sweep())
 
   const jobs = yield* Queue.unbounded<Job>()
   let open = true
@@ -164,10 +171,10 @@ const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
       )
     )
   )
-  const submit = <A>(job: (done: Deferred.Deferred<A, StorageFailed>) => Job): Effect.Effect<A, StorageFailed> =>
+  const submit = <A>(job: (done: Deferred.Deferred<A, FileFailure>) => Job): Effect.Effect<A, FileFailure> =>
     Effect.suspend(() => {
       if (!open) return closed
-      const done = Deferred.makeUnsafe<A, StorageFailed>()
+      const done = Deferred.makeUnsafe<A, FileFailure>()
       Queue.offerUnsafe(jobs, job(done))
       return Deferred.await(done)
     })
@@ -193,12 +200,14 @@ const make = Effect.fnUntraced(function*(options: MapFilesOptions) {
     foreignCount: Effect.sync(() => countForeign("domains") + countForeign("wildcards")),
     foreign: Effect.sync(() => [...foreign("domains"), ...foreign("wildcards")]),
     foreignIn: (map) =>
-      Effect.promise(() => readFile(paths[map]).catch(() => Buffer.alloc(0))).pipe(
-        Effect.map((bytes) => foreign(map, MapText.withForeign(MapText.empty(map, options.limits), bytes)))
+      Effect.promise(() => disk.readFile(paths[map]).catch(() => null)).pipe(
+        Effect.map((bytes) =>
+          foreign(map, MapText.withForeign(MapText.empty(map, options.limits), bytes ?? Buffer.alloc(0)))
+        )
       ),
     check: Effect.promise(() =>
       Promise.all(
-        [paths.domains, paths.wildcards, paths.pools].flatMap((path) => path === null ? [] : [checkFile(path)])
+        [paths.domains, paths.wildcards, paths.pools].flatMap((path) => path === null ? [] : [checkFile(disk, path)])
       )
     ),
     counts: Effect.sync(() => ({

@@ -4,11 +4,10 @@
  * and nothing here depends on it: the desired state is in the database.
  */
 import * as Effect from "effect/Effect"
-import { mkdirSync } from "node:fs"
-import { readFile, stat } from "node:fs/promises"
 import { dirname } from "node:path"
-import { StorageFailed } from "../domain/Errors.ts"
-import { discard, identify, openFolder, publish, realTarget, stage, storageFailed } from "./DurableFile.ts"
+import { type Disk, DiskError } from "../domain/Disk.ts"
+import { type FileFailure, StorageFailed } from "../domain/Errors.ts"
+import { fileFailed, identify, replace } from "./DurableFile.ts"
 
 /** Bytes of a state file that is read: 100,000 servers fit. */
 const longest = 32 * 1024 * 1024
@@ -24,44 +23,36 @@ export interface SavedText {
 export interface StateFile {
   readonly path: string
   /** Replaces it; durable when done. Its folder is made when it is not there. */
-  readonly write: (text: string) => Effect.Effect<void, StorageFailed>
+  readonly write: (text: string) => Effect.Effect<void, FileFailure>
   /** Null when there is none. */
-  readonly read: Effect.Effect<SavedText | null, StorageFailed>
+  readonly read: Effect.Effect<SavedText | null, FileFailure>
 }
 
-const writeFile = async (path: string, text: string): Promise<void> => {
-  mkdirSync(dirname(path), { recursive: true })
-  const target = realTarget(path)
-  const staged = await stage(target, [Buffer.from(text)], identify(path))
+const writeFile = async (disk: Disk, path: string, text: string): Promise<void> => {
+  if (await disk.stat(dirname(path)) === null) await disk.makeFolder(dirname(path), 0o755)
+  await replace(disk, path, [Buffer.from(text)], { keepTime: true })
+}
+
+const readText = async (disk: Disk, path: string): Promise<SavedText | null> => {
+  const found = await identify(disk, path)
   try {
-    const folder = openFolder(dirname(target))
-    try {
-      publish(staged)
-      await folder.sync()
-    } finally {
-      folder.close()
-    }
-  } finally {
-    discard(staged)
-  }
-}
-
-const readText = async (path: string): Promise<SavedText | null> => {
-  if (identify(path) === null) return null
-  const { mtimeMs, size } = await stat(path)
-  if (size > longest) {
+    const bytes = found === null ? null : await disk.readFile(path, longest)
+    return found === null || bytes === null
+      ? null
+      : { text: bytes.toString("utf8"), savedAt: Number(found.mtimeNs / 1_000_000n) }
+  } catch (cause) {
+    if (!(cause instanceof DiskError) || cause.code !== "EFBIG") throw cause
     throw new StorageFailed({
-      message: `${path} has ${size} bytes, which is no state file of HAProxy's`,
+      message: `${cause.message}, which is no state file of HAProxy's`,
       hint: "Correct HAPROXY_STATE_FILE."
     })
   }
-  return { text: await readFile(path, "utf8"), savedAt: Math.round(mtimeMs) }
 }
 
 /** The state file at a path. */
-export const make = (path: string): StateFile => ({
+export const make = (disk: Disk, path: string): StateFile => ({
   path,
   write: (text) =>
-    Effect.tryPromise({ try: () => writeFile(path, text), catch: (cause) => storageFailed("write", path, cause) }),
-  read: Effect.tryPromise({ try: () => readText(path), catch: (cause) => storageFailed("read", path, cause) })
+    Effect.tryPromise({ try: () => writeFile(disk, path, text), catch: (cause) => fileFailed("write", path, cause) }),
+  read: Effect.tryPromise({ try: () => readText(disk, path), catch: (cause) => fileFailed("read", path, cause) })
 })

@@ -9,13 +9,13 @@
  * the reconciler touches nothing.
  */
 import * as Effect from "effect/Effect"
-import { existsSync } from "node:fs"
-import { dirname } from "node:path"
-import { type ConfigInvalid, type Conflict, StorageFailed } from "../domain/Errors.ts"
+import type { Disk } from "../domain/Disk.ts"
+import { type ConfigInvalid, type Conflict, type FileFailure, StorageFailed } from "../domain/Errors.ts"
 import type { LegacyDatabase } from "../domain/Legacy.ts"
 import { ownPool } from "../domain/Pool.ts"
 import { CertificateFiles } from "../haproxy/certificates/CertificateFiles.ts"
 import * as DurableFile from "../haproxy/DurableFile.ts"
+import { localDisk } from "../haproxy/files/LocalDisk.ts"
 import * as LegacyFiles from "../haproxy/LegacyFiles.ts"
 import { MapFiles } from "../haproxy/MapFiles.ts"
 import * as Legacy from "../store/Legacy.ts"
@@ -44,47 +44,43 @@ const describeDatabase = ({ certificates, file, routes, servers }: LegacyDatabas
 
 const write = (file: string, text: string): Effect.Effect<void, StorageFailed> =>
   Effect.tryPromise({
-    try: async () => {
-      const target = DurableFile.realTarget(file)
-      const folder = DurableFile.openFolder(dirname(target))
-      try {
-        DurableFile.publish(await DurableFile.stage(target, [Buffer.from(text)], DurableFile.identify(target)))
-        await folder.sync()
-      } finally {
-        folder.close()
-      }
-    },
-    catch: (cause) => cause instanceof StorageFailed ? cause : DurableFile.storageFailed("write", file, cause)
+    try: () => DurableFile.replace(localDisk, file, [Buffer.from(text)]),
+    catch: (cause) => DurableFile.storageFailed("write", file, cause)
   })
 
 /** Where the predecessor's JSON files are. */
 export interface MigrationOptions {
   readonly serversFile: string
   readonly certificatesFile: string
+  /** Of the host that they are on. Default: this machine's. */
+  readonly disk?: Disk
 }
 
-const describeJson = (file: string, found: { readonly isThere: boolean; readonly what: string } | null) => ({
+const describeJson = (file: string, found: { readonly isThere: boolean; readonly what: string }) => ({
   file,
-  found: found === null
-    ? existsSync(file) ? "not read: the database is newer" : "not there"
-    : found.isThere
-    ? found.what
-    : "not there"
+  found: found.isThere ? found.what : "not there"
 })
+
+/** Of a file that is passed over: is it there? */
+const unread = (disk: Disk, file: string) =>
+  Effect.promise(async () => ({
+    isThere: await disk.stat(file).catch(() => null) !== null,
+    what: "not read: the database is newer"
+  }))
 
 /** Reads all sources; null where there is nothing that a migration could be about. */
 const readSources = Effect.fnUntraced(function*(database: string, options: MigrationOptions) {
-  const { certificatesFile, serversFile } = options
+  const { certificatesFile, disk = localDisk, serversFile } = options
   const { paths } = yield* MapFiles
   const limits = (yield* Limits).pools
-  const domains = yield* LegacyFiles.readMap(paths.domains)
-  const wildcards = yield* LegacyFiles.readMap(paths.wildcards)
+  const domains = yield* LegacyFiles.readMap(disk, paths.domains)
+  const wildcards = yield* LegacyFiles.readMap(disk, paths.wildcards)
   const own = [...domains.entries, ...wildcards.entries].some(({ value }) => ownPool(value, limits) !== null)
   if (own && (domains.isMarked || wildcards.isMarked)) return null
   const kept = yield* Legacy.readKept(database)
-  const json = kept === null ? yield* LegacyFiles.readServers(serversFile) : null
+  const json = kept === null ? yield* LegacyFiles.readServers(disk, serversFile) : null
   const tabled = kept?.certificates ?? null
-  const issued = tabled === null ? yield* LegacyFiles.readCertificates(certificatesFile) : null
+  const issued = tabled === null ? yield* LegacyFiles.readCertificates(disk, certificatesFile) : null
   return {
     domains,
     wildcards,
@@ -102,10 +98,15 @@ const readSources = Effect.fnUntraced(function*(database: string, options: Migra
       describeMap(domains),
       describeMap(wildcards),
       ...(kept === null ? [] : [describeDatabase(kept)]),
-      describeJson(serversFile, json && { isThere: json.isThere, what: counted(json.servers.length, "server") }),
+      describeJson(
+        serversFile,
+        json === null ? yield* unread(disk, serversFile) : { ...json, what: counted(json.servers.length, "server") }
+      ),
       describeJson(
         certificatesFile,
-        issued && { isThere: issued.isThere, what: counted(issued.domains.length, "certificate") }
+        issued === null
+          ? yield* unread(disk, certificatesFile)
+          : { ...issued, what: counted(issued.domains.length, "certificate") }
       )
     ]
   }
@@ -114,7 +115,7 @@ const readSources = Effect.fnUntraced(function*(database: string, options: Migra
 /** Migrates where there is something to migrate. */
 export const migrate = Effect.fnUntraced(function*(
   options: MigrationOptions
-): Effect.fn.Return<void, ConfigInvalid | Conflict | StorageFailed, Store | MapFiles | CertificateFiles | Limits> {
+): Effect.fn.Return<void, ConfigInvalid | Conflict | FileFailure, Store | MapFiles | CertificateFiles | Limits> {
   const store = yield* Store
   const limits = yield* Limits
   if ((yield* store.revision) > 0) return

@@ -11,7 +11,7 @@ import * as Result from "effect/Result"
 import type { Listener } from "../domain/Address.ts"
 import { type Edit, type Route, writesOf } from "../domain/Change.ts"
 import { homeless, type MapDrift, mapDrift, type ObservedMap, type ObservedSlot, slotDrift } from "../domain/Drift.ts"
-import { ConfigInvalid, type StorageFailed } from "../domain/Errors.ts"
+import { ConfigInvalid, type FileFailure } from "../domain/Errors.ts"
 import { ownPool, parseSlotName, type PoolLimits, poolName, type PoolNumber, type SlotNumber } from "../domain/Pool.ts"
 import { isWildcard } from "../domain/RouteName.ts"
 import * as BoundAddresses from "../haproxy/BoundAddresses.ts"
@@ -220,7 +220,7 @@ export const reconcile = Tracing.fn("Reconciler.reconcile")(function*(
   plane: Plane,
   deadline: number,
   files: "needed" | "tried" = "needed"
-): Effect.fn.Return<Reconciled, LinkLost | StorageFailed | ConfigInvalid> {
+): Effect.fn.Return<Reconciled, LinkLost | FileFailure | ConfigInvalid> {
   const routes = yield* plane.store.allRoutes
   const servers = yield* plane.store.allServers
   const exact: Array<Route> = []

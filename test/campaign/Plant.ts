@@ -24,8 +24,8 @@ export const plants: ReadonlyArray<Plant> = [
     name: "no-folder-sync",
     what: "a replaced file's folder is not flushed after the rename",
     campaign: "power",
-    file: "src/haproxy/DurableFile.ts",
-    changes: [["sync: () => fsync(fd).catch(failed)", "sync: () => Promise.resolve()"]]
+    file: "src/haproxy/files/LocalDisk.ts",
+    changes: [["    await fsync(fd)\n  } finally {\n    close(fd)", "  } finally {\n    close(fd)"]]
   },
   {
     name: "no-read-back",
@@ -58,7 +58,7 @@ export const plants: ReadonlyArray<Plant> = [
     what: "what a killed install left in the folder of certificates stays there",
     campaign: "certificates",
     file: "src/haproxy/certificates/CertificateFiles.ts",
-    changes: [["=> {\n  sweepFolder(folder)\n", "=> {\n"]]
+    changes: [["swept ??= sweepFolder(disk, folder)", "swept ??= Promise.resolve()"]]
   },
   {
     name: "no-acme-sweep",

@@ -11,6 +11,7 @@ import { findList, folderOfList, type PlaceOptions } from "../../src/haproxy/cer
 import { payloadOf } from "../../src/haproxy/certificates/Refusals.ts"
 import type { Command, Verdict } from "../../src/haproxy/Command.ts"
 import * as CrtLists from "../../src/haproxy/CrtListCommands.ts"
+import { localDisk } from "../../src/haproxy/files/LocalDisk.ts"
 import * as Info from "../../src/haproxy/InfoCommands.ts"
 import { makeBundle, makeCertificate } from "../support/Certificates.ts"
 
@@ -196,18 +197,18 @@ describe("the file of a crt-list", () => {
       for (const text of texts) {
         yield* Effect.promise(() => writeFile(file, text))
         const ended = text === "" || text.endsWith("\n") ? text : `${text}\n`
-        const takeBack = yield* CrtListFile.append(file, ["/c/x.pem", "/c/b.pem"])
+        const takeBack = yield* CrtListFile.append(localDisk, file, ["/c/x.pem", "/c/b.pem"])
         const added = text.includes("/c/b.pem") ? "/c/x.pem\n" : "/c/x.pem\n/c/b.pem\n"
         assert.strictEqual(yield* read, ended + added)
         yield* takeBack
         assert.strictEqual(yield* read, ended)
-        const putBack = yield* CrtListFile.remove(file, "/c/b.pem")
+        const putBack = yield* CrtListFile.remove(localDisk, file, "/c/b.pem")
         assert.notMatch(yield* read, /^\s*\/c\/b\.pem(?!2)/m)
         yield* putBack
         assert.strictEqual(yield* read, ended)
       }
       yield* Effect.promise(() => rm(file))
-      const error = yield* Effect.flip(CrtListFile.append(file, ["/c/x.pem"]))
+      const error = yield* Effect.flip(CrtListFile.append(localDisk, file, ["/c/x.pem"]))
       assert.strictEqual(error._tag, "StorageFailed")
     }).pipe(Effect.scoped))
 })

@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import type { CertificateBundle } from "../../src/haproxy/certificates/Bundle.ts"
 import { install, revert, uninstall } from "../../src/haproxy/certificates/Install.ts"
 import type { Place } from "../../src/haproxy/certificates/Place.ts"
+import { localDisk } from "../../src/haproxy/files/LocalDisk.ts"
 import type { LinkState, RuntimeApi } from "../../src/haproxy/RuntimeApi.ts"
 import { FakeHaproxy, type FakeHaproxyShape, Fault } from "../../src/testing.ts"
 import { makeBundle, makeCertificate } from "../support/Certificates.ts"
@@ -16,7 +17,7 @@ import { deadline, options } from "./CertificateHarness.ts"
 import { isUp, linkState, withApi } from "./contract/Harness.ts"
 
 const folder = "/etc/haproxy/certs"
-const place: Place = { folder, list: folder, listFile: null }
+const place: Place = { folder, list: folder, listFile: null, disk: localDisk }
 const standard = makeCertificate(["first.test"])
 const oldOne = makeCertificate(["old.test"])
 const bundles = { old: makeBundle(["old.test"]), fresh: makeBundle(["fresh.test"]) }

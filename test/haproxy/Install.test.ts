@@ -10,6 +10,7 @@ import type { CertificateBundle } from "../../src/haproxy/certificates/Bundle.ts
 import { install, revert, uninstall } from "../../src/haproxy/certificates/Install.ts"
 import { pathIn } from "../../src/haproxy/certificates/Place.ts"
 import { abortOpen, readBack } from "../../src/haproxy/certificates/Restore.ts"
+import { localDisk } from "../../src/haproxy/files/LocalDisk.ts"
 import { bundleOf, makeBundle, makeCertificate, mismatched } from "../support/Certificates.ts"
 import { realLines } from "../support/RealHaproxy.ts"
 import { bundleFrom, deadline, inHaproxy, options, refusedInVain } from "./CertificateHarness.ts"
@@ -24,7 +25,12 @@ for (const binary of realLines) {
           { binary, tls: { quic: binary.line !== "3.0" } },
           ({ api, place, shown, site, state }) =>
             Effect.gen(function*() {
-              assert.deepStrictEqual(place, { folder: site.certDir, list: site.certDir, listFile: null })
+              assert.deepStrictEqual(place, {
+                folder: site.certDir,
+                list: site.certDir,
+                listFile: null,
+                disk: localDisk
+              })
               const empty = yield* state
               assert.strictEqual(yield* shown("a.example.com"), "Refused")
               const first = makeBundle(["example.com", "*.example.com"])
@@ -205,7 +211,8 @@ for (const binary of realLines) {
             assert.deepStrictEqual(place, {
               folder: site.runtimeCertDir,
               list: site.runtimeCrtListFile,
-              listFile: site.crtListFile
+              listFile: site.crtListFile,
+              disk: localDisk
             })
             const read = Effect.promise(() => readFile(site.crtListFile, "utf8"))
             const start = yield* read

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { localDisk } from "../../src/haproxy/files/LocalDisk.ts"
 import { readCertificates, readMap, readServers } from "../../src/haproxy/LegacyFiles.ts"
 
 const folder = Effect.acquireRelease(
@@ -14,17 +15,17 @@ describe("the predecessor's files", () => {
   it.live("hold nothing where they are not there", () =>
     Effect.scoped(Effect.gen(function*() {
       const dir = yield* folder
-      assert.deepInclude(yield* readMap(join(dir, "domains.map")), { isThere: false, entries: [] })
-      assert.deepInclude(yield* readServers(join(dir, "servers.json")), { isThere: false, servers: [] })
+      assert.deepInclude(yield* readMap(localDisk, join(dir, "domains.map")), { isThere: false, entries: [] })
+      assert.deepInclude(yield* readServers(localDisk, join(dir, "servers.json")), { isThere: false, servers: [] })
       writeFileSync(join(dir, "servers.json"), " \n")
-      assert.deepInclude(yield* readServers(join(dir, "servers.json")), { isThere: true, servers: [] })
+      assert.deepInclude(yield* readServers(localDisk, join(dir, "servers.json")), { isThere: true, servers: [] })
     })))
 
   it.live("are read as HAProxy reads them, and a mark of ours is seen", () =>
     Effect.scoped(Effect.gen(function*() {
       const file = join(yield* folder, "domains.map")
       writeFileSync(file, "# a comment\n\n a.com \t pool_1 \r\nb\u00fc.com pool_2\nkey\n")
-      assert.deepStrictEqual(yield* readMap(file), {
+      assert.deepStrictEqual(yield* readMap(localDisk, file), {
         file,
         isThere: true,
         isMarked: false,
@@ -35,7 +36,7 @@ describe("the predecessor's files", () => {
         ]
       })
       writeFileSync(file, "# mine\n# haproxy-mcp: entries …\n")
-      assert.isTrue((yield* readMap(file)).isMarked)
+      assert.isTrue((yield* readMap(localDisk, file)).isMarked)
     })))
 
   it.live("of servers: what is a server, and what is not", () =>
@@ -53,7 +54,7 @@ describe("the predecessor's files", () => {
           pool_7: { x: { ip: "10.0.0.3", http_port: "81" } }
         })
       )
-      const { servers, strange } = yield* readServers(file)
+      const { servers, strange } = yield* readServers(localDisk, file)
       assert.deepStrictEqual(servers, [
         { of: "a.com", slot: 1, ip: "10.0.0.1", port: 8080, weight: null, state: null },
         { of: "a.com", slot: 2, ip: "10.0.0.2", port: 80, weight: 3, state: "drain" },
@@ -65,11 +66,16 @@ describe("the predecessor's files", () => {
   it.live("of certificates: a list of domains, or domains with what is said of them", () =>
     Effect.scoped(Effect.gen(function*() {
       const file = join(yield* folder, "certificates.json")
-      assert.deepStrictEqual(yield* readCertificates(file), { file, isThere: false, domains: [], strange: [] })
+      assert.deepStrictEqual(yield* readCertificates(localDisk, file), {
+        file,
+        isThere: false,
+        domains: [],
+        strange: []
+      })
       const read = (content: unknown) =>
         Effect.suspend(() => {
           writeFileSync(file, JSON.stringify(content))
-          return Effect.map(readCertificates(file), ({ domains, strange }) => [domains, strange])
+          return Effect.map(readCertificates(localDisk, file), ({ domains, strange }) => [domains, strange])
         })
       assert.deepStrictEqual(yield* read(["a.com", "b.com"]), [["a.com", "b.com"], []])
       assert.deepStrictEqual(
@@ -79,7 +85,7 @@ describe("the predecessor's files", () => {
       assert.deepStrictEqual(yield* read({ "a.com": { expires: 1 }, "b.com": null }), [["a.com", "b.com"], []])
       for (const text of ["[\"a.com\"", "7"]) {
         writeFileSync(file, text)
-        const refused = yield* Effect.flip(readCertificates(file))
+        const refused = yield* Effect.flip(readCertificates(localDisk, file))
         assert.strictEqual(refused.field, "HAPROXY_CERTS_FILE")
         assert.match(refused.message, /certificates\.json (is not JSON|does not hold a list)/)
       }
@@ -91,16 +97,16 @@ describe("the predecessor's files", () => {
       const json = join(dir, "servers.json")
       for (const text of ["{\"a.com\": ", "[1]", "null", "\"text\""]) {
         writeFileSync(json, text)
-        const refused = yield* Effect.flip(readServers(json))
+        const refused = yield* Effect.flip(readServers(localDisk, json))
         assert.strictEqual(refused.field, "HAPROXY_SERVERS_FILE")
         assert.match(refused.message, /servers\.json (is not JSON|does not hold an object)/)
         assert.match(refused.hint, /move it away/)
       }
       mkdirSync(join(dir, "domains.map"))
-      assert.match((yield* Effect.flip(readMap(join(dir, "domains.map")))).message, /not a regular file/)
+      assert.match((yield* Effect.flip(readMap(localDisk, join(dir, "domains.map")))).message, /not a regular file/)
       const big = join(dir, "wildcards.map")
       writeFileSync(big, "")
       truncateSync(big, 1024 ** 3)
-      assert.match((yield* Effect.flip(readMap(big))).message, /has 1024 MB, where 256 are the most/)
+      assert.match((yield* Effect.flip(readMap(localDisk, big))).message, /has 1024 MB, where 256 are the most/)
     })))
 })

@@ -6,13 +6,12 @@
  * not there is an error: HAProxy could not start without it, and one with our line alone would hide that.
  */
 import * as Effect from "effect/Effect"
-import { readFile } from "node:fs/promises"
-import { dirname } from "node:path"
-import { StorageFailed } from "../../domain/Errors.ts"
-import { holdOld, identify, openFolder, publish, realTarget, stage, storageFailed } from "../DurableFile.ts"
+import type { Disk } from "../../domain/Disk.ts"
+import { type FileFailure, StorageFailed } from "../../domain/Errors.ts"
+import { fileFailed, identify, realTarget, replace } from "../DurableFile.ts"
 
 /** Brings back the lines that a change took, or takes those that it put. Other changes since then stay. */
-export type TakeBack = Effect.Effect<void, StorageFailed>
+export type TakeBack = Effect.Effect<void, FileFailure>
 
 /** Does this line name the certificate? The name ends at white space or at `[`. */
 const names = (line: string, certificate: string): boolean => /^\s*([^\s[]+)/.exec(line)?.[1] === certificate
@@ -20,54 +19,40 @@ const names = (line: string, certificate: string): boolean => /^\s*([^\s[]+)/.ex
 /** Lines with their line ends. */
 const split = (text: string): ReadonlyArray<string> => text === "" ? [] : text.split(/(?<=\n)/)
 
-const rewrite = async (file: string, change: (lines: ReadonlyArray<string>) => ReadonlyArray<string> | null) => {
-  const target = realTarget(file)
-  const like = identify(target)
-  if (like === null) {
+const rewrite = async (
+  disk: Disk,
+  file: string,
+  change: (lines: ReadonlyArray<string>) => ReadonlyArray<string> | null
+) => {
+  const target = await realTarget(disk, file)
+  const like = await identify(disk, target)
+  const content = like === null ? null : await disk.readFile(target).catch((cause: unknown) => {
+    throw fileFailed("read", file, cause)
+  })
+  if (like === null || content === null) {
     throw new StorageFailed({
       message: `The crt-list ${file} does not exist.`,
       hint: "Correct HAPROXY_CRT_LIST_FILE: it names the file that `crt-list` in haproxy.cfg loads."
     })
   }
-  const lines = change(
-    split(
-      await readFile(target, "utf8").catch((cause: unknown) => {
-        throw storageFailed("read", file, cause)
-      })
-    )
-  )
-  if (lines === null) return
-  const staged = await stage(target, [Buffer.from(lines.join(""))], like)
-  const folder = openFolder(dirname(target))
-  const old = holdOld(target)
-  try {
-    publish(staged)
-    await folder.sync()
-  } finally {
-    old.close()
-    folder.close()
-  }
+  const lines = change(split(content.toString("utf8")))
+  if (lines !== null) await replace(disk, target, [Buffer.from(lines.join(""))], { like })
 }
 
-const attempt = (run: () => Promise<void>): Effect.Effect<void, StorageFailed> =>
-  Effect.tryPromise({
-    try: run,
-    catch: (cause) => {
-      if (cause instanceof StorageFailed) return cause
-      throw cause
-    }
-  })
+const attempt = (run: () => Promise<void>): Effect.Effect<void, FileFailure> =>
+  Effect.tryPromise({ try: run, catch: (cause) => fileFailed("use", "the crt-list", cause) })
 
 /** Appends a line for each certificate that has none. */
 export const append = (
+  disk: Disk,
   file: string,
   certificates: ReadonlyArray<string>
-): Effect.Effect<TakeBack, StorageFailed> =>
+): Effect.Effect<TakeBack, FileFailure> =>
   Effect.suspend(() => {
     const added: Array<string> = []
     return Effect.as(
       attempt(() =>
-        rewrite(file, (lines) => {
+        rewrite(disk, file, (lines) => {
           const known = new Set(lines.map((line) => /^\s*([^\s[]+)/.exec(line)?.[1]))
           added.push(...certificates.filter((certificate) => !known.has(certificate)))
           if (added.length === 0) return null
@@ -76,17 +61,17 @@ export const append = (
           return [...lines, ...end, ...added.map((certificate) => `${certificate}\n`)]
         })
       ),
-      Effect.asVoid(Effect.forEach(added, (certificate) => remove(file, certificate)))
+      Effect.asVoid(Effect.forEach(added, (certificate) => remove(disk, file, certificate)))
     )
   })
 
 /** Removes every line of a certificate. */
-export const remove = (file: string, certificate: string): Effect.Effect<TakeBack, StorageFailed> =>
+export const remove = (disk: Disk, file: string, certificate: string): Effect.Effect<TakeBack, FileFailure> =>
   Effect.suspend(() => {
     const removed: Array<{ readonly at: number; readonly line: string }> = []
     return Effect.as(
       attempt(() =>
-        rewrite(file, (lines) => {
+        rewrite(disk, file, (lines) => {
           lines.forEach((line, at) => {
             if (names(line, certificate)) removed.push({ at, line })
           })
@@ -94,7 +79,7 @@ export const remove = (file: string, certificate: string): Effect.Effect<TakeBac
         })
       ),
       attempt(() =>
-        rewrite(file, (lines) => {
+        rewrite(disk, file, (lines) => {
           if (removed.length === 0 || lines.some((line) => names(line, certificate))) return null
           const next = [...lines]
           for (const { at, line } of removed) next.splice(at, 0, line.endsWith("\n") ? line : `${line}\n`)

@@ -5,10 +5,9 @@
  * `NAME.crt` (`ssl-load-extra-del-ext`), passphrases (`ssl-passphrase-cmd`), crt-store sections.
  */
 import * as Redacted from "effect/Redacted"
-import * as fs from "node:fs"
-import { readdir, readFile, stat } from "node:fs/promises"
 import { join } from "node:path"
-import { codeOf, storageFailed } from "../DurableFile.ts"
+import { type Disk, DiskError, type FileStat } from "../../domain/Disk.ts"
+import { fileFailed } from "../DurableFile.ts"
 import { filesOf, isLoaded, isSafeName, keyFile, nameOf } from "./FileNames.ts"
 import { largestPem, type PemInput } from "./Pem.ts"
 
@@ -20,47 +19,54 @@ interface Listed {
   readonly size: number
 }
 
-/** Files that are looked at before others get their turn: a millisecond of work. */
-const atOnce = 500
+/** Milliseconds since 1970, with fractions. */
+const timeOf = ({ mtimeNs }: FileStat): number => Number(mtimeNs) / 1e6
 
-/** Null: HAProxy passes over it (a folder, a pipe), or it is gone. */
-const look = (folder: string, file: string): Listed | null => {
-  const path = join(folder, file)
+/** What a name is; null: HAProxy passes over it (a folder, a pipe), or it is gone. */
+const look = async (disk: Disk, folder: string, file: string, own: FileStat | null): Promise<Listed | null> => {
+  if (own === null) return null
   const listed = { name: nameOf(file), file }
+  const found = own.kind === "link" ? await disk.stat(join(folder, file)) : own
+  // A link that leads nowhere keeps HAProxy from starting: it is shown, and `read` says so.
+  if (found === null) return { ...listed, modifiedAt: timeOf(own), size: 0 }
+  return found.kind === "file" ? { ...listed, modifiedAt: timeOf(found), size: Number(found.size) } : null
+}
+
+/** Every file that HAProxy would load, by name. Throws FileFailure. */
+export const list = async (disk: Disk, folder: string): Promise<ReadonlyArray<Listed>> => {
   try {
-    const found = fs.statSync(path)
-    return found.isFile() ? { ...listed, modifiedAt: found.mtimeMs, size: found.size } : null
+    const entries = await disk.list(folder)
+    const found = new Map<string, Listed>()
+    for (const { name: file, stat } of entries.filter(({ name }) => isLoaded(name)).sort(byName)) {
+      const name = nameOf(file)
+      // Two files of one name: `read` takes NAME.pem.
+      if (found.has(name) && file === name) continue
+      const one = stat.kind === "file"
+        ? { name, file, modifiedAt: timeOf(stat), size: Number(stat.size) }
+        : await look(disk, folder, file, stat)
+      if (one !== null) found.set(name, one)
+    }
+    return [...found.values()].sort(byName)
   } catch (cause) {
-    // A link that leads nowhere keeps HAProxy from starting: it is shown, and `read` says so.
-    const link = codeOf(cause) === "ENOENT" ? fs.lstatSync(path, { throwIfNoEntry: false }) : undefined
-    if (link !== undefined) return { ...listed, modifiedAt: link.mtimeMs, size: 0 }
-    if (codeOf(cause) === "ENOENT") return null
-    throw storageFailed("look at", path, cause)
+    if (cause instanceof DiskError && cause.code === "ENOENT") return []
+    throw fileFailed("list", folder, cause)
   }
 }
 
-/** Every file that HAProxy would load, by name. Throws StorageFailed. */
-export const list = async (folder: string): Promise<ReadonlyArray<Listed>> => {
-  const files = await readdir(folder).catch((cause) => {
-    if (codeOf(cause) === "ENOENT") return []
-    throw storageFailed("list", folder, cause)
-  })
-  const found = new Map<string, Listed>()
-  let looked = 0
-  for (const file of files.filter(isLoaded).sort()) {
-    if (++looked % atOnce === 0) await new Promise(setImmediate)
-    const name = nameOf(file)
-    // Two files of one name: `read` takes NAME.pem.
-    if (found.has(name) && file === name) continue
-    const one = look(folder, file)
-    if (one !== null) found.set(name, one)
-  }
-  return [...found.values()].sort((left, right) => left.name < right.name ? -1 : 1)
-}
+const byName = (left: { readonly name: string }, right: { readonly name: string }): number =>
+  left.name < right.name ? -1 : 1
 
 /** The file of a name that is there; null when none is. */
-export const fileOf = (folder: string, name: string): string | null =>
-  filesOf(name).find((file) => isLoaded(file) && look(folder, file) !== null) ?? null
+export const fileOf = async (disk: Disk, folder: string, name: string): Promise<string | null> => {
+  try {
+    for (const file of filesOf(name)) {
+      if (isLoaded(file) && await look(disk, folder, file, await disk.lstat(join(folder, file))) !== null) return file
+    }
+    return null
+  } catch (cause) {
+    throw fileFailed("look at", join(folder, name), cause)
+  }
+}
 
 /** What the file of a certificate holds. */
 export type Content =
@@ -70,45 +76,42 @@ export type Content =
 
 const hasKey = (text: string): boolean => /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(text)
 
-const readText = async (path: string): Promise<string | null> => {
+/** A file's text; null when there is none that HAProxy would load. */
+const readText = async (disk: Disk, path: string): Promise<string | null> => {
   try {
-    const found = await stat(path)
-    if (!found.isFile()) return null
-    // Refused anyway: nobody reads a disk image into memory.
-    return found.size > largestPem ? " ".repeat(largestPem + 1) : await readFile(path, "latin1")
+    return (await disk.readFile(path, largestPem))?.toString("latin1") ?? null
   } catch (cause) {
-    if (codeOf(cause) === "ENOENT") return null
-    throw storageFailed("read", path, cause)
+    if (cause instanceof DiskError) {
+      // Refused anyway: nobody reads a disk image into memory.
+      if (cause.code === "EFBIG") return " ".repeat(largestPem + 1)
+      if (cause.code === "EISDIR" || cause.code === "EINVAL") return null
+    }
+    throw fileFailed("read", path, cause)
   }
 }
 
-/** The text of one file; null when it is gone, or larger than any certificate. Some hundredths of a millisecond. */
-export const textOf = (folder: string, file: string): Redacted.Redacted<string> | null => {
+/** The text of one file; null when it is gone, or larger than any certificate. Some hundredths of a millisecond here. */
+export const textOf = async (disk: Disk, folder: string, file: string): Promise<Redacted.Redacted<string> | null> => {
   if (!isLoaded(file)) return null
-  const path = join(folder, file)
-  try {
-    const text = fs.readFileSync(path, "latin1")
-    return text.length > largestPem ? null : Redacted.make(text)
-  } catch (cause) {
-    if (codeOf(cause) === "ENOENT" || codeOf(cause) === "EISDIR") return null
-    throw storageFailed("read", path, cause)
-  }
+  const text = await readText(disk, join(folder, file))
+  return text === null || text.length > largestPem ? null : Redacted.make(text)
 }
 
-/** Reads the file of a certificate with its key; null when there is none. Throws StorageFailed. */
-export const readName = async (folder: string, name: string): Promise<Content | null> => {
-  const file = isSafeName(name) ? fileOf(folder, name) : null
+/** Reads the file of a certificate with its key; null when there is none. Throws FileFailure. */
+export const readName = async (disk: Disk, folder: string, name: string): Promise<Content | null> => {
+  const file = isSafeName(name) ? await fileOf(disk, folder, name) : null
   if (file === null) return null
   const path = join(folder, file)
-  const chain = await readText(path)
+  const chain = await readText(disk, path)
   if (chain === null) {
-    return fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true ? null : {
+    const own = await disk.lstat(path).catch(() => null)
+    return own?.kind !== "link" ? null : {
       _tag: "Broken",
       file,
       problem: "is a link that leads nowhere: HAProxy does not start with it",
       hint: "Bring back what it leads to, or remove the link."
     }
   }
-  const key = hasKey(chain) ? null : await readText(join(folder, keyFile(file)))
+  const key = hasKey(chain) ? null : await readText(disk, join(folder, keyFile(file)))
   return { _tag: "Pem", file, pem: key === null ? chain : { chain, key: Redacted.make(key) } }
 }

@@ -10,7 +10,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { CertificateFacts } from "../../domain/Certificate.ts"
-import type { ConfigInvalid, HaproxyRefused, StorageFailed } from "../../domain/Errors.ts"
+import type { ConfigInvalid, FileFailure, HaproxyRefused } from "../../domain/Errors.ts"
 import * as Tracing from "../../Tracing.ts"
 import * as Certificates from "../CertificateCommands.ts"
 import type { Command, Verdict } from "../Command.ts"
@@ -26,7 +26,7 @@ type Runtime = RuntimeApi["Service"]
 
 export interface InstallOptions {
   /** Puts the PEM file in place, durably; run when HAProxy has read the new certificate and not yet taken it. */
-  readonly publish: Effect.Effect<void, StorageFailed>
+  readonly publish: Effect.Effect<void, FileFailure>
   /** What the file held before: set again when something fails later. Null or left out: nothing. */
   readonly before?: CertificateBundle | null
   /** Told what HAProxy had under this path, before anything of it is changed; null: nothing. */
@@ -44,7 +44,7 @@ export interface InstalledInHaproxy {
 }
 
 /** What {@link install} fails with. */
-export type InstallError = LinkLost | HaproxyRefused | ConfigInvalid | StorageFailed
+export type InstallError = LinkLost | HaproxyRefused | ConfigInvalid | FileFailure
 
 /** Sends the commands; answers their verdicts. */
 const send = <const C extends ReadonlyArray<Command<unknown>>>(runtime: Runtime, commands: C, deadline: number) =>
@@ -160,13 +160,13 @@ export const install = Tracing.fn("Install.install")(function*(
       added = added || (Result.isSuccess(listed) && listed.success === "added")
       yield* must(file, committed)
       yield* must(file, listed)
-      if (place.listFile !== null) takeBack = yield* CrtListFile.append(place.listFile, [path])
+      if (place.listFile !== null) takeBack = yield* CrtListFile.append(place.disk, place.listFile, [path])
       return yield* mustBe(file, now, bundle)
     }
     const [committed] = yield* send(runtime, [commit], deadline)
     yield* must(file, committed)
     added = (yield* enlist(runtime, place, file, deadline)) || added
-    takeBack = yield* CrtListFile.append(place.listFile, [path])
+    takeBack = yield* CrtListFile.append(place.disk, place.listFile, [path])
     const [now] = yield* send(runtime, [show], deadline)
     yield* mustBe(file, now, bundle)
   }).pipe(
@@ -242,7 +242,7 @@ export const uninstall = Tracing.fn("Install.uninstall")(function*(
   place: Place,
   file: string,
   deadline: number
-): Effect.fn.Return<boolean, LinkLost | HaproxyRefused | StorageFailed> {
+): Effect.fn.Return<boolean, LinkLost | HaproxyRefused | FileFailure> {
   const path = pathIn(place, file)
   const [was, , list] = yield* send(
     runtime,
@@ -252,7 +252,7 @@ export const uninstall = Tracing.fn("Install.uninstall")(function*(
   const known = yield* must(file, was)
   const entries = ((yield* must(file, list)) ?? []).filter(({ certificate }) => certificate === path)
   // The file first: a HAProxy that starts in between must not look for a certificate that is about to go.
-  const takeBack = place.listFile === null ? Effect.void : yield* CrtListFile.remove(place.listFile, path)
+  const takeBack = place.listFile === null ? Effect.void : yield* CrtListFile.remove(place.disk, place.listFile, path)
   const gone: Array<CrtLists.CrtListEntry> = []
   yield* Effect.gen(function*() {
     for (const entry of entries) {

@@ -7,9 +7,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import type { Disk } from "../../domain/Disk.ts"
 import * as Tracing from "../../Tracing.ts"
 import { isWord } from "../Cli.ts"
 import * as CrtLists from "../CrtListCommands.ts"
+import { localDisk } from "../files/LocalDisk.ts"
 import { LinkLost, type RuntimeApi } from "../RuntimeApi.ts"
 import { before } from "./Deadline.ts"
 
@@ -21,6 +23,8 @@ export interface Place {
   readonly list: string
   /** The crt-list file as we know it, which is kept current as well; null: the list is the folder. */
   readonly listFile: string | null
+  /** Where that file is. */
+  readonly disk: Disk
 }
 
 /** What is set. */
@@ -31,6 +35,8 @@ export interface PlaceOptions {
   readonly runtimeFolder: string | null
   /** HAPROXY_CRT_LIST_FILE. */
   readonly listFile: string | null
+  /** Of the host that HAProxy runs on. Default: this machine's. */
+  readonly disk?: Disk
 }
 
 /** Why HAProxy has no place for our certificates. */
@@ -143,13 +149,14 @@ export const findPlace = Tracing.fn("Place.find")(function*(
   if (Result.isFailure(lists)) {
     return none("refused", `HAProxy refuses show ssl crt-list: ${lists.failure.text}`, "Look at HAProxy's log.")
   }
+  const { disk = localDisk } = options
   const list = findList(lists.success, options)
   if (typeof list !== "string") return list
   if (options.listFile === null) {
-    return { _tag: "Place", place: { folder: withoutSlash(list), list, listFile: null } }
+    return { _tag: "Place", place: { folder: withoutSlash(list), list, listFile: null, disk } }
   }
   const [entries] = yield* runtime.exchange([CrtLists.show(list)], before(deadline))
   const certificates = Result.isSuccess(entries) ? entries.success ?? [] : []
   const folder = folderOfList(list, certificates.map(({ certificate }) => certificate), options)
-  return { _tag: "Place", place: { folder, list, listFile: options.listFile } }
+  return { _tag: "Place", place: { folder, list, listFile: options.listFile, disk } }
 })

@@ -7,7 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { ConfigInvalid, HaproxyRefused, type StorageFailed } from "../../domain/Errors.ts"
+import { ConfigInvalid, type FileFailure, HaproxyRefused } from "../../domain/Errors.ts"
 import * as Tracing from "../../Tracing.ts"
 import * as Certificates from "../CertificateCommands.ts"
 import type { Command, Verdict } from "../Command.ts"
@@ -139,7 +139,7 @@ export const installMany = Tracing.fn("Restore.installMany")(function*(
   place: Place,
   items: ReadonlyArray<RestoreItem>,
   deadline: number
-): Effect.fn.Return<ReadonlyArray<Restored>, LinkLost | StorageFailed> {
+): Effect.fn.Return<ReadonlyArray<Restored>, LinkLost | FileFailure> {
   const link = yield* runtime.link
   if (link._tag === "Down") return yield* new LinkLost({ reason: link.reason, sent: false })
   const errors = new Map<RestoreItem, HaproxyRefused | ConfigInvalid | null>()
@@ -176,6 +176,8 @@ export const installMany = Tracing.fn("Restore.installMany")(function*(
     })
     yield* runtime.exchange(cleaning, before(after(deadline)))
   }
-  if (place.listFile !== null && added.length > 0) yield* Effect.asVoid(CrtListFile.append(place.listFile, added))
+  if (place.listFile !== null && added.length > 0) {
+    yield* Effect.asVoid(CrtListFile.append(place.disk, place.listFile, added))
+  }
   return items.map((item) => ({ file: item.file, error: errors.get(item) ?? null }))
 })

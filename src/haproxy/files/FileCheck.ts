@@ -1,10 +1,10 @@
 /**
- * Can a file be replaced? Looked at without writing: folder writable, file regular, and not a mount of its own
+ * Can a file be replaced? Looked at without touching it: folder writable, file regular, and not a mount of its own
  * (a container that mounts one file): a rename over a mount fails with EBUSY.
  */
-import { access, constants, readFile } from "node:fs/promises"
 import { dirname } from "node:path"
-import { StorageFailed } from "../../domain/Errors.ts"
+import type { Disk } from "../../domain/Disk.ts"
+import { RemoteUnreachable, StorageFailed } from "../../domain/Errors.ts"
 import * as DurableFile from "../DurableFile.ts"
 
 /** What was found; `reason` is empty when all is well. */
@@ -14,9 +14,9 @@ export interface FileCheck {
   readonly reason: string
 }
 
-/** Mount points of this process; none where the system does not tell (no /proc). */
-const mountPoints = async (): Promise<ReadonlySet<string>> => {
-  const text = await readFile("/proc/self/mountinfo", "utf8").catch(() => "")
+/** Mount points as the process sees them that works with the files; none where the system does not tell (no /proc). */
+const mountPoints = async (disk: Disk): Promise<ReadonlySet<string>> => {
+  const text = (await disk.readFile("/proc/self/mountinfo").catch(() => null))?.toString("utf8") ?? ""
   // The fifth field; blanks and backslashes are octal (proc(5)).
   const decode = (field: string) =>
     field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))
@@ -24,23 +24,25 @@ const mountPoints = async (): Promise<ReadonlySet<string>> => {
 }
 
 /** Looks at one file. */
-export const checkFile = async (path: string): Promise<FileCheck> => {
+export const checkFile = async (disk: Disk, path: string): Promise<FileCheck> => {
   const bad = (reason: string): FileCheck => ({ path, ok: false, reason })
   try {
-    const real = DurableFile.realTarget(path)
-    DurableFile.identify(real)
+    const real = await DurableFile.realTarget(disk, path)
+    await DurableFile.identify(disk, real)
     const folder = dirname(real)
     try {
-      await access(folder, constants.W_OK | constants.X_OK)
+      await disk.checkWritable(folder)
     } catch (cause) {
-      throw DurableFile.storageFailed("write in", folder, cause)
+      throw DurableFile.fileFailed("write in", folder, cause)
     }
-    if ((await mountPoints()).has(real)) {
+    if ((await mountPoints(disk)).has(real)) {
       return bad(`${path} is a mount of its own and cannot be replaced. Mount its folder instead.`)
     }
     return { path, ok: true, reason: "" }
   } catch (cause) {
-    if (cause instanceof StorageFailed) return bad(`${cause.message} ${cause.hint}`)
+    if (cause instanceof StorageFailed || cause instanceof RemoteUnreachable) {
+      return bad(`${cause.message} ${cause.hint}`)
+    }
     throw cause
   }
 }

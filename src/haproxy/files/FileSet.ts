@@ -5,9 +5,15 @@
  * their folders fsynced. A failure before the renames leaves the disk as it was; one after them brings the former
  * content back, and where even that fails the books say "unknown", so that the next write writes the file again.
  * A crash between two renames leaves one new and one old file: each is whole, and `reset` repairs at start.
+ * Where the host is lost while names change, nobody knows which have: the books say "unknown", nothing is tried again,
+ * and the next write looks first.
+ *
+ * A set takes the time of one look, of the renames, and of one flush, however many files there are: each step is sent
+ * for all of them at once.
  */
-import { unlinkSync } from "node:fs"
 import { dirname } from "node:path"
+import type { Disk } from "../../domain/Disk.ts"
+import { RemoteUnreachable } from "../../domain/Errors.ts"
 import * as DurableFile from "../DurableFile.ts"
 import * as TrackedFile from "./TrackedFile.ts"
 
@@ -20,7 +26,7 @@ export interface Replacement {
 
 /** What to bring back: the file as it was, or (null) no file. */
 interface Former {
-  readonly disk: TrackedFile.OnDisk
+  readonly holds: TrackedFile.Held
   readonly parts: ReadonlyArray<Buffer> | null
 }
 
@@ -36,104 +42,116 @@ export interface Prepared extends Replacement {
   readonly former: Former
 }
 
-const formerOf = ({ before, file: { disk, identity } }: Replacement): Former => ({
-  disk: disk === "unknown" && identity !== null ? "same" : disk,
-  parts: identity === null ? null : Buffer.isBuffer(disk) ? [disk] : before
+const formerOf = ({ before, file: { holds, identity } }: Replacement): Former => ({
+  holds: holds === "unknown" && identity !== null ? "same" : holds,
+  parts: identity === null ? null : Buffer.isBuffer(holds) ? [holds] : before
 })
 
-/** Stages all of them side by side, or none: no temp file is left when one fails. Throws StorageFailed. */
-export const stageAll = async (replacements: ReadonlyArray<Replacement>): Promise<ReadonlyArray<Prepared>> => {
-  const settled = await Promise.allSettled(
-    replacements.map(async (replacement): Promise<Prepared> => ({
-      ...replacement,
-      former: formerOf(replacement),
-      staged: await DurableFile.stage(replacement.file.real, replacement.parts, replacement.file.identity)
-    }))
-  )
-  const prepared = settled.flatMap((one) => one.status === "fulfilled" ? [one.value] : [])
-  for (const one of settled) {
-    if (one.status === "fulfilled") continue
-    discardAll(prepared)
-    throw one.reason
+/** Waits for all, and throws what the first of them threw: nothing goes on behind a failure's back. */
+const all = async <A>(steps: ReadonlyArray<Promise<A>>): Promise<ReadonlyArray<A>> => {
+  const done: Array<A> = []
+  for (const one of await Promise.allSettled(steps)) {
+    if (one.status === "rejected") throw one.reason
+    done.push(one.value)
   }
-  return prepared
+  return done
 }
 
-/** Removes what was staged and is not wanted. */
-export const discardAll = (prepared: ReadonlyArray<Prepared>): void => {
-  for (const { staged } of prepared) DurableFile.discard(staged)
+/** Stages all of them side by side, or none: no temp file is left when one fails. Throws FileFailure. */
+export const stageAll = async (
+  disk: Disk,
+  replacements: ReadonlyArray<Replacement>
+): Promise<ReadonlyArray<Prepared>> => {
+  const prepared: Array<Prepared> = []
+  try {
+    return await all(replacements.map(async (replacement): Promise<Prepared> => {
+      const { file, parts } = replacement
+      const one = {
+        ...replacement,
+        former: formerOf(replacement),
+        staged: await DurableFile.stage(disk, file.real, parts, file.identity)
+      }
+      prepared.push(one)
+      return one
+    }))
+  } catch (cause) {
+    await discardAll(disk, prepared)
+    throw cause
+  }
 }
 
-const publish = (file: TrackedFile.TrackedFile, staged: DurableFile.StagedFile): void => {
-  DurableFile.publish(staged)
+/** Removes what was staged and is not wanted; never fails. */
+export const discardAll = async (disk: Disk, prepared: ReadonlyArray<Prepared>): Promise<void> => {
+  await Promise.all(prepared.map(({ staged }) => DurableFile.discard(disk, staged)))
+}
+
+/** Puts one in place; `renamed` hears of it. */
+const publish = async (
+  disk: Disk,
+  file: TrackedFile.TrackedFile,
+  staged: DurableFile.StagedFile,
+  renamed: () => void
+): Promise<void> => {
+  const { holds } = file
+  file.holds = "unknown"
+  try {
+    await DurableFile.publish(disk, staged)
+  } catch (cause) {
+    // A refusal is an answer: the old file stands.
+    if (!(cause instanceof RemoteUnreachable)) file.holds = holds
+    throw cause
+  }
   file.identity = staged.identity
-  file.disk = "unknown"
-}
-
-/** Makes the names in a folder durable. */
-const syncFolder = async (path: string): Promise<void> => {
-  const folder = DurableFile.openFolder(path)
-  await folder.sync().finally(folder.close)
+  file.doubtful = null
+  renamed()
 }
 
 /** Brings a former content back after a failure half-way. */
-const restore = async ({ file, former }: Prepared): Promise<void> => {
+const restore = async (disk: Disk, { file, former }: Prepared): Promise<void> => {
   if (former.parts === null) {
-    unlinkSync(file.real)
+    await disk.unlink(file.real)
     file.identity = null
   } else {
-    const staged = await DurableFile.stage(file.real, former.parts, file.identity)
+    const staged = await DurableFile.stage(disk, file.real, former.parts, file.identity)
     try {
-      publish(file, staged)
-    } finally {
-      DurableFile.discard(staged)
+      await publish(disk, file, staged, () => {})
+    } catch (cause) {
+      await DurableFile.discard(disk, staged)
+      throw cause
     }
   }
-  await syncFolder(dirname(file.real))
-  file.disk = former.disk
+  await DurableFile.syncFolder(disk, dirname(file.real))
+  file.holds = former.holds
 }
 
-/** Writes all of them; see above. Throws StorageFailed. */
-export const write = async (replacements: ReadonlyArray<Replacement>): Promise<WriteAnswer> =>
-  publishAll(await stageAll(replacements))
+/** Writes all of them; see above. Throws FileFailure. */
+export const write = async (disk: Disk, replacements: ReadonlyArray<Replacement>): Promise<WriteAnswer> =>
+  publishAll(disk, await stageAll(disk, replacements))
 
 /** The second half of {@link write}: puts what is staged in place. */
-export const publishAll = async (prepared: ReadonlyArray<Prepared>): Promise<WriteAnswer> => {
-  const held: Array<DurableFile.Held> = []
+export const publishAll = async (disk: Disk, prepared: ReadonlyArray<Prepared>): Promise<WriteAnswer> => {
   const renamed: Array<Prepared> = []
   try {
-    const folders = [...new Set(prepared.map(({ file }) => dirname(file.real)))].map((path) => {
-      const folder = DurableFile.openFolder(path)
-      held.push(folder)
-      return folder
-    })
     // Others' changes are looked for as late as can be: nothing waits between here and the last rename.
-    const changed = prepared.map(({ file }) => file).filter(TrackedFile.isChanged)
+    const looks = await all(prepared.map(({ file, former }) => TrackedFile.isChanged(disk, file, former.parts)))
+    const changed = prepared.map(({ file }) => file).filter((_, index) => looks[index])
     if (changed.length > 0) {
-      discardAll(prepared)
+      await discardAll(disk, prepared)
       return { _tag: "Changed", files: changed }
     }
-    for (const one of prepared) {
-      if (one.file.identity !== null) held.push(DurableFile.holdOld(one.file.real))
-      publish(one.file, one.staged)
-      renamed.push(one)
-    }
-    await allSynced(folders)
+    const folders = new Set(prepared.map(({ file }) => dirname(file.real)))
+    await all([
+      ...prepared.map((one) => publish(disk, one.file, one.staged, () => renamed.push(one))),
+      // The renames were sent before: see Disk.
+      ...[...folders].map((folder) => DurableFile.syncFolder(disk, folder))
+    ])
   } catch (cause) {
-    discardAll(prepared)
+    if (cause instanceof RemoteUnreachable) throw cause
+    await discardAll(disk, prepared.filter((one) => !renamed.includes(one)))
     // What cannot be brought back stays "unknown".
-    await Promise.allSettled(renamed.map(restore))
+    await Promise.allSettled(renamed.map((one) => restore(disk, one)))
     throw cause
-  } finally {
-    for (const one of held) one.close()
   }
-  for (const { file } of prepared) file.disk = "same"
+  for (const { file } of prepared) file.holds = "same"
   return { _tag: "Written" }
-}
-
-const allSynced = async (folders: ReadonlyArray<DurableFile.OpenFolder>): Promise<void> => {
-  // All are waited for, also when one fails: a folder must not be closed under a running call.
-  for (const one of await Promise.allSettled(folders.map((folder) => folder.sync()))) {
-    if (one.status === "rejected") throw one.reason
-  }
 }

@@ -34,6 +34,16 @@ const attempt = async <A>(path: string, run: () => A | Promise<A>): Promise<A> =
   }
 }
 
+/** Node's own `throwIfNoEntry` also takes a file in place of a folder for nothing. */
+const ifThere = <A>(look: () => A): A | null => {
+  try {
+    return look()
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null
+    throw cause
+  }
+}
+
 const toStat = (stats: fs.BigIntStats): FileStat => ({
   kind: stats.isFile() ? "file" : stats.isDirectory() ? "folder" : stats.isSymbolicLink() ? "link" : "other",
   size: stats.size,
@@ -61,9 +71,11 @@ const writeNew = async (path: string, parts: ReadonlyArray<Uint8Array>, how: New
   const fd = fs.openSync(path, "wx", how.mode & 0o777)
   try {
     await writeAll(fd, parts)
-    if (how.owner !== undefined) fs.fchownSync(fd, how.owner.uid, how.owner.gid)
+    const made = fs.fstatSync(fd)
+    const isOwned = how.owner === undefined || (made.uid === how.owner.uid && made.gid === how.owner.gid)
+    if (!isOwned) fs.fchownSync(fd, how.owner.uid, how.owner.gid)
     // The umask may have taken bits away, and a change of owner clears some.
-    if ((fs.fstatSync(fd).mode & 0o7777) !== how.mode) fs.fchmodSync(fd, how.mode)
+    if (!isOwned || (made.mode & 0o7777) !== how.mode) fs.fchmodSync(fd, how.mode)
     if (how.mtime !== undefined) fs.futimesSync(fd, how.mtime, how.mtime)
     await fsync(fd)
     return toStat(fs.fstatSync(fd, { bigint: true }))
@@ -162,16 +174,8 @@ const makeFolder = (path: string, mode: number): void => {
 /** The disk of this machine. */
 export const localDisk: Disk = {
   isLocal: true,
-  stat: (path) =>
-    attempt(path, () => {
-      const stats = fs.statSync(path, { bigint: true, throwIfNoEntry: false })
-      return stats === undefined ? null : toStat(stats)
-    }),
-  lstat: (path) =>
-    attempt(path, () => {
-      const stats = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false })
-      return stats === undefined ? null : toStat(stats)
-    }),
+  stat: (path) => attempt(path, () => ifThere(() => toStat(fs.statSync(path, { bigint: true })))),
+  lstat: (path) => attempt(path, () => ifThere(() => toStat(fs.lstatSync(path, { bigint: true })))),
   realpath: (path) => attempt(path, () => fs.realpathSync.native(path)),
   readlink: (path) => attempt(path, () => fs.readlinkSync(path)),
   readFile: (path, largest = Infinity) => attempt(path, () => readFile(path, largest)),

@@ -1,12 +1,16 @@
 /**
  * One file of ours: where it really lies, what we last knew of it, and whether the disk holds what memory holds.
  * It only keeps the books; FileSet.ts writes.
+ *
+ * Over SFTP two contents of the same second and length look alike (domain/Disk.ts). A file that somebody else wrote is
+ * therefore not taken for known before it was read {@link settles} after that time of change was first seen: until
+ * then its bytes are compared, as git does with its index. A file that we wrote has a time of its own (DurableFile.ts).
  */
-import { readFile } from "node:fs/promises"
+import type { Disk, FileStat } from "../../domain/Disk.ts"
 import * as DurableFile from "../DurableFile.ts"
 
-/** Content on disk: what memory renders, something we cannot tell, or these bytes. */
-export type OnDisk = "same" | "unknown" | Buffer
+/** What a file holds: what memory renders, something we cannot tell, or these bytes. */
+export type Held = "same" | "unknown" | Buffer
 
 /** Books on one file. Mutable: the one writer owns it. */
 export interface TrackedFile {
@@ -15,43 +19,73 @@ export interface TrackedFile {
   /** Behind symbolic links. */
   real: string
   /** Null: it was not there. */
-  identity: DurableFile.FileIdentity | null
-  disk: OnDisk
+  identity: FileStat | null
+  holds: Held
+  /** When this identity was first seen (`performance.now`); null: it tells the content for sure. */
+  doubtful: number | null
 }
 
+/** Milliseconds: more than the second that a time of change is cut to, and the other host's clock is not ours. */
+const settles = 2_000
+
 /** Nothing known yet; `reread` comes first. */
-export const make = (path: string): TrackedFile => ({ path, real: path, identity: null, disk: "unknown" })
+export const make = (path: string): TrackedFile => ({
+  path,
+  real: path,
+  identity: null,
+  holds: "unknown",
+  doubtful: null
+})
 
 /**
  * Reads the file; null when there is none. Books and bytes are of one moment: a file that changes while it is read
  * is read again.
  */
-export const reread = async (file: TrackedFile): Promise<Buffer | null> => {
+export const reread = async (disk: Disk, file: TrackedFile): Promise<Buffer | null> => {
   for (let attempt = 0;; attempt++) {
-    const real = DurableFile.realTarget(file.path)
-    const identity = DurableFile.identify(real)
-    const bytes = identity === null ? null : await read(real)
-    const unchanged = DurableFile.sameIdentity(identity, DurableFile.identify(real))
+    const began = performance.now()
+    const real = await DurableFile.realTarget(disk, file.path)
+    const identity = await DurableFile.identify(disk, real)
+    const bytes = identity === null ? null : await read(disk, real)
+    const unchanged = DurableFile.sameIdentity(identity, await DurableFile.identify(disk, real))
     if (!unchanged && attempt < 10) continue
+    const known = DurableFile.sameIdentity(identity, file.identity)
     file.real = real
     file.identity = identity
-    file.disk = bytes ?? "unknown"
+    file.holds = bytes ?? "unknown"
+    if (disk.isLocal || (known && (file.doubtful === null || began - file.doubtful > settles))) file.doubtful = null
+    else if (!known) file.doubtful = began
     return bytes
   }
 }
 
-const read = async (path: string): Promise<Buffer | null> => {
+const read = async (disk: Disk, path: string): Promise<Buffer | null> => {
   try {
-    return await readFile(path)
+    return await disk.readFile(path)
   } catch (cause) {
-    if (DurableFile.codeOf(cause) === "ENOENT") return null
-    throw DurableFile.storageFailed("read", path, cause)
+    throw DurableFile.fileFailed("read", path, cause)
   }
 }
 
-/** Did someone else change, replace or remove the file, or make its link lead elsewhere? */
-export const isChanged = (file: TrackedFile): boolean =>
-  !DurableFile.sameIdentity(file.identity, DurableFile.identify(file.path))
+/**
+ * Did someone else change, replace or remove the file, or make its link lead elsewhere? `expected` is what it should
+ * hold, for the case that only the bytes can tell; null: then it counts as changed.
+ */
+export const isChanged = async (
+  disk: Disk,
+  file: TrackedFile,
+  expected: ReadonlyArray<Buffer> | null
+): Promise<boolean> => {
+  const identity = await DurableFile.identify(disk, file.path)
+  if (!DurableFile.sameIdentity(file.identity, identity)) return true
+  if (identity === null || file.doubtful === null) return false
+  if (expected === null) return true
+  const began = performance.now()
+  const bytes = await read(disk, file.real)
+  if (bytes === null || !sameBytes([bytes], expected)) return true
+  if (began - file.doubtful > settles) file.doubtful = null
+  return false
+}
 
 /** Do two lists of pieces hold the same bytes? */
 export const sameBytes = (a: ReadonlyArray<Buffer>, b: ReadonlyArray<Buffer>): boolean => {

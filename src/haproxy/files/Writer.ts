@@ -3,7 +3,8 @@
  * One caller at a time; MapFiles.ts sees to that. Memory changes only when the disk has changed.
  */
 import type { Edit } from "../../domain/Change.ts"
-import { StorageFailed } from "../../domain/Errors.ts"
+import type { Disk } from "../../domain/Disk.ts"
+import { RemoteUnreachable, StorageFailed } from "../../domain/Errors.ts"
 import * as MapText from "../../domain/MapText.ts"
 import { type PoolLimits, poolName } from "../../domain/Pool.ts"
 import * as PoolsConfig from "../../domain/PoolsConfig.ts"
@@ -81,10 +82,14 @@ export class Writer {
   private known = false
   private busy = false
   private ahead: Ahead | null = null
+  /** Temp files may lie about: of a crashed run, or of a moment at which the host was lost. */
+  private littered = true
+  private readonly disk: Disk
   private readonly limits: PoolLimits
   private readonly files: ReadonlyMap<FileKind, TrackedFile.TrackedFile>
 
-  constructor(paths: FilePaths, limits: PoolLimits) {
+  constructor(disk: Disk, paths: FilePaths, limits: PoolLimits) {
+    this.disk = disk
     this.limits = limits
     this.files = new Map(
       kinds.flatMap((kind) => paths[kind] === null ? [] : [[kind, TrackedFile.make(paths[kind])] as const])
@@ -96,19 +101,24 @@ export class Writer {
     }
   }
 
-  /** Removes temp files of a crashed run; never fails. */
+  /** Removes temp files that nobody will use; fails only where the host cannot be reached. */
   async sweep(): Promise<void> {
-    for (const { path } of this.files.values()) DurableFile.sweep(path)
+    if (!this.littered) return
+    const swept = await Promise.allSettled(
+      [...this.files.values()].map(({ path }) => DurableFile.sweep(this.disk, path))
+    )
+    for (const one of swept) if (one.status === "rejected" && one.reason instanceof RemoteUnreachable) throw one.reason
+    this.littered = false
   }
 
   /** See MapFiles. */
   intact(): boolean {
-    return [...this.files.values()].every((file) => file.disk !== "unknown")
+    return [...this.files.values()].every((file) => file.holds !== "unknown")
   }
 
   /** Each file is known to hold what memory renders. */
   private isCurrent(): boolean {
-    return this.known && [...this.files.values()].every((file) => file.disk === "same")
+    return this.known && [...this.files.values()].every((file) => file.holds === "same")
   }
 
   /** See MapFiles. */
@@ -120,7 +130,7 @@ export class Writer {
     const replacements = this.replacements(next)
     if (replacements.length === 0) return
     // A failure shows again, and is told, when the files are written in earnest.
-    const prepared = FileSet.stageAll(replacements).catch(() => null)
+    const prepared = FileSet.stageAll(this.disk, replacements).catch(() => null)
     this.ahead = { edits, base, next, prepared }
   }
 
@@ -128,7 +138,8 @@ export class Writer {
   unstage(): void {
     const { ahead } = this
     this.ahead = null
-    if (ahead !== null) void ahead.prepared.then((prepared) => prepared !== null && FileSet.discardAll(prepared))
+    if (ahead === null) return
+    void ahead.prepared.then((prepared) => prepared === null ? undefined : FileSet.discardAll(this.disk, prepared))
   }
 
   /** See MapFiles. */
@@ -146,14 +157,18 @@ export class Writer {
     this.busy = true
     try {
       return await run()
+    } catch (cause) {
+      if (cause instanceof RemoteUnreachable) this.littered = true
+      throw cause
     } finally {
       this.busy = false
     }
   }
 
   private async resetNow(state: FileState): Promise<FileReport> {
+    await this.sweep()
     for (const [kind, file] of this.files) {
-      if (!this.known || TrackedFile.isChanged(file)) await this.reload(kind, file)
+      if (!this.known || await TrackedFile.isChanged(this.disk, file, null)) await this.reload(kind, file)
     }
     this.known = true
     this.unstage()
@@ -184,7 +199,7 @@ export class Writer {
     this.ahead = null
     const prepared = await ahead.prepared
     if (prepared === null) return false
-    const answer = await FileSet.publishAll(prepared)
+    const answer = await FileSet.publishAll(this.disk, prepared)
     if (answer._tag === "Written") {
       this.memory = ahead.next
       return true
@@ -201,17 +216,17 @@ export class Writer {
   private replacements(next: Memory): ReadonlyArray<FileSet.Replacement> {
     const replacements: Array<FileSet.Replacement> = []
     for (const [kind, file] of this.files) {
-      if (file.disk === "same" && next[kind] === this.memory[kind]) continue
+      if (file.holds === "same" && next[kind] === this.memory[kind]) continue
       const before = render(this.memory, kind)
       const parts = render(next, kind)
-      const disk = file.disk === "same" ? before : file.disk === "unknown" ? null : [file.disk]
-      if (disk === null || !TrackedFile.sameBytes(disk, parts)) replacements.push({ file, parts, before })
+      const held = file.holds === "same" ? before : file.holds === "unknown" ? null : [file.holds]
+      if (held === null || !TrackedFile.sameBytes(held, parts)) replacements.push({ file, parts, before })
     }
     return replacements
   }
 
   private async reload(kind: FileKind, file: TrackedFile.TrackedFile): Promise<void> {
-    const bytes = await TrackedFile.reread(file)
+    const bytes = await TrackedFile.reread(this.disk, file)
     // Where the file is gone, its foreign lines are kept from memory.
     if (bytes === null || kind === "pools") return
     this.memory = { ...this.memory, [kind]: MapText.withForeign(this.memory[kind], bytes) }
@@ -222,9 +237,11 @@ export class Writer {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const next = derive()
       const replacements = this.replacements(next)
-      const answer = replacements.length === 0 ? { _tag: "Written" } as const : await FileSet.write(replacements)
+      const answer = replacements.length === 0
+        ? { _tag: "Written" } as const
+        : await FileSet.write(this.disk, replacements)
       if (answer._tag === "Written") {
-        for (const file of this.files.values()) file.disk = "same"
+        for (const file of this.files.values()) file.holds = "same"
         this.memory = next
         return replacements.map(({ file }) => file.path)
       }

@@ -10,7 +10,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Certificate, CertificateSource } from "../../domain/Certificate.ts"
-import type { ControlError, StorageFailed } from "../../domain/Errors.ts"
+import type { ControlError, FileFailure } from "../../domain/Errors.ts"
 import type { CertificateBundle } from "../../haproxy/certificates/Bundle.ts"
 import type { KnownFiles } from "./Folder.ts"
 
@@ -44,7 +44,7 @@ export class Certificates extends Context.Service<Certificates, {
   readonly folder: string
   readonly state: Effect.Effect<CertificatesState>
   /** Every file of the folder and what is in it, broken ones too. Only what changed since the last look is read. */
-  readonly known: Effect.Effect<KnownFiles, StorageFailed>
+  readonly known: Effect.Effect<KnownFiles, FileFailure>
   /** When one is renewed or tried again by itself, milliseconds since 1970; null: not here. */
   readonly nextAttempt: (certificate: Certificate) => Effect.Effect<number | null>
   /** When it is due, without the pause after a failure; null: not renewed here. */

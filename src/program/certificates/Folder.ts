@@ -9,7 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type { Certificate, CertificateFacts } from "../../domain/Certificate.ts"
-import type { StorageFailed } from "../../domain/Errors.ts"
+import type { FileFailure, StorageFailed } from "../../domain/Errors.ts"
 import type { CertificateFile, CertificateFiles } from "../../haproxy/certificates/CertificateFiles.ts"
 import * as KnownPem from "../../haproxy/certificates/KnownPem.ts"
 
@@ -27,11 +27,9 @@ export type KnownFiles = ReadonlyMap<string, KnownFile>
 
 export interface Folder {
   /** Every file as it is now. Looks of several fibers share their readings. */
-  readonly look: Effect.Effect<KnownFiles, StorageFailed>
+  readonly look: Effect.Effect<KnownFiles, FileFailure>
 }
 
-/** Files that are read beside each other: each is some tenths of a millisecond of work between its waits. */
-const beside = 2
 /** A file that was changed so shortly before it was read may be changed again without another time; milliseconds. */
 const grain = 1_000
 
@@ -54,7 +52,7 @@ export const make = (
     file: CertificateFile,
     pem: KnownPem.KnownPem,
     facts: CertificateFacts | undefined
-  ): Effect.fn.Return<Entry | null, StorageFailed> {
+  ): Effect.fn.Return<Entry | null, FileFailure> {
     const readAt = yield* Clock.currentTimeMillis
     if (facts !== undefined) {
       const text = yield* files.text(file.file)
@@ -92,7 +90,7 @@ export const make = (
     const entries = yield* Effect.forEach(listed, (file) => {
       const entry = before.get(file.name)
       return current(entry, file) ? Effect.succeed(entry) : read(file, pem, trusted.get(file.name))
-    }, { concurrency: beside })
+    }, { concurrency: files.besides })
     const found = new Map<string, Entry>()
     for (const entry of entries) if (entry !== null) found.set(entry.file.name, entry)
     return known = found

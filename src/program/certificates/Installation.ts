@@ -10,10 +10,12 @@
  * the deadline, and HAProxy looked at anew; when it is still away then, the file decides: not in place yet, nothing has
  * happened; in place, the change goes forward as soon as HAProxy is back, and the caller is told that it is not known.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import { type Certificate, type CertificateSource, validityAt } from "../../domain/Certificate.ts"
-import { Conflict, type ControlError, HaproxyRefused } from "../../domain/Errors.ts"
+import { Conflict, type ControlError, HaproxyRefused, RemoteUnreachable } from "../../domain/Errors.ts"
 import * as Commands from "../../haproxy/CertificateCommands.ts"
 import type { CertificateBundle } from "../../haproxy/certificates/Bundle.ts"
 import type { StagedCertificate } from "../../haproxy/certificates/CertificateFiles.ts"
@@ -201,8 +203,9 @@ const protocol = Effect.fnUntraced(
       /** HAProxy had nothing under this path; null: not looked at yet. */
       let fresh: boolean | null = null
       const publish = Effect.suspend(() =>
-        published ? Effect.void : Effect.tap(staged.publish, () => {
-          published = true
+        published ? Effect.void : Effect.onExit(staged.publish, (exit) => {
+          // Where the host was lost meanwhile, it may have been.
+          published = Exit.isSuccess(exit) || Cause.squash(exit.cause) instanceof RemoteUnreachable
           return Effect.void
         })
       )

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import type { Certificate } from "../../domain/Certificate.ts"
-import { HaproxyRefused, type StorageFailed } from "../../domain/Errors.ts"
+import { type FileFailure, HaproxyRefused } from "../../domain/Errors.ts"
 import * as Commands from "../../haproxy/CertificateCommands.ts"
 import { nameOf } from "../../haproxy/certificates/FileNames.ts"
 import * as KnownPem from "../../haproxy/certificates/KnownPem.ts"
@@ -102,7 +102,7 @@ const readSome = (plane: CertificatePlane, known: KnownPem.KnownPem, some: Lacki
             return []
           }))
       )
-    }),
+    }, { concurrency: plane.files.besides }),
     (found) => found.flat()
   )
 
@@ -135,7 +135,7 @@ export const restore = Tracing.fn("Certificates.restore")(function*(
   files: KnownFiles,
   rows: ReadonlyArray<Certificate>,
   deadline: number
-): Effect.fn.Return<Compared, LinkLost | HaproxyRefused | StorageFailed> {
+): Effect.fn.Return<Compared, LinkLost | HaproxyRefused | FileFailure> {
   const found = yield* findPlace(plane.runtime, plane.place, deadline)
   const broken = [...files.values()].filter(({ facts }) => facts === null)
   const problems = broken.slice(0, 2 * named).map(({ file, problem }) => problem ?? file.file)

@@ -5,7 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Certificate } from "../../domain/Certificate.ts"
-import { StorageFailed } from "../../domain/Errors.ts"
+import { type FileFailure, StorageFailed } from "../../domain/Errors.ts"
 import type { Store } from "../../store/Store.ts"
 import type { KnownFile, KnownFiles } from "./Folder.ts"
 import type { CertificatePlane } from "./Plane.ts"
@@ -67,7 +67,7 @@ export const follow = Effect.fnUntraced(function*(
  */
 export const recover = Effect.fnUntraced(function*(
   { files, store }: Pick<CertificatePlane, "files" | "store">
-): Effect.fn.Return<void, StorageFailed> {
+): Effect.fn.Return<void, FileFailure> {
   const now = yield* Clock.currentTimeMillis
   const came: Array<Certificate> = []
   const gone: Array<string> = []

@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type { StorageFailed } from "../../domain/Errors.ts"
+import type { FileFailure } from "../../domain/Errors.ts"
 import type { CertificateBundle } from "../../haproxy/certificates/Bundle.ts"
 import type { CertificateFiles, StagedCertificate } from "../../haproxy/certificates/CertificateFiles.ts"
 import { ownFile } from "../../haproxy/certificates/FileNames.ts"
@@ -17,7 +17,7 @@ export const begin = Effect.fnUntraced(function*(
   files: CertificateFiles["Service"],
   name: string,
   bundle: CertificateBundle
-): Effect.fn.Return<StagedCertificate, StorageFailed> {
+): Effect.fn.Return<StagedCertificate, FileFailure> {
   const file = (yield* files.fileOf(name)) ?? ownFile(name)
   const writing = yield* Effect.forkChild(files.stage(name, bundle), { startImmediately: true })
   const staged = Fiber.join(writing)

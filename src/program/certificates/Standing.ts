@@ -8,7 +8,7 @@ import {
   daysLeft,
   validityAt
 } from "../../domain/Certificate.ts"
-import type { StorageFailed } from "../../domain/Errors.ts"
+import type { FileFailure } from "../../domain/Errors.ts"
 import { Store } from "../../store/Store.ts"
 import { Certificates, type CertificatesState } from "./Certificates.ts"
 import type { KnownFile, KnownFiles } from "./Folder.ts"
@@ -44,7 +44,7 @@ export const standings = (rows: ReadonlyArray<Certificate>, files: KnownFiles): 
 }
 
 /** The same of now. */
-export const current: Effect.Effect<ReadonlyArray<Standing>, StorageFailed, Store | Certificates> = Effect.gen(
+export const current: Effect.Effect<ReadonlyArray<Standing>, FileFailure, Store | Certificates> = Effect.gen(
   function*() {
     const files = yield* (yield* Certificates).known
     return standings(yield* (yield* Store).certificates, files)

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Semaphore from "effect/Semaphore"
-import type { StorageFailed } from "../../domain/Errors.ts"
+import type { FileFailure } from "../../domain/Errors.ts"
 import type { CertificatesState } from "./Certificates.ts"
 import * as Folder from "./Folder.ts"
 import * as Metrics from "./Metrics.ts"
@@ -46,7 +46,7 @@ export interface Upkeep {
 
 /** Ends the issues that the last stop left open; the rest begins with {@link Upkeep.start}. */
 export const make = Effect.fnUntraced(
-  function*(options: UpkeepOptions): Effect.fn.Return<Upkeep, StorageFailed, Scope.Scope> {
+  function*(options: UpkeepOptions): Effect.fn.Return<Upkeep, FileFailure, Scope.Scope> {
     const { compareEvery, compared, issue, permit, plane, renewAfter = settled } = options
     if (options.isReader !== true) yield* recover(plane)
     const folder = Folder.make(plane.files, plane.store.certificates)

@@ -4,10 +4,10 @@ import type { CertificateFacts } from "../../domain/Certificate.ts"
 import {
   ConfigInvalid,
   type ControlError,
+  type FileFailure,
   HaproxyRefused,
   HaproxyUnreachable,
-  OutcomeUnknown,
-  StorageFailed
+  OutcomeUnknown
 } from "../../domain/Errors.ts"
 import type { CertificateBundle } from "../../haproxy/certificates/Bundle.ts"
 import { findPlace, type FoundPlace, type NoPlace, type Place } from "../../haproxy/certificates/Place.ts"
@@ -23,7 +23,7 @@ export interface Workshop {
   readonly ledger: Ledger
   readonly prove: Prove
   /** The folder as it is now. */
-  readonly look: Effect.Effect<KnownFiles, StorageFailed>
+  readonly look: Effect.Effect<KnownFiles, FileFailure>
   /** HAProxy serves this now under a name; null: nothing. */
   readonly serves: (name: string, sha1: string | null) => void
   /** HAProxy may not hold what the folder holds: compare. */
@@ -143,7 +143,7 @@ export const requirePlace = Effect.fnUntraced(function*(
 export const readOld = (
   { plane: { files } }: Workshop,
   name: string
-): Effect.Effect<CertificateBundle | null, StorageFailed> =>
+): Effect.Effect<CertificateBundle | null, FileFailure> =>
   Effect.catchTag(files.read(name), "InvalidInput", () => Effect.succeed(null))
 
 /** The certificate's file that has these contents, in words for a message. */

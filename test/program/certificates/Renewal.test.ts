@@ -95,6 +95,7 @@ const fixture = Effect.fnUntraced(function*(options: Options = {}) {
     list: Effect.die("not here"),
     read: (name) => Effect.sync(() => bundles.get(name) ?? null),
     text: () => Effect.die("not here"),
+    besides: 2,
     fileOf: () => Effect.die("not here"),
     stage: () => Effect.die("not here"),
     remove: () => Effect.die("not here"),
