@@ -10,7 +10,8 @@
  * reading never stops here, and no more than {@link window} bytes of commands are under way at once.
  */
 import * as Result from "effect/Result"
-import { createConnection, type Socket } from "node:net"
+import { createConnection } from "node:net"
+import type { Duplex } from "node:stream"
 import {
   AnswerReader,
   echoes,
@@ -25,7 +26,10 @@ import {
 import type { Command, Verdict } from "./Command.ts"
 
 /** Where the Runtime API listens. */
-export type Transport = { readonly path: string } | { readonly host: string; readonly port: number }
+export type SocketAddress = { readonly path: string } | { readonly host: string; readonly port: number }
+
+/** Where it is reached: an address, or who opens a stream to it, as for one that is behind an SSH connection. */
+export type Transport = SocketAddress | { readonly open: () => Duplex }
 
 /** Bytes of commands that may be under way: enough to keep HAProxy busy, and little to be unsure of when it fails. */
 const window = 256 * 1024
@@ -77,7 +81,7 @@ export class Connection {
   /** Why it is closed, once it is. */
   closed: string | null = null
   private reader: AnswerReader | null = null
-  private readonly socket: Socket
+  private readonly socket: Duplex
   private onClose: (reason: string) => void
   private readonly waiting: Array<Running> = []
   private current: Running | null = null
@@ -87,9 +91,9 @@ export class Connection {
   /** Begins to connect; exchanges may be queued at once. `onClose` is called once, also when connecting failed. */
   constructor(transport: Transport, onClose: (reason: string) => void) {
     this.onClose = onClose
-    this.socket = createConnection("path" in transport ? { path: transport.path } : { ...transport, noDelay: true })
+    this.socket = connect(transport)
     this.socket.on("data", (chunk: Buffer) => this.receive(chunk))
-    this.socket.on("error", (error: NodeJS.ErrnoException) => this.close(explain(error)))
+    this.socket.on("error", (error: NodeJS.ErrnoException) => this.close(explain(error, "open" in transport)))
     this.socket.once("end", () => this.close("HAProxy closed the connection"))
     this.socket.once("close", () => this.close("the connection was closed"))
     this.socket.write(opening)
@@ -255,8 +259,14 @@ export class Connection {
   }
 }
 
-/** A socket error in an operator's words. */
-const explain = (error: NodeJS.ErrnoException): string => {
+const connect = (transport: Transport): Duplex => {
+  if ("open" in transport) return transport.open()
+  return createConnection("path" in transport ? { path: transport.path } : { ...transport, noDelay: true })
+}
+
+/** A socket error in an operator's words; who opened it for us knows better what a failure to do so means. */
+const explain = (error: NodeJS.ErrnoException, opened: boolean): string => {
+  if (opened && error.code !== "ECONNRESET" && error.code !== "EPIPE") return plain(error.message, 200)
   switch (error.code) {
     case "ENOENT":
       return "there is no Runtime API socket at this path"

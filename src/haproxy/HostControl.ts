@@ -13,16 +13,14 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { existsSync } from "node:fs"
-import { readdir, readFile, stat } from "node:fs/promises"
 import { join } from "node:path"
-import { ConfigInvalid, TimedOut } from "../domain/Errors.ts"
+import type { Disk } from "../domain/Disk.ts"
+import { ConfigInvalid, type RemoteUnreachable, TimedOut } from "../domain/Errors.ts"
 import { plain } from "./Cli.ts"
-import { localDisk } from "./files/LocalDisk.ts"
 import { type CheckMessage, parseMessages } from "./host/CheckMessages.ts"
-import { run } from "./host/Child.ts"
 import * as CommandLine from "./host/CommandLine.ts"
 import { inspect } from "./host/Container.ts"
+import { type HaproxyHost, thisHost } from "./host/HaproxyHost.ts"
 import * as Master from "./host/MasterSocket.ts"
 import { type ReloadError, tell, type Told, type Way } from "./host/Ways.ts"
 import { RuntimeApi } from "./RuntimeApi.ts"
@@ -53,7 +51,7 @@ export class HostControl extends Context.Service<HostControl, {
   /** How a reload would be done. */
   readonly way: Effect.Effect<Way, ConfigInvalid>
   /** Checks the configuration files as HAProxy would read them; fails when they cannot be checked at all. */
-  readonly check: (timeout: number) => Effect.Effect<CheckReport, ConfigInvalid | TimedOut>
+  readonly check: (timeout: number) => Effect.Effect<CheckReport, ConfigInvalid | TimedOut | RemoteUnreachable>
   /** Tells HAProxy to reload. Does not check first and does not wait for the new worker. */
   readonly reload: (way: Way, timeout: number) => Effect.Effect<Told, ReloadError>
   readonly container: Effect.Effect<ContainerState>
@@ -76,7 +74,9 @@ export interface HostOptions {
   readonly configFiles: ReadonlyArray<string> | null
   readonly binary: ReadonlyArray<string> | null
   readonly stateFile: string
-  /** Does HAProxy run on this machine, so that its process can be looked at? */
+  /** Where all of this is; default: this machine. */
+  readonly host?: HaproxyHost
+  /** Does HAProxy run on that host, so that its process can be looked at? */
   readonly isHere: boolean
   /** Look for a master's socket and a container where they usually are. */
   readonly search: boolean
@@ -114,14 +114,13 @@ interface Check {
 const optionsOf = (files: ReadonlyArray<string>) => files.flatMap((file) => ["-f", file])
 
 /** A file, or the `*.cfg` of a folder in the order in which HAProxy reads them (management.txt, `-f`). */
-const readConfig = async (path: string): Promise<ReadonlyArray<ConfigFile>> => {
+const readConfig = async (disk: Disk, path: string): Promise<ReadonlyArray<ConfigFile>> => {
   try {
-    const stats = await stat(path)
-    if (stats.isDirectory()) {
-      const names = (await readdir(path)).filter((name) => name.endsWith(".cfg") && !name.startsWith(".")).sort()
-      return (await Promise.all(names.map((name) => readConfig(join(path, name))))).flat()
+    if ((await disk.stat(path))?.kind === "folder") {
+      const names = (await disk.readdir(path)).filter((name) => name.endsWith(".cfg") && !name.startsWith(".")).sort()
+      return (await Promise.all(names.map((name) => readConfig(disk, join(path, name))))).flat()
     }
-    return [{ path, text: stats.isFile() && stats.size <= longestFile ? await readFile(path, "utf8") : null }]
+    return [{ path, text: (await disk.readFile(path, longestFile))?.toString("utf8") ?? null }]
   } catch {
     return [{ path, text: null }]
   }
@@ -129,6 +128,9 @@ const readConfig = async (path: string): Promise<ReadonlyArray<ConfigFile>> => {
 
 const make = Effect.fnUntraced(function*(options: HostOptions) {
   const runtime = yield* RuntimeApi
+  const { host = thisHost } = options
+  const { commands, disk } = host
+  const isThere = (path: string) => Effect.promise(() => disk.stat(path).then((found) => found !== null, () => false))
 
   /** The worker that answers now, by its pid. */
   const worker = Effect.map(runtime.link, (link) => link._tag === "Up" ? link.epoch.pid : null)
@@ -136,20 +138,20 @@ const make = Effect.fnUntraced(function*(options: HostOptions) {
   /** Is it the master of the worker that we speak to? Null: nobody can say, because that one is not reached. */
   const owns = Effect.fnUntraced(function*(socket: string) {
     const pid = yield* worker
-    const { workers } = yield* Master.processes(socket, askTime)
+    const { workers } = yield* Master.processes(host, socket, askTime)
     return pid === null ? null : workers.includes(pid)
   })
 
   const found = Effect.gen(function*() {
     if (!options.search) return null
-    if (existsSync(usualMasterSocket)) {
+    if (yield* isThere(usualMasterSocket)) {
       const ours = yield* Effect.result(owns(usualMasterSocket))
       if (ours._tag === "Success" && ours.success === true) {
         const way: Way = { _tag: "master_socket", socket: usualMasterSocket }
         return way
       }
     }
-    const container = yield* inspect(usualContainer, askTime)
+    const container = yield* inspect(commands, usualContainer, askTime)
     const way: Way | null = container._tag === "found" ? { _tag: "container", name: usualContainer } : null
     return way
   })
@@ -180,15 +182,15 @@ const make = Effect.fnUntraced(function*(options: HostOptions) {
   const started = Effect.gen(function*() {
     if (!options.isHere) return null
     const pid = yield* worker
-    const seen = pid === null ? null : yield* CommandLine.ofProcess(pid)
+    const seen = pid === null ? null : yield* CommandLine.ofProcess(disk, pid)
     if (seen !== null || options.masterSocket === null) return seen
     // The worker may be down while its master still is there.
-    const known = yield* Effect.result(Master.processes(options.masterSocket, askTime))
-    return known._tag === "Failure" ? null : yield* CommandLine.ofProcess(known.success.master)
+    const known = yield* Effect.result(Master.processes(host, options.masterSocket, askTime))
+    return known._tag === "Failure" ? null : yield* CommandLine.ofProcess(disk, known.success.master)
   })
 
   const inContainer = Effect.fnUntraced(function*(name: string): Effect.fn.Return<Check, ConfigInvalid> {
-    const container = yield* inspect(name, askTime)
+    const container = yield* inspect(commands, name, askTime)
     if (container._tag !== "found") {
       return yield* new ConfigInvalid({
         message: `The container ${name} cannot be asked: ${container.reason}`,
@@ -211,9 +213,15 @@ const make = Effect.fnUntraced(function*(options: HostOptions) {
     const seen = yield* started
     const from = options.configFiles === null ? seen?.options ?? null : optionsOf(options.configFiles)
     if (from !== null) {
+      const argv = [...options.binary ?? seen?.program ?? ["haproxy"], "-c"]
+      const cwd = seen?.cwd ?? null
+      if (!commands.isLocal) {
+        // HAProxy goes to its folder itself there. Its environment stays out: an argument list is seen by everyone.
+        return { argv: [...argv, ...(cwd === null || from.includes("-C") ? [] : ["-C", cwd]), ...from] }
+      }
       return {
-        argv: [...options.binary ?? seen?.program ?? ["haproxy"], "-c", ...from],
-        ...(seen?.cwd == null ? {} : { cwd: seen.cwd }),
+        argv: [...argv, ...from],
+        ...(cwd === null ? {} : { cwd }),
         ...(seen?.env == null ? {} : { env: seen.env })
       }
     }
@@ -231,18 +239,19 @@ const make = Effect.fnUntraced(function*(options: HostOptions) {
   const check: HostControl["Service"]["check"] = Effect.fnUntraced(function*(timeout: number) {
     const { argv, ...rest } = yield* howToCheck
     const command = plain(argv.join(" "), 200)
-    const ended = yield* run(argv, { ...rest, timeout }).pipe(
-      Effect.mapError(({ message, reason }) =>
-        reason === "timeout"
-          ? new TimedOut({
-            message: `Checking the configuration took more than ${timeout} ms`,
-            hint: "HAProxy was not told anything. Try again when the machine is less busy."
-          })
-          : new ConfigInvalid({
-            message: `HAProxy's configuration cannot be checked: ${message}`,
-            hint: "Set HAPROXY_BINARY to the HAProxy program, or HAPROXY_CHECK_COMMAND."
-          })
-      )
+    const ended = yield* commands.run(argv, { ...rest, timeout }).pipe(
+      Effect.catchTag("CommandFailed", ({ message, reason }) =>
+        Effect.fail(
+          reason === "timeout"
+            ? new TimedOut({
+              message: `Checking the configuration took more than ${timeout} ms`,
+              hint: "HAProxy was not told anything. Try again when the machine is less busy."
+            })
+            : new ConfigInvalid({
+              message: `HAProxy's configuration cannot be checked: ${message}`,
+              hint: "Set HAPROXY_BINARY to the HAProxy program, or HAPROXY_CHECK_COMMAND."
+            })
+        ))
     )
     const messages = parseMessages(`${ended.stderr}\n${ended.stdout}`)
     // A refusal of HAProxy's has its reason; without one it was the program around it that failed.
@@ -261,20 +270,20 @@ const make = Effect.fnUntraced(function*(options: HostOptions) {
   return HostControl.of({
     way,
     check,
-    reload: (way, timeout) => tell(way, timeout),
+    reload: (way, timeout) => tell(host, way, timeout),
     container: Effect.gen(function*() {
       if (options.container === null) return { status: "not_configured", state: "not_configured" }
-      const container = yield* inspect(options.container, askTime)
+      const container = yield* inspect(commands, options.container, askTime)
       return container._tag === "found"
         ? { status: container.state === "running" ? "ok" : "error", state: container.state }
         : { status: "error", state: container.reason }
     }),
-    stateFile: makeStateFile(localDisk, options.stateFile),
+    stateFile: makeStateFile(disk, options.stateFile),
     configFiles: Effect.gen(function*() {
       const seen = yield* started
       const files = options.configFiles ?? (seen === null ? null : CommandLine.paths(seen))
       if (files === null) return null
-      return (yield* Effect.promise(() => Promise.all(files.map(readConfig)))).flat()
+      return (yield* Effect.promise(() => Promise.all(files.map((file) => readConfig(disk, file))))).flat()
     })
   })
 })

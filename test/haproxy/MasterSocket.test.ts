@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { createServer, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { thisHost } from "../../src/haproxy/host/HaproxyHost.ts"
 import { processes, reload } from "../../src/haproxy/host/MasterSocket.ts"
 import { realLines, startHaproxy } from "../support/RealHaproxy.ts"
 
@@ -38,9 +39,9 @@ describe.each(realLines)("of HAProxy $line", (binary) => {
   it.live("names its processes, and a worker's own socket is no master's", () =>
     Effect.gen(function*() {
       const { pid, site, workerPid } = yield* startHaproxy({ binary })
-      const found = yield* processes(site.masterSocket, 5_000)
+      const found = yield* processes(thisHost, site.masterSocket, 5_000)
       assert.deepStrictEqual(found, { master: yield* pid, workers: [yield* workerPid] })
-      const wrong = yield* Effect.flip(processes(site.runtimeSocket, 5_000))
+      const wrong = yield* Effect.flip(processes(thisHost, site.runtimeSocket, 5_000))
       assert.include(wrong.message, "no master of HAProxy answers")
     }))
 })
@@ -57,14 +58,14 @@ describe("an answer to reload", () => {
   it.live.each(cases)("%s is unknown: it may have been taken", ([, answer, message]) =>
     Effect.gen(function*() {
       const path = yield* speaking(answer)
-      const lost = yield* Effect.flip(reload(path, 300))
+      const lost = yield* Effect.flip(reload(thisHost, path, 300))
       assert.isTrue(lost.sent)
       assert.match(lost.message, message)
     }))
 
   it.live("cannot come where nobody listens: nothing was told", () =>
     Effect.gen(function*() {
-      const lost = yield* Effect.flip(reload("/nowhere/m.sock", 300))
+      const lost = yield* Effect.flip(reload(thisHost, "/nowhere/m.sock", 300))
       assert.isFalse(lost.sent)
       assert.match(lost.message, /cannot be reached \(ENOENT\)/)
     }))
@@ -75,6 +76,9 @@ describe("an answer to reload", () => {
         socket.write("Success=0\n")
         setImmediate(() => socket.end("--\n[ALERT]    (1) : config : no\n\n"))
       })
-      assert.deepStrictEqual(yield* reload(path, 5_000), { loaded: false, log: "[ALERT]    (1) : config : no\n\n" })
+      assert.deepStrictEqual(yield* reload(thisHost, path, 5_000), {
+        loaded: false,
+        log: "[ALERT]    (1) : config : no\n\n"
+      })
     }))
 })

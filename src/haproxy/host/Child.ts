@@ -6,8 +6,8 @@
  * {@link keptOutput} bytes; it and what it started are killed when its time is over or nobody waits any more.
  */
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { type ChildProcess, spawn } from "node:child_process"
+import { CommandFailed, type CommandOptions, type Commands, type Ended } from "../../domain/Commands.ts"
 import { codeOf } from "../DurableFile.ts"
 
 /** Bytes of each of standard output and standard error that are kept. */
@@ -16,28 +16,6 @@ const keptOutput = 256 * 1024
 /** Variables of ours that a child may see. The rest may hold tokens. */
 const passed =
   /^(?:PATH|HOME|USER|LOGNAME|TMPDIR|LANG|TZ|XDG_RUNTIME_DIR|XDG_CONFIG_HOME|XDG_DATA_HOME|DBUS_SESSION_BUS_ADDRESS|CONTAINER_HOST|CONTAINERS_[A-Z_]+|SSH_AUTH_SOCK)$/
-
-/** How a child ended. */
-export interface Ended {
-  /** Its exit code; null when a signal ended it. */
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** The child did not come to its own end. `missing`: there is no such program. */
-export class ChildFailed extends Schema.TaggedError<ChildFailed>()("ChildFailed", {
-  reason: Schema.Literals(["missing", "cannot start", "timeout"]),
-  message: Schema.String
-}) {}
-
-export interface ChildOptions {
-  /** Milliseconds. */
-  readonly timeout: number
-  readonly cwd?: string
-  /** The whole environment; default: the harmless part of ours. */
-  readonly env?: Readonly<Record<string, string>>
-}
 
 const harmless = (): Record<string, string> => {
   const env: Record<string, string> = { LC_ALL: "C" }
@@ -57,7 +35,7 @@ const killAll = (child: ChildProcess): void => {
 }
 
 /** Runs a program to its end. Any exit code is an answer. */
-export const run = (argv: ReadonlyArray<string>, options: ChildOptions): Effect.Effect<Ended, ChildFailed> =>
+export const run = (argv: ReadonlyArray<string>, options: CommandOptions): Effect.Effect<Ended, CommandFailed> =>
   Effect.callback((resume) => {
     const [program = "", ...args] = argv
     const child = spawn(program, args, {
@@ -73,8 +51,8 @@ export const run = (argv: ReadonlyArray<string>, options: ChildOptions): Effect.
         if (kept[name].length < keptOutput) kept[name] += part.slice(0, keptOutput - kept[name].length)
       })
     }
-    const fail = (reason: ChildFailed["reason"], message: string) =>
-      resume(Effect.fail(new ChildFailed({ reason, message })))
+    const fail = (reason: CommandFailed["reason"], message: string) =>
+      resume(Effect.fail(new CommandFailed({ reason, message })))
     const timer = setTimeout(() => {
       killAll(child)
       fail("timeout", `${program} did not end within ${options.timeout} ms`)
@@ -95,3 +73,6 @@ export const run = (argv: ReadonlyArray<string>, options: ChildOptions): Effect.
       killAll(child)
     })
   })
+
+/** The commands of this machine. */
+export const localCommands: Commands = { isLocal: true, run }

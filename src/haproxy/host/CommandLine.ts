@@ -1,5 +1,5 @@
 /**
- * How a HAProxy on this machine was started, from `/proc` (Linux): the program, its files and its folder, which is all
+ * How a HAProxy of a host was started, from `/proc` (Linux): the program, its files and its folder, which is all
  * that `haproxy -c` needs to check the same configuration in the same way.
  *
  * It never fails: what is not HAProxy, or may not be looked at, is null. HAProxy's environment is taken along where it
@@ -7,8 +7,8 @@
  * the control plane's own, should both have been started from one environment.
  */
 import * as Effect from "effect/Effect"
-import { readFile, readlink } from "node:fs/promises"
 import { basename, resolve } from "node:path"
+import type { Disk } from "../../domain/Disk.ts"
 
 /** What `haproxy -c` needs to check what a HAProxy runs. */
 export interface Started {
@@ -58,6 +58,9 @@ export const parseArguments = (
 const isHaproxy = (program: ReadonlyArray<string>): boolean =>
   program.some((word) => basename(word).startsWith("haproxy"))
 
+/** Bytes of an argument vector or an environment (Linux allows 2 MiB of both by default). */
+const longest = 4 * 1024 * 1024
+
 /** Made by HAProxy for its own processes, or the control plane's. */
 const notItsOwn =
   /^(?:HAPROXY_(?:PROCESSES|CFGFILES|MWORKER\w*|STARTUP\w*|LOCALPEER|CLI|MASTER_CLI|LOAD_SUCCESS)|NOTIFY_SOCKET|LISTEN_\w+|MCP_\w+|ACME_\w+)$/
@@ -73,16 +76,17 @@ export const environment = (text: string): Record<string, string> => {
 }
 
 /** How the process was started; null when it is not a HAProxy that we may look at. */
-export const ofProcess = (pid: number): Effect.Effect<Started | null> =>
+export const ofProcess = (disk: Disk, pid: number): Effect.Effect<Started | null> =>
   Effect.promise(async () => {
-    const read = (name: string) => readFile(`/proc/${pid}/${name}`, "utf8").catch(() => null)
+    const read = (name: string) =>
+      disk.readFile(`/proc/${pid}/${name}`, longest).then((bytes) => bytes?.toString("utf8") ?? null, () => null)
     const line = await read("cmdline")
     const parsed = line === null ? null : parseArguments(line.split("\0").slice(0, -1))
     if (parsed === null || !isHaproxy(parsed.program)) return null
     const env = await read("environ")
     return {
       ...parsed,
-      cwd: await readlink(`/proc/${pid}/cwd`).catch(() => null),
+      cwd: await disk.readlink(`/proc/${pid}/cwd`).catch(() => null),
       env: env === null ? null : environment(env)
     }
   })

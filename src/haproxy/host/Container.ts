@@ -1,8 +1,8 @@
 /** What Podman says of HAProxy's container. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { Commands } from "../../domain/Commands.ts"
 import { plain } from "../Cli.ts"
-import { run } from "./Child.ts"
 import { parseArguments } from "./CommandLine.ts"
 
 /** A container, or why nothing is known of it. */
@@ -28,14 +28,15 @@ const Inspected = Schema.fromJsonString(
 const decode = Schema.decodeUnknownEffect(Inspected)
 
 /** Asks Podman for a container; never fails. */
-export const inspect = (name: string, timeout: number): Effect.Effect<Container> =>
+export const inspect = (commands: Commands, name: string, timeout: number): Effect.Effect<Container> =>
   Effect.gen(function*(): Effect.fn.Return<Container> {
-    const ended = yield* Effect.result(run(["podman", "inspect", "--type", "container", name], { timeout }))
+    const ended = yield* Effect.result(commands.run(["podman", "inspect", "--type", "container", name], { timeout }))
     if (ended._tag === "Failure") {
-      const { message, reason } = ended.failure
-      return reason === "timeout"
+      const { failure } = ended
+      if (failure._tag === "RemoteUnreachable") return { _tag: "missing", reason: failure.message }
+      return failure.reason === "timeout"
         ? { _tag: "missing", reason: "Podman does not answer" }
-        : { _tag: "no podman", reason: message }
+        : { _tag: "no podman", reason: failure.message }
     }
     const { code, stderr, stdout } = ended.success
     if (code !== 0) return { _tag: "missing", reason: plain(stderr, 200) || `Podman knows no container ${name}` }

@@ -4,9 +4,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { createConnection } from "node:net"
 import { encode } from "../Cli.ts"
 import { codeOf } from "../DurableFile.ts"
+import type { HaproxyHost } from "./HaproxyHost.ts"
 
 /** Bytes of an answer. A reload's answer holds the messages of the new worker's start. */
 const longestAnswer = 256 * 1024
@@ -21,6 +21,7 @@ const limits = { maxLine: 1_000, maxPayload: 0 }
 
 /** One command; `ended` says when its answer is complete. The master keeps the connection open after some of them. */
 const ask = (
+  { openUnix }: HaproxyHost,
   socket: string,
   words: ReadonlyArray<string>,
   timeout: number,
@@ -29,7 +30,7 @@ const ask = (
   Effect.callback((resume) => {
     let text = ""
     let sent = false
-    const connection = createConnection({ path: socket })
+    const connection = openUnix(socket)
     const lose = (why: string) => {
       clearTimeout(timer)
       connection.destroy()
@@ -91,8 +92,8 @@ export const parseProcesses = (answer: string): Processes | null => {
 }
 
 /** `show proc`; fails too when what answers is no master. */
-export const processes = (socket: string, timeout: number): Effect.Effect<Processes, MasterLost> =>
-  Effect.flatMap(ask(socket, ["show", "proc"], timeout, (text) => text.endsWith("\n\n")), (answer) => {
+export const processes = (host: HaproxyHost, socket: string, timeout: number): Effect.Effect<Processes, MasterLost> =>
+  Effect.flatMap(ask(host, socket, ["show", "proc"], timeout, (text) => text.endsWith("\n\n")), (answer) => {
     const found = parseProcesses(answer)
     return found === null
       ? Effect.fail(new MasterLost({ message: `no master of HAProxy answers at ${socket}`, sent: true }))
@@ -114,8 +115,8 @@ export interface MasterVerdict {
  * [NOTICE]   (30808) : Loading success.            [ALERT]    (30910) : config : parsing [h.cfg:10] : unknown keyword …
  *                                                  [WARNING]  (30808) : Failed to load worker (30910) exited with code 1
  */
-export const reload = (socket: string, timeout: number): Effect.Effect<MasterVerdict, MasterLost> =>
-  Effect.flatMap(ask(socket, ["reload"], timeout, () => false), (answer) => {
+export const reload = (host: HaproxyHost, socket: string, timeout: number): Effect.Effect<MasterVerdict, MasterLost> =>
+  Effect.flatMap(ask(host, socket, ["reload"], timeout, () => false), (answer) => {
     const [, verdict, log] = /^Success=([01])\n(?:--\n)?([^]*)$/.exec(answer) ?? []
     return verdict === undefined
       ? Effect.fail(new MasterLost({ message: "the master's answer to reload was not understood", sent: true }))

@@ -9,7 +9,7 @@ import {
 } from "../../domain/Errors.ts"
 import { plain } from "../Cli.ts"
 import { type CheckMessage, parseMessages, reasonIn } from "./CheckMessages.ts"
-import { run } from "./Child.ts"
+import type { HaproxyHost } from "./HaproxyHost.ts"
 import * as Master from "./MasterSocket.ts"
 
 /** How HAProxy is told to reload. */
@@ -29,8 +29,8 @@ export type ReloadError = ConfigInvalid | HaproxyRefused | HaproxyUnreachable | 
 
 const oldGoesOn = "The old worker goes on as it was. Repair the configuration and check it with haproxy_check_config."
 
-const byMaster = (socket: string, timeout: number): Effect.Effect<Told, ReloadError> =>
-  Effect.matchEffect(Master.reload(socket, timeout), {
+const byMaster = (host: HaproxyHost, socket: string, timeout: number): Effect.Effect<Told, ReloadError> =>
+  Effect.matchEffect(Master.reload(host, socket, timeout), {
     onFailure: ({ message, sent }): Effect.Effect<never, ReloadError> =>
       Effect.fail(
         sent
@@ -57,15 +57,17 @@ const byMaster = (socket: string, timeout: number): Effect.Effect<Told, ReloadEr
   })
 
 const byProgram = (
+  { commands }: HaproxyHost,
   argv: ReadonlyArray<string>,
   timeout: number,
   setting: string,
   look: string
 ): Effect.Effect<Told, ReloadError> =>
-  Effect.matchEffect(run(argv, { timeout }), {
-    onFailure: ({ message, reason }): Effect.Effect<never, ReloadError> =>
-      Effect.fail(
-        reason === "timeout"
+  Effect.matchEffect(commands.run(argv, { timeout }), {
+    onFailure: (failure): Effect.Effect<never, ReloadError> => {
+      const { message } = failure
+      return Effect.fail(
+        failure._tag === "RemoteUnreachable" || failure.reason === "timeout"
           ? new OutcomeUnknown({
             message: `${message}; whether HAProxy reloads is not known`,
             hint: `Ask haproxy_health which worker serves. ${look}`
@@ -74,7 +76,8 @@ const byProgram = (
             message: `HAProxy was not told to reload: ${message}`,
             hint: `Correct ${setting}, or set HAPROXY_MASTER_SOCKET instead.`
           })
-      ),
+      )
+    },
     onSuccess: ({ code, stderr, stdout }): Effect.Effect<Told, ReloadError> => {
       const messages = parseMessages(`${stdout}\n${stderr}`)
       return code === 0
@@ -95,12 +98,13 @@ const byProgram = (
  * for a reload (management.txt, "Stopping and restarting HAProxy"), and a HAProxy without master-worker mode, which
  * SIGUSR2 would end, only prints its servers' states.
  */
-export const tell = (way: Way, timeout: number): Effect.Effect<Told, ReloadError> => {
+export const tell = (host: HaproxyHost, way: Way, timeout: number): Effect.Effect<Told, ReloadError> => {
   switch (way._tag) {
     case "master_socket":
-      return byMaster(way.socket, timeout)
+      return byMaster(host, way.socket, timeout)
     case "container":
       return byProgram(
+        host,
         ["podman", "kill", "--signal", "HUP", way.name],
         timeout,
         "HAPROXY_CONTAINER",
@@ -108,12 +112,13 @@ export const tell = (way: Way, timeout: number): Effect.Effect<Told, ReloadError
       )
     case "systemd":
       return byProgram(
+        host,
         ["systemctl", "--no-ask-password", "reload", way.unit],
         timeout,
         "HAPROXY_SYSTEMD_UNIT",
         `\`journalctl -u ${way.unit}\` says more.`
       )
     case "command":
-      return byProgram(way.argv, timeout, "HAPROXY_RELOAD_COMMAND", "HAProxy's own log says more.")
+      return byProgram(host, way.argv, timeout, "HAPROXY_RELOAD_COMMAND", "HAProxy's own log says more.")
   }
 }

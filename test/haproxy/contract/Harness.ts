@@ -8,7 +8,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { createConnection, type Socket } from "node:net"
 import type { Command, Verdict } from "../../../src/haproxy/Command.ts"
-import type { Transport } from "../../../src/haproxy/Connection.ts"
+import type { SocketAddress, Transport } from "../../../src/haproxy/Connection.ts"
 import { type LinkState, RuntimeApi, type RuntimeOptions } from "../../../src/haproxy/RuntimeApi.ts"
 
 /** A link that comes and goes is the point here, not news. */
@@ -79,7 +79,9 @@ export interface Wire {
 }
 
 /** Opens a bare connection in a scope. */
-export const wire = (transport: Transport): Effect.Effect<Wire, never, Scope.Scope> =>
+export const wire = (
+  transport: SocketAddress
+): Effect.Effect<Wire, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
