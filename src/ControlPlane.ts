@@ -14,6 +14,7 @@ import { CertificateFiles } from "./haproxy/certificates/CertificateFiles.ts"
 import { HostControl } from "./haproxy/HostControl.ts"
 import { MapFiles } from "./haproxy/MapFiles.ts"
 import { RuntimeApi } from "./haproxy/RuntimeApi.ts"
+import { HostAccess, hostName } from "./HostAccess.ts"
 import * as Listeners from "./Listeners.ts"
 import * as Certificates from "./program/certificates/Engine.ts"
 import { Limits } from "./program/Limits.ts"
@@ -37,16 +38,18 @@ const store = fromSettings((settings) =>
 )
 
 const haproxy = fromSettings((settings) =>
-  Layer.mergeAll(
-    RuntimeApi.layer({ transport: settings.haproxyTransport }),
-    MapFiles.layer({
-      domains: settings.haproxyMapFile,
-      wildcards: settings.wildcardsFile,
-      pools: settings.haproxyPoolsFile,
-      limits: limitsOf(settings)
-    }),
-    CertificateFiles.layer({ folder: settings.haproxyCertDir })
-  )
+  Layer.unwrap(Effect.map(Effect.service(HostAccess), ({ host: { disk }, transport }) =>
+    Layer.mergeAll(
+      RuntimeApi.layer({ transport }),
+      MapFiles.layer({
+        domains: settings.haproxyMapFile,
+        wildcards: settings.wildcardsFile,
+        pools: settings.haproxyPoolsFile,
+        limits: limitsOf(settings),
+        disk
+      }),
+      CertificateFiles.layer({ folder: settings.haproxyCertDir, disk })
+    )))
 )
 
 const acme = fromSettings((settings) => Acme.layer(settings))
@@ -54,9 +57,11 @@ const acme = fromSettings((settings) => Acme.layer(settings))
 /** HAProxy's host as the settings say; nothing is asked of it yet. */
 export const hostLayer = (
   settings: SettingsShape,
-  haproxyIsHere: boolean
+  haproxyIsHere: boolean,
+  { host, ssh }: HostAccess["Service"]
 ): Layer.Layer<HostControl, never, RuntimeApi> =>
   HostControl.layer({
+    host,
     masterSocket: settings.haproxyMasterSocket,
     container: settings.haproxyContainer,
     systemdUnit: settings.haproxySystemdUnit,
@@ -65,31 +70,36 @@ export const hostLayer = (
     configFiles: settings.haproxyConfigFiles,
     binary: settings.haproxyBinary,
     stateFile: settings.haproxyStateFile,
-    isHere: haproxyIsHere,
+    isHere: haproxyIsHere || ssh !== null,
     search: true
   })
 
 const host = fromSettings((settings) =>
-  Layer.unwrap(Effect.map(Effect.service(Limits), ({ haproxyIsHere }) => hostLayer(settings, haproxyIsHere)))
+  Layer.unwrap(Effect.gen(function*() {
+    return hostLayer(settings, (yield* Limits).haproxyIsHere, yield* HostAccess)
+  }))
 )
 
 const programs = fromSettings((settings) =>
   Layer.unwrap(Effect.as(
-    migrate({ serversFile: settings.haproxyServersFile, certificatesFile: settings.haproxyCertsFile }),
+    Effect.flatMap(Effect.service(HostAccess), ({ host: { disk } }) =>
+      migrate({ serversFile: settings.haproxyServersFile, certificatesFile: settings.haproxyCertsFile, disk })),
     Layer.mergeAll(PoolAllocator.layer({ runtimeMapFile: settings.haproxyRuntimeMapFile }), Operations.layer)
   ))
 )
 
 const certificates = fromSettings((settings) =>
-  Certificates.layer({
-    place: {
-      folder: settings.haproxyCertDir,
-      runtimeFolder: settings.haproxyRuntimeCertDir,
-      listFile: settings.haproxyCrtListFile
-    },
-    tlsAddress: settings.haproxyTlsAddress,
-    haproxyHost: "host" in settings.haproxyTransport ? settings.haproxyTransport.host : "127.0.0.1"
-  })
+  Layer.unwrap(Effect.map(Effect.service(HostAccess), ({ host: { disk } }) =>
+    Certificates.layer({
+      place: {
+        folder: settings.haproxyCertDir,
+        runtimeFolder: settings.haproxyRuntimeCertDir,
+        listFile: settings.haproxyCrtListFile,
+        disk
+      },
+      tlsAddress: settings.haproxyTlsAddress,
+      haproxyHost: hostName(settings)
+    })))
 )
 
 /** All that a program needs, over these settings. */
@@ -99,6 +109,7 @@ export const layer: Layer.Layer<ProgramServices, ConfigInvalid | Conflict | File
     Layer.provideMerge(acme),
     Layer.provideMerge(host),
     Layer.provideMerge(haproxy),
+    Layer.provide(HostAccess.layer),
     Layer.provideMerge(store),
     Layer.provideMerge(Listeners.layer)
   )

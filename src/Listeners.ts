@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import { lookup } from "node:dns/promises"
 import { isIP } from "node:net"
 import { networkInterfaces } from "node:os"
-import { Settings } from "./Config.ts"
+import { Settings, type SettingsShape } from "./Config.ts"
 import type { Listener } from "./domain/Address.ts"
 import * as PublicSuffix from "./domain/PublicSuffix.ts"
 import { Limits } from "./program/Limits.ts"
@@ -23,6 +23,12 @@ export const addressesHere = (): ReadonlySet<string> =>
 /** Is it this machine? */
 export const isHere = (host: string, here: ReadonlySet<string>): boolean =>
   host === "localhost" || host.startsWith("127.") || host === "::1" || here.has(host)
+
+/** Does HAProxy run on this machine? With an SSH host it runs there. */
+export const isHaproxyHere = (
+  { haproxyTransport: transport, ssh }: SettingsShape,
+  here: ReadonlySet<string> = addressesHere()
+): boolean => ssh === null && ("path" in transport || isHere(transport.host, here))
 
 /** The listener of a host: one of this machine counts on all its addresses, for nobody knows how it is bound. */
 const listenerOf = (host: string, port: number, name: string, here: ReadonlySet<string>): Listener => ({
@@ -57,7 +63,7 @@ export const layer: Layer.Layer<Limits, never, Settings> = Layer.effect(
       suffixes: PublicSuffix.make(settings.haproxyCustomTlds),
       listeners,
       localAddresses: here,
-      haproxyIsHere: "path" in settings.haproxyTransport || isHere(settings.haproxyTransport.host, here)
+      haproxyIsHere: isHaproxyHere(settings, here)
     }
   })
 )

@@ -5,12 +5,14 @@
  * desired state is not compared here; that is the control plane's work.
  */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { access } from "node:fs/promises"
-import type { SettingsShape } from "./Config.ts"
+import { Settings, type SettingsShape } from "./Config.ts"
 import { RuntimeApi } from "./haproxy/RuntimeApi.ts"
+import { HostAccess } from "./HostAccess.ts"
 import { certificatesAtRest } from "./program/certificates/CertificateHealth.ts"
 import type { ComponentStatus, HealthAnswer } from "./program/HealthShapes.ts"
 import { copyOf } from "./store/Copy.ts"
@@ -57,7 +59,12 @@ const haproxy = (settings: SettingsShape): Effect.Effect<Live> =>
     const reason = link._tag === "Down" ? link.reason : "it does not answer"
     const answer: Live = { status: "error", version: null, uptime_sec: null, reason }
     return answer
-  }).pipe(Effect.provide(RuntimeApi.layer({ transport: settings.haproxyTransport })))
+  }).pipe(Effect.provide(
+    Layer.unwrap(Effect.map(Effect.service(HostAccess), ({ transport }) => RuntimeApi.layer({ transport }))).pipe(
+      Layer.provide(HostAccess.layer),
+      Layer.provide(Layer.succeed(Settings, settings))
+    )
+  ))
 
 const fileOf = (path: string) =>
   Effect.promise(() =>

@@ -17,7 +17,7 @@ import { UnusablePath } from "../haproxy/ConfigText.ts"
 import { localDisk } from "../haproxy/files/LocalDisk.ts"
 import { defaultOptions, type HaproxyConfigOptions, render } from "../haproxy/HaproxyConfig.ts"
 import type { HttpsOptions } from "../haproxy/HttpsConfig.ts"
-import { addressesHere, isHere } from "../Listeners.ts"
+import { isHaproxyHere } from "../Listeners.ts"
 
 /** Where to write; null: haproxy.cfg to standard output, pools.cfg not at all. */
 export interface ConfigTargets {
@@ -134,10 +134,6 @@ const prepareCertificates = (settings: SettingsShape): Effect.Effect<void> =>
     }
   })
 
-/** Is HAProxy on this machine, so that its folders are ours to make? */
-const haproxyIsHere = ({ haproxyTransport: transport }: SettingsShape): boolean =>
-  "path" in transport || isHere(transport.host, addressesHere())
-
 /** Prints or writes what the settings and the targets ask for. */
 export const printConfig = Effect.fnUntraced(function*(
   settings: SettingsShape,
@@ -162,6 +158,6 @@ export const printConfig = Effect.fnUntraced(function*(
   if (targets.output === null) process.stdout.write(text)
   else {
     yield* writeConfig(resolve(targets.output), text)
-    if (settings.haproxyHttps && haproxyIsHere(settings)) yield* prepareCertificates(settings)
+    if (settings.haproxyHttps && isHaproxyHere(settings)) yield* prepareCertificates(settings)
   }
 })

@@ -11,10 +11,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import { decodeSettings, type SettingsShape, type Sources } from "../Config.ts"
+import { decodeSettings, Settings, type SettingsShape, type Sources } from "../Config.ts"
 import { hostLayer } from "../ControlPlane.ts"
 import { HostControl } from "../haproxy/HostControl.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
+import { HostAccess } from "../HostAccess.ts"
+import { isHaproxyHere } from "../Listeners.ts"
 import { version } from "../Version.ts"
 import * as Access from "./Access.ts"
 import * as Acme from "./Acme.ts"
@@ -70,7 +72,7 @@ const checksOf = (sources: Sources, settings: SettingsShape) =>
     ], { concurrency: "unbounded" })
     const transport = settings.haproxyTransport
     const live = link._tag === "Up" ? { runtime, link } : null
-    const haproxyIsHere = Haproxy.haproxyIsHere(transport)
+    const haproxyIsHere = isHaproxyHere(settings)
     return [
       settingsOf(settings),
       ...Machine.checks,
@@ -115,18 +117,22 @@ export const examine = (sources: Sources): Effect.Effect<Report> =>
     if (Result.isFailure(settings)) {
       return reportOf(yield* all([invalid(settings.failure.message), ...Machine.checks]))
     }
-    // One attempt to connect is enough for a look.
-    const runtime = RuntimeApi.layer({
-      transport: settings.success.haproxyTransport,
-      connectTimeout: firstAnswer.haproxy,
-      firstWait: firstAnswer.haproxy + 200,
-      retry: 60_000
-    })
+    const haproxy = Layer.unwrap(Effect.map(Effect.service(HostAccess), (access) =>
+      Layer.provideMerge(
+        hostLayer(settings.success, isHaproxyHere(settings.success), access),
+        // One attempt to connect is enough for a look.
+        RuntimeApi.layer({
+          transport: access.transport,
+          connectTimeout: firstAnswer.haproxy,
+          firstWait: firstAnswer.haproxy + 200,
+          retry: 60_000
+        })
+      )))
     return yield* Effect.flatMap(checksOf(sources, settings.success), all).pipe(
       Effect.map(reportOf),
-      Effect.provide(Layer.provideMerge(
-        hostLayer(settings.success, Haproxy.haproxyIsHere(settings.success.haproxyTransport)),
-        runtime
+      Effect.provide(haproxy.pipe(
+        Layer.provide(HostAccess.layer),
+        Layer.provide(Layer.succeed(Settings, settings.success))
       ))
     )
   })
