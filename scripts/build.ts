@@ -84,6 +84,8 @@ export const buildProgram = async (outdir: string): Promise<string> => {
     minifyWhitespace: true,
     legalComments: "none",
     plugins: [builtins],
+    // ssh2's own, which it does without.
+    external: ["*.node"],
     // Some packages of the bundle are CommonJS and call require for Node's own modules.
     banner: { js: "import{createRequire as $require}from'node:module';const require=$require(import.meta.url);" }
   })
