@@ -21,6 +21,7 @@ import { completionCommand, completionsFlag } from "./Completion.ts"
 import { configCommand } from "./ConfigCommand.ts"
 import { doctorCommand } from "./Doctor.ts"
 import { Ended, exitCodes } from "./Exit.ts"
+import { explainCommand } from "./ExplainCommand.ts"
 import { exportCommand } from "./ExportCommand.ts"
 import { foreignCommand } from "./ForeignCommand.ts"
 import type { Handlers } from "./Handlers.ts"
@@ -37,14 +38,22 @@ const make = <R>(handlers: Handlers<R>) => {
     Command.withDescription(
       "A control plane for HAProxy: domains, servers and certificates change while traffic flows, without a reload. Every setting is an "
         + "environment variable and a flag (`haproxy-mcp serve --help`). Exit codes: 0 done, 1 failed, 2 wrong command "
-        + "line or settings, 3 degraded (status, doctor), 70 a defect."
+        + "line or settings, 3 degraded (status, doctor, explain), 70 a defect."
     ),
     Command.withSubcommands([
       { group: "Run", commands: [serveCommand(handlers), stdioCommand(handlers)] },
       { group: "Set up", commands: [configCommand, tokenCommand, completionCommand(whole)] },
       { group: "Domains", commands: [importCommand(handlers), exportCommand(handlers), foreignCommand(handlers)] },
       { group: "Certificates", commands: [certsCommand(handlers)] },
-      { group: "Look", commands: [statusCommand(handlers), doctorCommand(handlers), changesCommand(handlers)] }
+      {
+        group: "Look",
+        commands: [
+          statusCommand(handlers),
+          explainCommand(handlers),
+          doctorCommand(handlers),
+          changesCommand(handlers)
+        ]
+      }
     ]),
     Command.withExamples([
       { command: "haproxy-mcp config > haproxy.cfg", description: "A configuration for HAProxy, then HAProxy with it" },

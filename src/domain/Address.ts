@@ -85,6 +85,9 @@ export const parseServerIp = (text: string): Result.Result<ServerIp, AddressRefu
   return Result.succeed(canonical as ServerIp)
 }
 
+/** Is this an address of anybody: a plain IPv4 or IPv6 one, without a zone? */
+export const isIp = (text: string): boolean => text.length <= 45 && Result.isSuccess(NetAddress.ipFromString(text))
+
 /** A listener of HAProxy or of the control plane itself; `ip` may be unspecified (`0.0.0.0`, `::`). */
 export interface Listener {
   readonly ip: string

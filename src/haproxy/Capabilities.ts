@@ -22,6 +22,8 @@ export interface Capabilities {
   readonly maxWhole: number
   /** `add backend` (3.4). */
   readonly dynamicBackends: boolean
+  /** Every command that `help` lists, by its fixed words: `show ssl sni`. */
+  readonly commands: ReadonlySet<string>
   /** Certificates can be changed: HAProxy was built with a TLS library. */
   readonly certificates: boolean
 }

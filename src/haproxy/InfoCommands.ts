@@ -183,6 +183,7 @@ export const capabilities = (version: string, commands: ReadonlySet<string>, qui
     maxLine: 15_000,
     maxPayload: 12 * 1024,
     maxWhole: line[0] > 3 || (line[0] === 3 && line[1] >= 4) ? 120_000 : oneBuffer,
+    commands,
     dynamicBackends: commands.has("add backend"),
     certificates: certificateCommands.every((name) => commands.has(name))
   }

@@ -119,6 +119,26 @@ export const get = (path: string, key: string): Command<string | null> => ({
   parse: parseLookup(key)
 })
 
+/** What a look-up finds, whatever the way in which its converters match. */
+const parseFound = (answer: string): Verdict<MapEntry | null> => {
+  if (!answer.startsWith("type=")) return refused(answer)
+  const match = /, found=yes, .*?key="([^"]*)", value="(.*)", type="[a-z0-9]+"$/m.exec(answer)
+  return match !== null
+    ? Result.succeed({ key: match[1]!, value: match[2]! })
+    : answer.includes(", found=no")
+    ? Result.succeed(null)
+    : refused(answer)
+}
+
+/**
+ * `get map PATH VALUE`: the entry that a look-up of this value finds by any of the map's converters, or null: an address
+ * finds its network, a host its suffix where the map is used by `map_end`.
+ */
+export const lookup = (path: string, value: string): Command<MapEntry | null> => ({
+  words: ["get", "map", path, value],
+  parse: parseFound
+})
+
 /** `add map PATH KEY VALUE`. Silent when done. Never checks for a duplicate. */
 export const add = (path: string, key: string, value: string): Command<void> => silent(["add", "map", path, key, value])
 

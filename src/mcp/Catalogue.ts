@@ -16,6 +16,7 @@ import {
 } from "./tools/certificates.ts"
 import { checkConfigTool, reloadTool, restoreStateTool, saveStateTool } from "./tools/configuration.ts"
 import { addDomainTool, cleanupWildcardsTool, listDomainsTool, removeDomainTool } from "./tools/domains.ts"
+import { explainTool } from "./tools/explain.ts"
 import { domainHealthTool, healthTool } from "./tools/health.ts"
 import { backendsTool, connectionsTool, listFrontendsTool, serverHealthTool, statsTool } from "./tools/monitoring.ts"
 import { operationTool } from "./tools/operations.ts"
@@ -47,6 +48,7 @@ export const defaultTools: ReadonlyArray<Tool> = [
   waitDrainTool,
   healthTool,
   domainHealthTool,
+  explainTool,
   serverHealthTool,
   statsTool,
   backendsTool,

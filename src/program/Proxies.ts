@@ -95,6 +95,18 @@ export const ask = Effect.fnUntraced(function*<A>(
   return Result.isSuccess(verdict!) ? verdict.success : yield* refused(command.words, verdict!.failure.text)
 })
 
+/** The answers of some commands of one kind, in one exchange. */
+export const askEach = Effect.fnUntraced(function*<A>(
+  commands: ReadonlyArray<Command<A>>
+): Effect.fn.Return<ReadonlyArray<A>, HaproxyUnreachable | HaproxyRefused, RuntimeApi> {
+  const answers: Array<A> = []
+  for (const [index, verdict] of (yield* askAll(commands, commands.length)).entries()) {
+    if (Result.isFailure(verdict)) return yield* refused(commands[index]!.words, verdict.failure.text)
+    answers.push(verdict.success)
+  }
+  return answers
+})
+
 const byName = (a: string, b: string): number => a < b ? -1 : a > b ? 1 : 0
 
 /** Our pools by their number, then the others by their name. */

@@ -120,7 +120,7 @@ export const statistics: Effect.Effect<StatsAnswer, ControlError, ProgramService
 }).pipe(Tracing.span("statistics"))
 
 /** Where each frontend listens, as text; with addresses where this machine knows them. */
-const bindsByFrontend = Effect.gen(function*() {
+export const bindsByFrontend = Effect.gen(function*() {
   const { haproxyIsHere } = yield* Limits
   const link = yield* (yield* RuntimeApi).link
   const sockets = yield* ask(Listeners.showAll)

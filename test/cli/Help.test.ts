@@ -33,6 +33,7 @@ describe("help", () => {
     "certs delete",
     "certs load",
     "changes",
+    "explain",
     "status",
     "doctor"
   ])(

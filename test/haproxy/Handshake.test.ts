@@ -70,6 +70,8 @@ describe("a handshake", () => {
             assert.deepStrictEqual(yield* look(httpsPort, name), {
               _tag: "Certificate",
               sha256: facts.sha256,
+              names: facts.names,
+              notAfter: facts.notAfter,
               chain: facts.chain,
               protocol: "TLSv1.3",
               alpn: "h2"

@@ -91,6 +91,7 @@ describe("the catalogue", () => {
       "haproxy_wait_drain(domain, slot?, timeout=30)",
       "haproxy_health()",
       "haproxy_domain_health(domain)",
+      "haproxy_explain(host, path=/, source_ip?)",
       "haproxy_get_server_health(backend?, search?, status?, limit=50, cursor?)",
       "haproxy_stats()",
       "haproxy_backends(search?, status?, limit=50, cursor?)",
@@ -132,9 +133,10 @@ describe("the catalogue", () => {
       }
       assert.isFalse(annotations.readOnlyHint && annotations.destructiveHint, name)
       const reading =
-        /_(list_|get_|stats$|backends$|health$|domain_health$|wait_drain$|check_config$|cert_info$|operation$)/.test(
-          name
-        )
+        /_(list_|get_|stats$|backends$|health$|domain_health$|wait_drain$|check_config$|cert_info$|explain$|operation$)/
+          .test(
+            name
+          )
       assert.strictEqual(annotations.readOnlyHint, reading, name)
     }
   })

@@ -136,7 +136,8 @@ const beside: Readonly<Record<string, Args>> = {
   haproxy_set_server_state: { slot: 1, state: "ready" },
   haproxy_set_server_weight: { slot: 1, weight: 1 },
   haproxy_set_domain_state: { state: "ready" },
-  haproxy_wait_drain: { slot: 3, timeout: 1 }
+  haproxy_wait_drain: { slot: 3, timeout: 1 },
+  haproxy_explain: { host: owner }
 }
 
 /** Taken from the catalogue: every parameter of type text, also those of list entries, and lists as JSON text. */

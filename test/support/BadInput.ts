@@ -545,3 +545,22 @@ export const badServers: ReadonlyArray<Bad> = [
     return [{ value: text, field }, { value: JSON.parse(text) as unknown, field }]
   })
 ]
+
+/** Texts that a Runtime API command cannot carry as one word. */
+const notWord = injections.filter((text) => /[\s;<\\"'$#/]|[^\u0021-\u007e]/.test(text))
+
+/** A host that is only looked up may be nearly anything that is one word. */
+export const badHost: ReadonlyArray<Bad> = [
+  ...notText,
+  ...values(["", " ", "*.a.com", "http://a.com", "a.com/path", "//a.com", "a b", "x".repeat(254), huge, ...notWord])
+]
+
+export const badPath: ReadonlyArray<Bad> = [
+  ...notText,
+  ...values(["", " ", "a", "a.com/x", "/a b", "/\n", "/\u0000", "/ä", `/${"x".repeat(2_001)}`, huge, ...notWord])
+]
+
+export const badAddress: ReadonlyArray<Bad> = [
+  ...notText,
+  ...values(["", " ", "a.com", "1.2.3", "1.2.3.4/8", "0x7f.1", "127.1", "[::1]", "::1%lo", huge, ...injections])
+]

@@ -85,6 +85,7 @@ export const callEveryTool = async (options: EveryToolOptions): Promise<void> =>
   const followed = await good("haproxy_operation", { operation_id: set["change_id"], wait: 1 })
   assert.deepInclude(followed, { tool: "haproxy_set_domain_state", status: "applied", failure: null })
   assert.deepInclude(await good("haproxy_domain_health", { domain: share }), { status: "healthy", healthy_count: 2 })
+  assert.deepInclude(await good("haproxy_explain", { host: `any.${site}` }), { outcome: "served", domain: `*.${site}` })
   const servers = await good("haproxy_get_server_health", { backend: pool })
   assert.deepInclude(servers, { total: 2, counts: { up: 2, down: 0, drain: 0, maint: 0 } })
   const stats = await good("haproxy_stats")

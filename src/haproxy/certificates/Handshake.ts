@@ -24,6 +24,10 @@ export type HandshakeResult =
     readonly _tag: "Certificate"
     /** SHA-256 of the DER of the first certificate, hexadecimal, upper case, without colons. */
     readonly sha256: string
+    /** DNS names of its subject alternative name; a stranger's words. */
+    readonly names: ReadonlyArray<string>
+    /** Milliseconds since 1970. */
+    readonly notAfter: number
     /** Certificates after the first, each the issuer of the one before. */
     readonly chain: number
     /** `TLSv1.3`. */
@@ -70,6 +74,10 @@ const chainOf = (first: X509Certificate): number => {
   }
   return length
 }
+
+/** At most 20 of them. */
+const namesOf = ({ subjectAltName = "" }: X509Certificate): ReadonlyArray<string> =>
+  subjectAltName.split(", ").flatMap((name) => name.startsWith("DNS:") ? [plain(name.slice(4), 255)] : []).slice(0, 20)
 
 /*
  * One for all handshakes: making one takes as long as a handshake. Whatever is shown, it is compared by its
@@ -127,6 +135,8 @@ const handshakeWith = (
         certificate === undefined ? { _tag: "Refused", alert: "no certificate" } : {
           _tag: "Certificate",
           sha256: certificate.fingerprint256.replaceAll(":", ""),
+          names: namesOf(certificate),
+          notAfter: Date.parse(certificate.validTo),
           chain: chainOf(certificate),
           protocol: socket.getProtocol() ?? "",
           alpn: socket.alpnProtocol === false || socket.alpnProtocol === null ? "" : socket.alpnProtocol

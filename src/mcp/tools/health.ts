@@ -96,7 +96,7 @@ export const domainHealthTool = tool({
   reach: ["domain"],
   description:
     "Says whether one domain is served: its pool, each server as HAProxy observes it, and how many are healthy. "
-    + "Use it after a change, and when a site fails. Slots: "
+    + "Use it after a change, and when a site fails. Where a request goes: haproxy_explain. Slots: "
     + "haproxy_list_servers.",
   annotations: reads,
   input: { domain: Field.domain },

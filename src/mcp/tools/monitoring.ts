@@ -107,7 +107,7 @@ export const statsTool = tool({
     frontends: Schema.Array(
       Schema.Struct({
         name,
-        status: Field.text("OPEN, STOP or FULL."),
+        status: Field.text("OPEN, FULL, PAUSED or STOP."),
         sessions,
         sessions_max: sessionsMax,
         request_rate: count("Requests per second."),
@@ -193,7 +193,7 @@ export const listFrontendsTool = tool({
       Schema.Struct({
         name,
         mode: Field.text("http or tcp."),
-        status: Field.text("OPEN, STOP or FULL."),
+        status: Field.text("OPEN, FULL, PAUSED or STOP."),
         binds: Field.texts("Sockets; * where the address is not known. At most 20."),
         sessions,
         sessions_max: sessionsMax,

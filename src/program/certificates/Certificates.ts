@@ -13,6 +13,7 @@ import type { Certificate, CertificateSource } from "../../domain/Certificate.ts
 import type { ControlError, FileFailure } from "../../domain/Errors.ts"
 import type { CertificateBundle } from "../../haproxy/certificates/Bundle.ts"
 import type { KnownFiles } from "./Folder.ts"
+import type { Shown } from "./Shown.ts"
 
 /** What a change of a certificate did. */
 export interface Installed {
@@ -84,6 +85,8 @@ export class Certificates extends Context.Service<Certificates, {
     },
     ControlError
   >
+  /** Which certificate HAProxy shows for a host, by a handshake of at most a few seconds. */
+  readonly shown: (host: string) => Effect.Effect<Shown>
   /** Compares HAProxy with the folder now and loads what it lacks, within the caller's timeout. */
   readonly restore: Effect.Effect<CertificatesState, ControlError>
 }>()("haproxy-mcp/program/Certificates") {}

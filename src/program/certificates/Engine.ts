@@ -27,6 +27,7 @@ import * as Ledger from "./Ledger.ts"
 import type { CertificatePlane } from "./Plane.ts"
 import * as Proof from "./Proof.ts"
 import * as Removal from "./Removal.ts"
+import * as Shown from "./Shown.ts"
 import * as Upkeep from "./Upkeep.ts"
 import type { Workshop } from "./Workshop.ts"
 
@@ -191,6 +192,7 @@ const make = Effect.fnUntraced(function*(options: CertificatesOptions) {
   )
 
   return Certificates.of({
+    shown: Shown.make(plane),
     folder: plane.files.folder,
     state: restorer.state,
     known: folder.look,
