@@ -1,0 +1,315 @@
+/**
+ * The one that writes the chain: takes numbers, and finds out who has them. The reasoning is at the head of GenerationLog.ts,
+ * which calls one step of this at a time.
+ */
+import { randomBytes } from "node:crypto"
+import { hostname } from "node:os"
+import { dirname } from "node:path"
+import { RemoteUnreachable, type StorageFailed } from "../domain/Errors.ts"
+import type { Capture, FullCopy } from "../domain/Generation.ts"
+import { keepForeign } from "./Exposed.ts"
+import { fileMode, folderMode, list, type Place, typed } from "./Folder.ts"
+import { dataName, encode, type Manifest, manifestName, sha256, tempName } from "./Manifest.ts"
+import type { Bad, Found, Head } from "./Reading.ts"
+
+/** What a look at the log found. */
+export interface Reading {
+  /** The newest generation that verifies, with its content; null when there is none. */
+  readonly found: Found | null
+  /** Newer ones that do not verify, newest first. */
+  readonly bad: ReadonlyArray<Bad>
+  /** The number that the next generation takes: above all that were ever seen. */
+  readonly next: number
+}
+
+/** How a publication ended. A failure of the effect instead means: it is not there, and will not be. */
+export type Published =
+  /** Durable, and the newest. */
+  | { readonly kind: "published"; readonly head: Head }
+  /** An attempt before this one turned out to have won: go on from its content ({@link Head}), with a new capture. */
+  | { readonly kind: "earlier"; readonly head: Head }
+  /** Somebody else has written. Everything from now on answers this, until {@link Writer.adopt}. */
+  | { readonly kind: "fenced"; readonly why: string }
+  /** Not known: `settle`, before anything else. */
+  | { readonly kind: "unknown"; readonly why: RemoteUnreachable | StorageFailed }
+
+/** What settling found. "none": nothing is there (yet); publish anew. */
+export type Settled = Published | { readonly kind: "none" }
+
+interface Attempt {
+  readonly head: Head
+  readonly full: string | null
+}
+
+/** Commits of this process that are remembered by generation, to place a checkpoint. */
+const remembered = 4096
+
+/** What has to be read to come to the newest content: the last whole copy, and the deltas since. */
+interface SinceFull {
+  readonly deltas: number
+  /** Bytes of the deltas, and of the whole copy. */
+  readonly bytes: number
+  readonly full: number
+}
+
+export class Writer {
+  readonly #place: Place
+  /** This process. */
+  readonly name = randomBytes(4).toString("hex")
+  readonly host = hostname().replaceAll(/[^\x20-\x7e]/g, "?").slice(0, 256)
+  #attemptNumber = 0
+  #head: Head | null = null
+  #next = 1
+  #fenced: string | null = null
+  /** All attempts of ours at the number {@link Writer.#next}. */
+  #attempts: Array<Attempt> = []
+  #isUnsettled = false
+  #isNew = true
+  /** The newest whole copy, by the name of its file. */
+  #full: string | null = null
+  #sinceFull: SinceFull = { deltas: 0, bytes: 0, full: 0 }
+  #published: Array<{ readonly gen: number; readonly commits: number }> = []
+
+  constructor(place: Place) {
+    this.#place = place
+  }
+
+  /** The newest generation that is known here; null before the first. */
+  get head(): Head | null {
+    return this.#head
+  }
+
+  get isUnsettled(): boolean {
+    return this.#isUnsettled
+  }
+
+  /** Why this process may not write any more; null while it may. */
+  get fenced(): string | null {
+    return this.#fenced
+  }
+
+  get full(): string | null {
+    return this.#full
+  }
+
+  get sinceFull(): SinceFull {
+    return this.#sinceFull
+  }
+
+  /** A part of names that is used once. */
+  nextId(): string {
+    return `${this.name}-${++this.#attemptNumber}`
+  }
+
+  /** From here on this process writes, after what it has read. Forgets what it knew. */
+  adopt({ found, next }: Reading): void {
+    this.#head = found?.head ?? null
+    this.#next = next
+    this.#fenced = null
+    this.#attempts = []
+    this.#isUnsettled = false
+    this.#isNew = next === 1
+    this.#full = found?.head.manifest.kind === "full" ? found.head.manifest.data : null
+    this.#published = found === null ? [] : [{ gen: found.head.gen, commits: found.head.manifest.commits }]
+    const deltas = found?.fetched.deltas ?? []
+    this.#sinceFull = {
+      deltas: deltas.length,
+      bytes: deltas.reduce((sum, delta) => sum + delta.byteLength, 0),
+      full: found?.fetched.full.byteLength ?? 0
+    }
+  }
+
+  /** Has nobody else written since? One round trip. "unsettled": an attempt of ours may be the one that did. */
+  async check(): Promise<"current" | "unsettled" | "fenced"> {
+    if (this.#fenced !== null) return "fenced"
+    if (this.#isUnsettled) return "unsettled"
+    const { disk } = this.#place
+    const [next, own] = await Promise.all([
+      disk.stat(this.#place.at(manifestName(this.#next))),
+      this.#head === null ? null : disk.stat(this.#place.at(manifestName(this.#head.gen)))
+    ])
+    if (next !== null) {
+      if (this.#attempts.length > 0) {
+        // A late rename of ours, maybe: settling tells.
+        this.#isUnsettled = true
+        return "unsettled"
+      }
+      return this.#fence(`generation ${this.#next} was written by another process`).kind
+    }
+    if (this.#head !== null && own === null) {
+      return this.#fence(
+        `generation ${this.#head.gen} is gone: others have written long since, or the folder was emptied`
+      ).kind
+    }
+    return "current"
+  }
+
+  /** An unsettled attempt is settled first, and its outcome is the answer unless it is not there. */
+  async publish(capture: Capture): Promise<Published> {
+    if (this.#fenced !== null) return { kind: "fenced", why: this.#fenced }
+    if (this.#isUnsettled) {
+      const before = await this.#settle()
+      if (before.kind !== "none") return before.kind === "published" ? { kind: "earlier", head: before.head } : before
+    }
+    return this.#attempt(capture)
+  }
+
+  /** Finds out what became of an attempt whose answer was lost. */
+  async settle(): Promise<Settled> {
+    return this.#fenced === null ? this.#settle() : { kind: "fenced", why: this.#fenced }
+  }
+
+  /** The generation that a content of this process is within; null when it is not published, or not by this process. */
+  generationOf({ commits, lineage }: FullCopy["state"]): number | null {
+    const at = this.#published.findIndex((each) => each.commits >= commits)
+    const found = this.#published[at]
+    if (found === undefined || lineage !== this.#head?.manifest.lineage) return null
+    // The first one that is remembered may have begun before: only its end is known.
+    return at === 0 && found.commits !== commits ? null : found.gen
+  }
+
+  /** A whole copy of a content is there under this name. */
+  checkpointed(data: string, commits: number, size: number): void {
+    const newer = this.#published.findLastIndex((each) => each.commits <= commits)
+    this.#full = data
+    this.#sinceFull = { deltas: this.#published.length - 1 - newer, bytes: 0, full: size }
+  }
+
+  #fence(why: string): { readonly kind: "fenced"; readonly why: string } {
+    this.#fenced = why
+    return { kind: "fenced", why }
+  }
+
+  #manifestOf(capture: Capture, attempt: string): Manifest {
+    const { kind, sha256: hash, state } = capture
+    const head = this.#head
+    if (kind === "delta" && (head?.manifest.commits !== capture.from || head.manifest.lineage !== state.lineage)) {
+      throw new Error("a delta must begin where the newest generation ends")
+    }
+    return {
+      format: 1,
+      gen: this.#next,
+      parent: head?.gen ?? null,
+      parentSha: head?.sha ?? null,
+      kind,
+      base: kind === "full" ? this.#next : head!.manifest.base,
+      fromCommits: kind === "full" ? null : capture.from,
+      ...state,
+      data: dataName(this.#next, attempt, kind),
+      size: capture.bytes.byteLength,
+      sha256: hash,
+      writer: this.name,
+      host: this.host,
+      at: new Date().toISOString()
+    }
+  }
+
+  async #attempt(capture: Capture): Promise<Published> {
+    const { disk } = this.#place
+    if (this.#isNew) {
+      await disk.makeFolder(this.#place.folder, folderMode)
+      await disk.syncFolder(dirname(this.#place.folder))
+      await keepForeign(this.#place)
+      this.#isNew = false
+    }
+    const id = this.nextId()
+    const manifest = this.#manifestOf(capture, id)
+    const bytes = encode(manifest)
+    const attempt: Attempt = {
+      head: { gen: manifest.gen, sha: sha256(bytes), manifest },
+      full: manifest.kind === "full" ? manifest.data : null
+    }
+    const temp = this.#place.at(tempName(manifest.gen, id))
+    const written = await Promise.allSettled([
+      disk.writeNew(this.#place.at(manifest.data), [capture.bytes], { mode: fileMode }),
+      disk.writeNew(temp, [bytes], { mode: fileMode })
+    ])
+    const refused = written.find((each) => each.status === "rejected")
+    if (refused !== undefined) {
+      // Without a rename nothing of it counts. What stays is swept.
+      this.#discard(temp, this.#place.at(manifest.data))
+      throw refused.reason
+    }
+    this.#attempts.push(attempt)
+    // Sent without waiting: the steps reach the host in this order.
+    const renamed = disk.renameNew(temp, this.#place.at(manifestName(manifest.gen)))
+    const confirmed = this.#confirm(attempt)
+    const [won, kept] = await Promise.allSettled([renamed, confirmed])
+    if (won.status === "fulfilled" && kept.status === "fulfilled") return this.#won(attempt, kept.value)
+    // The number is taken, the answer was lost, or the disk failed in between: only reading tells.
+    this.#isUnsettled = true
+    const cause: unknown = won.status === "rejected" ? won.reason : kept.status === "rejected" ? kept.reason : null
+    if (cause instanceof RemoteUnreachable) return { kind: "unknown", why: cause }
+    const settled = await this.#settle()
+    if (settled.kind === "none") throw cause
+    return settled
+  }
+
+  /**
+   * Makes the names durable, and looks whether the win counts: the data is there (nobody swept it), and so is what it builds on
+   * (the number was not one that was given, used and pruned long ago).
+   */
+  async #confirm({ head: { manifest } }: Attempt): Promise<string | null> {
+    const { disk } = this.#place
+    const [sync, data, parent] = await Promise.allSettled([
+      disk.syncFolder(this.#place.folder),
+      disk.stat(this.#place.at(manifest.data)),
+      manifest.parent === null ? null : disk.stat(this.#place.at(manifestName(manifest.parent)))
+    ])
+    for (const each of [sync, data, parent]) if (each.status === "rejected") throw each.reason
+    if (data.status === "fulfilled" && data.value === null) return "its data was removed by another process"
+    if (manifest.parent !== null) {
+      return parent.status === "fulfilled" && parent.value === null
+        ? "what it builds on was pruned by another process"
+        : null
+    }
+    const others = (await list(this.#place)).highest
+    return others > manifest.gen ? `others have written up to generation ${others}` : null
+  }
+
+  #won(attempt: Attempt, objection: string | null): Published {
+    this.#isUnsettled = false
+    if (objection !== null) return this.#fence(objection)
+    const { head } = attempt
+    const last = this.#attempts.at(-1) === attempt
+    this.#attempts = []
+    this.#head = head
+    this.#next = head.gen + 1
+    this.#published = [...this.#published, { gen: head.gen, commits: head.manifest.commits }].slice(-remembered)
+    if (attempt.full !== null) {
+      this.#full = attempt.full
+      this.#sinceFull = { deltas: 0, bytes: 0, full: head.manifest.size }
+    } else {
+      const { bytes, deltas, full } = this.#sinceFull
+      this.#sinceFull = { deltas: deltas + 1, bytes: bytes + head.manifest.size, full }
+    }
+    return { kind: last ? "published" : "earlier", head }
+  }
+
+  async #settle(): Promise<Settled> {
+    let bytes: Uint8Array | null
+    try {
+      bytes = await this.#place.disk.readFile(this.#place.at(manifestName(this.#next)), 1 << 20)
+    } catch (cause) {
+      return { kind: "unknown", why: typed("read the log", cause) }
+    }
+    if (bytes === null) {
+      // Its late rename may still come: it stays among the attempts. What is left of it is swept when the number is given.
+      this.#isUnsettled = false
+      return { kind: "none" }
+    }
+    const sha = sha256(bytes)
+    const ours = this.#attempts.find(({ head }) => head.sha === sha)
+    if (ours === undefined) return this.#fence(`generation ${this.#next} was written by another process`)
+    try {
+      return this.#won(ours, await this.#confirm(ours))
+    } catch (cause) {
+      return { kind: "unknown", why: typed("make the names durable", cause) }
+    }
+  }
+
+  /** Takes away what an attempt left; what cannot be taken away is swept later. */
+  #discard(...paths: ReadonlyArray<string>): void {
+    for (const path of paths) this.#place.disk.unlink(path).catch(() => undefined)
+  }
+}
