@@ -59,6 +59,40 @@ const openSocket = (host: string, port: number, timeout: number, signal: AbortSi
     })
   })
 
+/** Bytes before a server must have said that it speaks SSH. */
+const mostGreeting = 16_384
+
+/**
+ * Waits for the server's identification line (RFC 4253, 4.2) and puts everything back: ssh2 1.17.0 loses a line that
+ * comes in more than two pieces. A server that turns us away says why in its place.
+ */
+const identified = (socket: Socket, timeout: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const parts: Array<Buffer> = []
+    const text = () => Buffer.concat(parts).toString("latin1")
+    const done = () => {
+      clearTimeout(timer)
+      for (const event of ["data", "error", "close"]) socket.removeAllListeners(event)
+      socket.pause()
+    }
+    const fail = (reason: string) => {
+      done()
+      socket.destroy()
+      reject(new SshFailure("network", reason))
+    }
+    const timer = setTimeout(() => fail(`it said nothing for ${timeout / 1000} s`), timeout)
+    socket.on("data", (data: Buffer) => {
+      parts.push(data)
+      if (/^SSH-[^\n]*\n/m.test(text())) {
+        done()
+        socket.unshift(Buffer.concat(parts))
+        resolve()
+      } else if (text().length > mostGreeting) fail("what answers there does not speak SSH")
+    })
+    socket.on("error", (error) => fail(explain(error)))
+    socket.on("close", () => fail(parts.length === 0 ? "it hung up" : `it turned us away: ${plain(text())}`))
+  })
+
 const authentication = (
   { utils }: typeof import("ssh2"),
   identity: Identity,
@@ -99,6 +133,7 @@ const attempt = async (
 ): Promise<Link> => {
   const login = authentication(ssh2, identity, options.keyFile)
   const socket = await openSocket(options.host, options.port, options.connectTimeout, signal)
+  await identified(socket, options.connectTimeout)
   const client: Client = new ssh2.Client()
   const where = `${options.host}:${options.port}`
   const end = () => {

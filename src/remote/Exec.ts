@@ -46,6 +46,18 @@ export class ExecFailed extends Schema.TaggedError<ExecFailed>()("ExecFailed", {
 const endedByTimeout = new Set([124, 137])
 const notThere = new Set([126, 127])
 
+/**
+ * Asks sshd to end a command. It does so for other users than root only; `timeout` ends the rest. ssh2's own `signal` does
+ * nothing once the input of a command has ended, which sshd does not mind.
+ */
+const terminate = (channel: ClientChannel): void => {
+  const { _client, outgoing } = channel as unknown as {
+    readonly _client: { readonly _protocol: { readonly signal: (channel: number, name: string) => void } }
+    readonly outgoing: { readonly id: number; readonly state: string }
+  }
+  if (outgoing.state === "open" || outgoing.state === "eof") _client._protocol.signal(outgoing.id, "TERM")
+}
+
 class Output {
   private readonly parts: Array<Buffer> = []
   private room: number
@@ -133,7 +145,7 @@ export const exec = (
       )
     return Effect.sync(() => {
       if (isOver) return
-      channel?.signal("TERM")
+      if (channel !== null) terminate(channel)
       end()
     })
   })

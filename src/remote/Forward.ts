@@ -13,26 +13,23 @@ export type Target = { readonly path: string } | { readonly host: string; readon
 /** `EREMOTE`: the SSH link is down or was lost. Others are as of `connect(2)`. */
 const failed = (code: string, message: string): NodeJS.ErrnoException => Object.assign(new Error(message), { code })
 
-/** Why sshd did not open the channel (RFC 4254, 5.1: 1 is "administratively prohibited"). */
+/** "Administratively prohibited" (RFC 4254, 5.1). For unix sockets OpenSSH says "connect failed" in that case as well. */
+const prohibited = 1
+
+/** Why sshd did not open the channel. */
 const refusalOf = async (link: Link, target: Target, error: Error & { readonly reason?: unknown }) => {
-  if (error.reason === 1) {
-    return failed(
-      "EACCES",
-      "path" in target
-        ? "sshd does not forward to unix sockets (AllowStreamLocalForwarding)"
-        : "sshd does not forward to this address (AllowTcpForwarding, PermitOpen)"
+  if (!("path" in target)) {
+    return error.reason === prohibited
+      ? failed("EACCES", "sshd does not forward to this address (AllowTcpForwarding, PermitOpen)")
+      : failed("ECONNREFUSED", `${target.host}:${target.port} cannot be connected from there (${plain(error.message)})`)
+  }
+  const found = await link.ask<Stats>((answer) => link.sftp.stat(target.path, answer)).then(() => true, () => false)
+  return found
+    ? failed(
+      "ECONNREFUSED",
+      `nobody listens on ${target.path}, this user may not connect to it, or sshd does not (AllowStreamLocalForwarding)`
     )
-  }
-  if ("path" in target) {
-    const found = await link.ask<Stats>((answer) => link.sftp.stat(target.path, answer)).then(() => true, () => false)
-    return found
-      ? failed("ECONNREFUSED", `nobody listens on ${target.path}, or this user may not connect to it`)
-      : failed("ENOENT", `there is no socket ${target.path}`)
-  }
-  return failed(
-    "ECONNREFUSED",
-    `${target.host}:${target.port} cannot be connected from there (${plain(error.message)})`
-  )
+    : failed("ENOENT", `there is no socket ${target.path}`)
 }
 
 class Forwarded extends Duplex {
@@ -45,7 +42,7 @@ class Forwarded extends Duplex {
   private timer: NodeJS.Timeout | undefined
 
   constructor(link: Link, target: Target, timeout: number) {
-    super({ allowHalfOpen: true })
+    super({ allowHalfOpen: false })
     this.forget = link.whenClosed(({ reason }) => this.destroy(failed("EREMOTE", reason)))
     if (this.destroyed) return
     this.timer = setTimeout(() => {

@@ -66,7 +66,7 @@ export const parseKnownHosts = (text: string, host: string, port: number): Known
     const marker = fields[0]!.startsWith("@") ? fields.shift() : undefined
     const [names = "", type = "", base64 = ""] = fields
     const blob = Buffer.from(base64, "base64")
-    if (typeOf(blob) !== type || !isFor(names, name)) continue
+    if (type === "" || typeOf(blob) !== type || !isFor(names, name)) continue
     if (marker === "@revoked") revoked.push(blob)
     else if (marker === "@cert-authority") hasAuthority = true
     else if (marker === undefined) keys.push({ type, blob, line: index + 1 })

@@ -13,6 +13,9 @@ import { SshFailure, unreachable } from "./Failure.ts"
 /** A call may wait so many times the stall while others are answered. */
 const longest = 12
 
+/** ssh2 says so to each call of a session that ends before it answered, before it tells of the end. */
+const unanswered = "No response from server"
+
 interface Waiting {
   readonly reject: (error: unknown) => void
   readonly since: number
@@ -75,7 +78,10 @@ export class Link {
         request((error, value) => {
           // What came too late, or when the link closed, was answered then.
           if (!settle()) return
-          if (error instanceof Error) reject(error)
+          if (error instanceof Error && error.message === unanswered) {
+            this.close(new SshFailure("network", "its SFTP server ended"))
+            reject(unreachable(this.where, this.closed!))
+          } else if (error instanceof Error) reject(error)
           else resolve(value as T)
         })
       } catch (error) {

@@ -53,10 +53,10 @@ export class Ssh extends Context.Service<Ssh, {
   readonly disk: Disk
   /**
    * A stream to a unix socket of the host, there at once as one of `net.createConnection` is. `error` has a `code`:
-   * `ENOENT`, `ECONNREFUSED`, `EACCES` (sshd forwards nothing), `ETIMEDOUT`, `EREMOTE` (the SSH connection is down).
+   * `ENOENT`, `ECONNREFUSED`, `ETIMEDOUT`, `EREMOTE` (the SSH connection is down). It ends when the other side does.
    */
   readonly openUnix: (path: string) => Duplex
-  /** A stream to an address that the host can reach; the same errors. */
+  /** A stream to an address that the host can reach; the same errors, and `EACCES` (sshd does not forward there). */
   readonly openTcp: (host: string, port: number) => Duplex
   /** Runs a command there: words, no shell reads them. At most three at once; the others wait. */
   readonly exec: (
@@ -92,6 +92,8 @@ export interface SshOptions {
   readonly firstWait?: number
 }
 
+const givenUp = new SshFailure("network", "the connection was given up")
+
 /** A connection that lived for so long was a good one: the next failure is the first. */
 const goodFor = 2_000
 
@@ -114,8 +116,8 @@ const make = Effect.fnUntraced(function*(options: SshOptions): Effect.fn.Return<
   let last = new SshFailure("network", "it is being connected")
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
-      last = new SshFailure("network", "the connection was given up")
-      latest?.close(last)
+      last = givenUp
+      latest?.close(givenUp)
     })
   )
 
@@ -185,7 +187,7 @@ const make = Effect.fnUntraced(function*(options: SshOptions): Effect.fn.Return<
         onSuccess: (opened) =>
           Effect.andThen(up(opened), Deferred.succeed(tried, undefined)).pipe(
             Effect.andThen(untilClosed(opened)),
-            Effect.onInterrupt(() => Effect.sync(() => opened.close(last)))
+            Effect.onInterrupt(() => Effect.sync(() => opened.close(givenUp)))
           )
       })
       if (performance.now() - before > goodFor && SubscriptionRef.getUnsafe(state)._tag === "Up") failed = 0

@@ -54,6 +54,8 @@ export interface SshdOptions {
   readonly hostKeys?: ReadonlyArray<KeyType>
   /** More lines of sshd_config; the first of a keyword counts, and these come first. */
   readonly config?: ReadonlyArray<string>
+  /** Command of the SFTP subsystem (null: none), from that of the real one. */
+  readonly subsystem?: (server: string) => string | null
   /** `sshd`: the one of this machine's Debian. `sshd-new`: the newest, with penalties for failed logins. */
   readonly version?: ProgramName & `sshd${string}`
   /** Where it listens; default 127.0.0.1. */
@@ -144,14 +146,22 @@ export const startSshd = (options: SshdOptions = {}): Effect.Effect<Sshd, never,
   )
 
 const make = async (options: SshdOptions) => {
-  const { address = "127.0.0.1", config = [], hostKeys = ["ed25519"], version = "sshd", wrap = (all) => all } = options
+  const {
+    address = "127.0.0.1",
+    config = [],
+    hostKeys = ["ed25519"],
+    subsystem = (server: string) => server,
+    version = "sshd",
+    wrap = (all: ReadonlyArray<string>) => all
+  } = options
   const program = await ensureProgram(version)
   const folder = await mkdtemp(join(tmpdir(), "haproxy-mcp-sshd-"))
   const port = await takePort()
   const user = userInfo().username
   const path = (name: string) => join(folder, name)
   const newKey = (name: string, type: KeyType = "ed25519", passphrase = ""): string => {
-    keygen(program, ["-q", "-t", type, "-N", passphrase, "-C", name, "-f", path(name)])
+    // One round only: ssh2 derives the key of an encrypted file in JavaScript.
+    keygen(program, ["-q", "-t", type, "-a", "1", "-N", passphrase, "-C", name, "-f", path(name)])
     return path(name)
   }
   const makeHostKeys = () => {
@@ -178,7 +188,9 @@ const make = async (options: SshdOptions) => {
       `ListenAddress ${address}:${port}`,
       ...hostKeys.map((type) => `HostKey ${path(`host_${type}`)}`),
       `AuthorizedKeysFile ${path("authorized_keys")}`,
-      `Subsystem sftp ${binary("sftp-server")}`,
+      ...[subsystem(binary("sftp-server"))].filter((command) => command !== null).map((command) =>
+        `Subsystem sftp ${command}`
+      ),
       ...["sshd-session", "sshd-auth"].filter((name) => existsSync(binary(name))).map((name) =>
         `${name === "sshd-session" ? "SshdSessionPath" : "SshdAuthPath"} ${binary(name)}`
       ),
