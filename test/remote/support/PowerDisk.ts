@@ -109,7 +109,7 @@ export class PowerDisk {
       const answer = run()
       if (isHit && fault!.kind === "lost after") throw lost()
       // An answer takes a moment in which others have theirs.
-      for (let wait = this.steps % 3; wait > 0; wait--) await null
+      for (let wait = this.steps % 3; wait > 0; wait--) await Promise.resolve()
       return answer
     }
     const statOf = (file: File): FileStat => ({
