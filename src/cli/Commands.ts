@@ -15,6 +15,7 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { version } from "../Version.ts"
+import { backupCommand } from "./BackupCommand.ts"
 import { certsCommand } from "./CertsCommand.ts"
 import { changesCommand } from "./ChangesCommand.ts"
 import { completionCommand, completionsFlag } from "./Completion.ts"
@@ -27,6 +28,7 @@ import { foreignCommand } from "./ForeignCommand.ts"
 import type { Handlers } from "./Handlers.ts"
 import { importCommand } from "./ImportCommand.ts"
 import { presenter } from "./Presenter.ts"
+import { restoreCommand } from "./RestoreCommand.ts"
 import { serveCommand, stdioCommand } from "./ServeCommands.ts"
 import { statusCommand } from "./StatusCommand.ts"
 import { tokenCommand } from "./Token.ts"
@@ -45,6 +47,7 @@ const make = <R>(handlers: Handlers<R>) => {
       { group: "Set up", commands: [configCommand, tokenCommand, completionCommand(whole)] },
       { group: "Domains", commands: [importCommand(handlers), exportCommand(handlers), foreignCommand(handlers)] },
       { group: "Certificates", commands: [certsCommand(handlers)] },
+      { group: "Backup", commands: [backupCommand, restoreCommand] },
       {
         group: "Look",
         commands: [

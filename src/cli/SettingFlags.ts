@@ -4,10 +4,12 @@ import * as Option from "effect/Option"
 import { flagName, rows, type Sources } from "../Config.ts"
 import type { SettingUser } from "../config/Setting.ts"
 
-/** One flag per setting that has an effect on the command, by the variable's name. */
-export const settingFlags = (user: SettingUser) =>
+/** One flag per setting that has an effect on the command, by the variable's name; or for those that are named. */
+export const settingFlags = (user: SettingUser | ReadonlyArray<string>) =>
   Object.fromEntries(
-    rows.filter((row) => row.usedBy.includes(user) && !row.secret).map((row) => [
+    rows.filter((row) =>
+      !row.secret && (typeof user === "string" ? row.usedBy.includes(user) : user.includes(row.name))
+    ).map((row) => [
       row.name,
       Flag.String(flagName(row.name)).pipe(
         Flag.withDescription(

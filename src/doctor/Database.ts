@@ -16,7 +16,8 @@ import { type Check, check, checkNow, error, type Found, ok, warning } from "./F
 /** Bytes above which a copy takes too long to make and to read. */
 const largest = 256 * 1024 ** 2
 
-const restore = "Stop serve, restore the last backup (docs/operations.md, \"Backup and restore\"), start serve."
+const restore =
+  "Stop serve, `haproxy-mcp restore` the newest backup (docs/operations.md, \"Backup and restore\"), start serve."
 
 const judge = (file: string, copy: string): Result.Result<Examination | null, string> => {
   try {

@@ -1,8 +1,9 @@
 /**
  * What only the owner of this machine may ask, through the admin socket: the verbs of the command line that are no
- * tools of MCP (whole imports and exports, the change log, foreign entries). The same shape as a tool, so they are
+ * tools of MCP (whole imports and exports, the change log, foreign entries, copies of the database). The same shape as a tool, so they are
  * decoded, timed, logged and counted like one; no MCP client can list or call them.
  */
+import { copyDatabaseVerb } from "./admin/backup.ts"
 import { listChangesVerb, showChangeVerb } from "./admin/changes.ts"
 import { exportVerb, importVerb } from "./admin/domains.ts"
 import { adoptForeignVerb, listForeignVerb } from "./admin/foreign.ts"
@@ -16,7 +17,8 @@ export const adminVerbs: ReadonlyArray<Tool> = [
   listChangesVerb,
   showChangeVerb,
   listForeignVerb,
-  adoptForeignVerb
+  adoptForeignVerb,
+  copyDatabaseVerb
 ]
 
 const byName: ReadonlyMap<string, Tool> = new Map(adminVerbs.map((verb) => [verb.name, verb]))

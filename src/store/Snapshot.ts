@@ -9,6 +9,7 @@
  */
 import { createHash, randomBytes } from "node:crypto"
 import {
+  chownSync,
   closeSync,
   copyFileSync,
   existsSync,
@@ -18,7 +19,8 @@ import {
   openSync,
   realpathSync,
   renameSync,
-  rmSync
+  rmSync,
+  statSync
 } from "node:fs"
 import { open, rm } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
@@ -81,6 +83,17 @@ export const writeNew = async (path: string, bytes: Uint8Array | string): Promis
   } catch (cause) {
     await rm(path, { force: true })
     throw cause
+  }
+}
+
+/** Gives a path the owner and group of another one, as far as this process may: root works for the user of the service. */
+export const giveTo = (path: string, like: string): void => {
+  const [has, wants] = [statSync(path), statSync(like)]
+  if (has.uid === wants.uid && has.gid === wants.gid) return
+  try {
+    chownSync(path, wants.uid, wants.gid)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EPERM") throw cause
   }
 }
 

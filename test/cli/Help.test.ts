@@ -32,6 +32,8 @@ describe("help", () => {
     "certs renew-all",
     "certs delete",
     "certs load",
+    "backup",
+    "restore",
     "changes",
     "explain",
     "status",

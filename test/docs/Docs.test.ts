@@ -53,7 +53,7 @@ describe("a page", () => {
     const code = [...text.matchAll(/```[\s\S]*?```|`[^`\n]*`/g)].map((match) => match[0]).join("\n")
     for (
       const [, first, second] of code.matchAll(
-        /(?<!(?:-u|-g|-aG|group|install) )\bhaproxy-mcp ([a-z]+)\b(?: ([a-z]+)\b)?/g
+        /(?<!(?:-u|-g|-aG|group|install|exec) )\bhaproxy-mcp ([a-z]+)\b(?: ([a-z]+)\b)?/g
       )
     ) {
       assert.isTrue(commands.has(first!), `${name}: haproxy-mcp ${first}`)
@@ -65,7 +65,7 @@ describe("a page", () => {
 })
 
 describe("deploy", () => {
-  const files = below(join(root, "deploy"), /\.(?:service|env|container|yaml)$/)
+  const files = below(join(root, "deploy"), /\.(?:service|timer|env|container|yaml)$/)
   /** Variables that others read. */
   const others = new Set(["XDG_CACHE_HOME"])
   const settings = new Map(rows.map((row) => [row.name, row]))
@@ -109,7 +109,26 @@ describe("deploy", () => {
 
   const analyzer = ["/usr/bin/systemd-analyze", "/bin/systemd-analyze"].find((path) => existsSync(path))
 
-  it.skipIf(analyzer === undefined)("the unit is one that systemd takes", () => {
-    execFileSync(analyzer!, ["verify", join(root, "deploy/systemd/haproxy-mcp.service")], { stdio: "pipe" })
+  // The timer is verified together with its service.
+  it.skipIf(analyzer === undefined).each([
+    "haproxy-mcp.service",
+    "haproxy-mcp-backup.service",
+    "haproxy-mcp-backup.timer"
+  ])(
+    "%s is a unit that systemd takes",
+    (unit) => {
+      execFileSync(analyzer!, ["verify", join(root, "deploy/systemd", unit)], { stdio: "pipe" })
+    }
+  )
+
+  it("the backup's unit is confined like the service's, and has no network", () => {
+    const linesOf = (unit: string) => readFileSync(join(root, "deploy/systemd", unit), "utf8").split("\n")
+    const own = linesOf("haproxy-mcp-backup.service")
+    const confinement =
+      /^(?:Protect|Restrict(?!AddressFamilies|[A-Z]*ExitStatus|Sec)|Private|NoNew|Capability|Ambient|Lock|System)/
+    for (const line of linesOf("haproxy-mcp.service").filter((line) => confinement.test(line))) {
+      assert.include(own, line)
+    }
+    assert.includeMembers(own, ["PrivateNetwork=true", "RestrictAddressFamilies=AF_UNIX"])
   })
 })

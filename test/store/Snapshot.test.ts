@@ -1,22 +1,23 @@
-/** Copies of the database: what is in them, and how one is put in the place of another, killed at every step. */
+/**
+ * Copies of the database: what is in them, and how one is put in the place of another. Killed at every step:
+ * test/program/backup/Backup.test.ts.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { spawnSync } from "node:child_process"
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Database } from "../../src/store/Database.ts"
 import { examineCopy } from "../../src/store/Examination.ts"
 import { schemaVersion } from "../../src/store/Migrate.ts"
 import { digestOf, draftBeside, imageOf, install, newLineage, sweep, writeNew } from "../../src/store/Snapshot.ts"
-import { startCommand, startNode } from "../support/Process.ts"
+import { startNode } from "../support/Process.ts"
 import { add, folder, name, withStore } from "./support/Fixture.ts"
 
 const child = join(import.meta.dirname, "support/child.ts")
-const killer = join(import.meta.dirname, "../support/KillAt.ts")
-const installer = join(import.meta.dirname, "support/install.ts")
 const inFolder = <A, E>(program: (path: string) => Effect.Effect<A, E>) =>
   Effect.scoped(Effect.flatMap(folder, program))
 
@@ -180,60 +181,4 @@ describe("an installation", () => {
         assert.deepStrictEqual(readdirSync(path).sort(), ["desired.db", "draft", "foreign.db"])
       })
     ))
-
-  it.live(
-    "leaves the old one or the new one, whole, wherever it is killed",
-    () =>
-      inFolder((path) =>
-        Effect.gen(function*() {
-          const [old, other, image] = [join(path, "old.db"), join(path, "other.db"), join(path, "image")]
-          yield* made(old, 1)
-          yield* made(other, 2, "other")
-          yield* imageIn(other, image)
-          // The old one has a log that holds its newest row, as after a crash.
-          const writer = startNode(child, ["write", old])
-          yield* Effect.promise(() => writer.until("acknowledged 40\n"))
-          writer.signal("SIGKILL")
-          yield* Effect.promise(() => writer.ended)
-          assert.isAbove(statSync(`${old}-wal`).size, 0)
-          const ends = new Set<string>()
-          const through = Effect.fnUntraced(function*(step: number) {
-            const place = join(path, `step-${step}`)
-            mkdirSync(place)
-            const file = join(place, "desired.db")
-            copyFileSync(old, file)
-            copyFileSync(`${old}-wal`, `${file}-wal`)
-            copyFileSync(image, join(place, "draft"))
-            const run = startCommand(process.execPath, [
-              "--import",
-              killer,
-              installer,
-              file,
-              join(place, "draft")
-            ], { env: { KILL_AT: String(step) } })
-            const { code, signal, stderr } = yield* Effect.promise(() => run.ended)
-            if (code !== 0) assert.strictEqual(signal, "SIGKILL", stderr)
-            yield* withStore(file, (store) =>
-              Effect.gen(function*() {
-                const { domains } = yield* store.counts
-                const hasNewest = (yield* store.change("c40")) !== null
-                assert.include(["1 true", "2 false"], `${domains} ${hasNewest}`, `killed at step ${step}`)
-                ends.add(domains === 2 ? "new" : "old")
-                if (code === 0) assert.strictEqual(domains, 2)
-              }))
-            return code === 0
-          })
-          let kills = 0
-          for (let step = 1, done = false; !done; step += 3) {
-            const all = yield* Effect.all([step, step + 1, step + 2].map(through), { concurrency: 3 })
-            kills += all.filter((through) => !through).length
-            done = all.includes(true)
-          }
-          console.log(`an installation killed at ${kills} steps`)
-          assert.isAtLeast(kills, 6)
-          assert.deepStrictEqual([...ends].sort(), ["new", "old"])
-        })
-      ),
-    120_000
-  )
 })
