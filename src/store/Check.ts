@@ -9,7 +9,7 @@ import { Worker } from "node:worker_threads"
 import { digestOf } from "./Snapshot.ts"
 
 /** Bytes whose check takes a few milliseconds at most. */
-export const atOnce = 2 << 20
+export const atOnce = 1 << 20
 
 /** What the check says: the hash (hex), or what is wrong. */
 export type Checked = { readonly sha256: string } | { readonly damage: string }

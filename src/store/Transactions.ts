@@ -325,7 +325,8 @@ export const make = (db: Database, { committed, life: firstLife, replicate }: Tr
     position: (): Position => ({
       lineage,
       life: lifeAt(lives, head.commits) ?? "",
-      ...head,
+      commits: head.commits,
+      revision: head.revision,
       schema: schemaVersion,
       lives
     }),

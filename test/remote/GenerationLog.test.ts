@@ -135,7 +135,7 @@ describe("writers that race", () => {
   it("and on a real disk", async () => {
     const place = mkdtempSync(join(tmpdir(), "log-"))
     try {
-      assert.strictEqual(await race(100, () => opened(localDisk, join(place, "remote.db"))), 0)
+      assert.strictEqual(await race(40, () => opened(localDisk, join(place, "remote.db"))), 0)
     } finally {
       rmSync(place, { recursive: true, force: true })
     }
@@ -279,9 +279,10 @@ describe("pruning", () => {
     assert.deepInclude(await newest(await opened(power.link())), { gen: 10_000, commits: 10_000 })
     assert.isBelow(power.reads - before, 20)
     before = power.reads
-    for (let calls = 0; calls < 100 && (await run(log.prune)).removed > 0; calls++) continue
-    assert.isBelow(power.reads - before, 1000)
-    assert.isBelow(power.names.length, 500)
+    const names = power.names.length
+    for (let calls = 0; calls < 4; calls++) assert.isBelow((await run(log.prune)).removed, 600)
+    assert.isBelow(power.reads - before, 100)
+    assert.isBelow(power.names.length, names - 2000)
     assert.deepInclude(await newest(await opened(power.link())), { gen: 10_000, commits: 10_000, bad: [] })
   })
 })
@@ -317,7 +318,7 @@ describe("a power cut", () => {
   }
 
   it("takes nothing that was acknowledged, and leaves nothing torn", async () => {
-    assert.strictEqual(await campaign(200, 1, false), 0)
+    assert.strictEqual(await campaign(120, 1, false), 0)
   })
 
   it("would, without the fsync of the folder", async () => {
