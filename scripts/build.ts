@@ -87,7 +87,10 @@ export const buildProgram = async (outdir: string): Promise<string> => {
     // ssh2's own, which it does without.
     external: ["*.node"],
     // Some packages of the bundle are CommonJS and call require for Node's own modules.
-    banner: { js: "import{createRequire as $require}from'node:module';const require=$require(import.meta.url);" }
+    banner: {
+      js:
+        "import{createRequire as $require}from'node:module';const require=$require(import.meta.url),__dirname=import.meta.dirname;"
+    }
   })
   const program = join(outdir, "haproxy-mcp.js")
   writeFileSync(program, launcher)
