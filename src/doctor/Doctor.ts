@@ -3,7 +3,7 @@
  * mend it.
  *
  * Guarantees: nothing is changed. HAProxy is only asked; the database is looked at through a copy and never opened; one
- * file is made and removed again beside it, to time the disk. No secret is part of a finding. Every look ends in its
+ * file is made and removed again beside it, to time the disk, and one in each folder of another host. No secret is part of a finding. Every look ends in its
  * time, all together within ten seconds, but for a disk that does not answer at all. A `serve` that runs is asked what
  * only it knows.
  */
@@ -29,6 +29,7 @@ import * as Host from "./Host.ts"
 import * as Machine from "./Machine.ts"
 import * as Routing from "./Routing.ts"
 import * as Serving from "./Serving.ts"
+import * as Ssh from "./Ssh.ts"
 
 /** Milliseconds for HAProxy's first answer, and for that of a serving process. */
 const firstAnswer = { haproxy: 2_000, serving: 3_500 }
@@ -65,6 +66,7 @@ const checksOf = (sources: Sources, settings: SettingsShape) =>
   Effect.gen(function*() {
     const runtime = yield* RuntimeApi
     const host = yield* HostControl
+    const { ssh } = yield* HostAccess
     const [serving, link, rows] = yield* Effect.all([
       Effect.map(Effect.timeoutOption(Serving.ask(settings.mcpAdminSocket), firstAnswer.serving), Option.getOrNull),
       runtime.link,
@@ -76,6 +78,7 @@ const checksOf = (sources: Sources, settings: SettingsShape) =>
     return [
       settingsOf(settings),
       ...Machine.checks,
+      ...Ssh.checks(settings, ssh),
       ...(live !== null
         ? [...Haproxy.checks(live, transport), ...Host.checks(host), ...Routing.checks(live, host, settings)]
         : [Haproxy.unreachable(transport, link._tag === "Up" ? "" : link.reason)]),
@@ -131,7 +134,7 @@ export const examine = (sources: Sources): Effect.Effect<Report> =>
     return yield* Effect.flatMap(checksOf(sources, settings.success), all).pipe(
       Effect.map(reportOf),
       Effect.provide(haproxy.pipe(
-        Layer.provide(HostAccess.layer),
+        Layer.provideMerge(HostAccess.layer),
         Layer.provide(Layer.succeed(Settings, settings.success))
       ))
     )

@@ -317,6 +317,18 @@ describe.skipIf(sshdReason !== null)("SSH", () => {
       assert.strictEqual(await failure(stream), "ECONNREFUSED")
     })
 
+    it("and files need no more than the documented rights of a key", async () => {
+      const key = sshd.newKey("restricted")
+      sshd.letIn(key, "restrict,port-forwarding")
+      await during({ ...sshd.options, keyFile: key }, async ({ ssh }) => {
+        assert.strictEqual((await ssh.disk.stat(sshd.folder))?.kind, "folder")
+        const stream = ssh.openUnix(join(sshd.folder, "echo.sock"))
+        stream.end("x")
+        assert.strictEqual(String((await once(stream, "data"))[0]), "x")
+        stream.destroy()
+      })
+    })
+
     it("that is destroyed leaves nothing open there", async () => {
       const open = () => new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)))
       await becomes("those of other tests are gone", async () => await open() === 0)

@@ -77,8 +77,8 @@ export interface Sshd {
   readonly options: SshOptions
   /** A fresh key pair of a type, not let in; answers the private key's file. */
   readonly newKey: (name: string, type?: KeyType, passphrase?: string) => string
-  /** Lets a key in. */
-  readonly letIn: (keyFile: string) => void
+  /** Lets a key in, with options of its line in authorized_keys. */
+  readonly letIn: (keyFile: string, restrictions?: string) => void
   /** New host keys of the same types, as after an installation; with the next {@link Sshd.restart}. */
   readonly replaceHostKeys: () => void
   readonly pid: () => number
@@ -273,7 +273,8 @@ const make = async (options: SshdOptions) => {
       acceptNew: false
     },
     newKey,
-    letIn: (file) => writeFileSync(path("authorized_keys"), `${publicKey(file)}\n`, { flag: "a" }),
+    letIn: (file, restrictions = "") =>
+      writeFileSync(path("authorized_keys"), `${restrictions} ${publicKey(file)}`.trim().concat("\n"), { flag: "a" }),
     replaceHostKeys: makeHostKeys,
     pid: () => child?.pid ?? 0,
     processes: running,
