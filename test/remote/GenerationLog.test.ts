@@ -321,6 +321,20 @@ describe("a power cut", () => {
     assert.strictEqual(await campaign(120, 1, false), 0)
   })
 
+  it("takes nothing that somebody has read, though its writer died before the fsync of the folder", async () => {
+    const power = new PowerDisk()
+    const first = await opened(power.link())
+    await run(first.publish(full(1)))
+    const reading = await run(first.read)
+    // Data, manifest, rename; then the fsync.
+    const log = new GenerationLog({ disk: power.link({ at: 3, kind: "dead" }), path })
+    log.adopt(reading)
+    assert.strictEqual((await run(log.publish(full(2)))).kind, "unknown")
+    assert.strictEqual((await newest(await opened(power.link()))).commits, 2)
+    power.cut(() => 0)
+    assert.deepInclude(await newest(await opened(power.link())), { commits: 2, bad: [] })
+  })
+
   it("would, without the fsync of the folder", async () => {
     assert.isAbove(await campaign(50, 1, true), 0)
   })
