@@ -30,12 +30,23 @@ const fromSettings = <A, E, R>(layer: (settings: SettingsShape) => Layer.Layer<A
 
 const limitsOf = (settings: SettingsShape) => ({ pools: settings.haproxyPoolCount, slots: settings.haproxyMaxSlots })
 
-const store = fromSettings((settings) =>
-  Layer.unwrap(Effect.as(
-    Legacy.makeWay(settings.haproxyDbFile),
-    Store.layer({ file: settings.haproxyDbFile, pools: limitsOf(settings) })
-  ))
-)
+/** How a control plane is built; by default for a database that lies on this machine alone. */
+export interface ControlPlaneOptions<E, R> {
+  /** Publishes what is committed (program/replication/Publication.ts). */
+  readonly publication: Layer.Layer<never, E, R>
+  /** Remember what commits changed, for the publication. */
+  readonly replicate: boolean
+  /** It writes nothing and leaves HAProxy alone. */
+  readonly isReader: boolean
+}
+
+const store = (replicate: boolean) =>
+  fromSettings((settings) =>
+    Layer.unwrap(Effect.as(
+      Legacy.makeWay(settings.haproxyDbFile),
+      Store.layer({ file: settings.haproxyDbFile, pools: limitsOf(settings), replicate })
+    ))
+  )
 
 const haproxy = fromSettings((settings) =>
   Layer.unwrap(Effect.map(Effect.service(HostAccess), ({ host: { disk }, transport }) =>
@@ -80,13 +91,19 @@ const host = fromSettings((settings) =>
   }))
 )
 
-const programs = fromSettings((settings) =>
-  Layer.unwrap(Effect.as(
-    Effect.flatMap(Effect.service(HostAccess), ({ host: { disk } }) =>
-      migrate({ serversFile: settings.haproxyServersFile, certificatesFile: settings.haproxyCertsFile, disk })),
-    Layer.mergeAll(PoolAllocator.layer({ runtimeMapFile: settings.haproxyRuntimeMapFile }), Operations.layer)
-  ))
-)
+const programs = (isReader: boolean) =>
+  fromSettings((settings) =>
+    Layer.unwrap(Effect.as(
+      isReader
+        ? Effect.void
+        : Effect.flatMap(
+          Effect.service(HostAccess),
+          ({ host: { disk } }) =>
+            migrate({ serversFile: settings.haproxyServersFile, certificatesFile: settings.haproxyCertsFile, disk })
+        ),
+      Layer.mergeAll(PoolAllocator.layer({ runtimeMapFile: settings.haproxyRuntimeMapFile }), Operations.layer)
+    ))
+  )
 
 const certificates = fromSettings((settings) =>
   Layer.unwrap(Effect.map(Effect.service(HostAccess), ({ host: { disk } }) =>
@@ -102,14 +119,21 @@ const certificates = fromSettings((settings) =>
     })))
 )
 
-/** All that a program needs, over these settings. */
-export const layer: Layer.Layer<ProgramServices, ConfigInvalid | Conflict | FileFailure, Settings> = certificates
-  .pipe(
-    Layer.provideMerge(programs),
+/** All that a program needs, over these settings and HAProxy's host. */
+export const make = <E, R>({ isReader, publication, replicate }: ControlPlaneOptions<E, R>) =>
+  certificates.pipe(
+    Layer.provideMerge(programs(isReader)),
+    Layer.provideMerge(publication),
     Layer.provideMerge(acme),
     Layer.provideMerge(host),
     Layer.provideMerge(haproxy),
-    Layer.provide(HostAccess.layer),
-    Layer.provideMerge(store),
+    Layer.provideMerge(store(replicate)),
     Layer.provideMerge(Listeners.layer)
   )
+
+/** The same for a database that lies on this machine alone. */
+export const layer: Layer.Layer<ProgramServices, ConfigInvalid | Conflict | FileFailure, Settings> = make({
+  publication: Layer.empty,
+  replicate: false,
+  isReader: false
+}).pipe(Layer.provide(HostAccess.layer))

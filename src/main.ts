@@ -7,21 +7,21 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { runProcess } from "./cli/Exit.ts"
 import { Settings, type Sources } from "./Config.ts"
-import * as ControlPlane from "./ControlPlane.ts"
 import * as HeapTrimmer from "./HeapTrimmer.ts"
 import * as AdminSocket from "./mcp/AdminSocket.ts"
-import { ToolRunner } from "./mcp/ToolRunner.ts"
+import type { ToolRunner } from "./mcp/ToolRunner.ts"
 import * as McpHttp from "./McpHttp.ts"
 import * as McpToolsets from "./McpToolsets.ts"
 import * as Observability from "./Observability.ts"
 import { peek as peekWith } from "./Peek.ts"
+import * as Tools from "./Tools.ts"
 
 /** Settings, and logs and toolsets as they say. */
 const ground = (sources: Sources) =>
   Layer.merge(Observability.layer, McpToolsets.layer).pipe(Layer.provideMerge(Settings.layer(sources)))
 
-/** The tools over the control plane of this process. */
-const tools = ToolRunner.local.pipe(Layer.provide(ControlPlane.layer))
+/** The tools over the control plane of this process: it fences one that ran before it. */
+const tools = Tools.layer({ claim: true })
 
 const adminSocket = Layer.unwrap(Effect.map(Settings, ({ mcpAdminSocket }) => AdminSocket.layer(mcpAdminSocket)))
 
@@ -64,7 +64,7 @@ const doctor = (sources: Sources) =>
 /** A control plane for one command: only warnings are worth a line beside its output. */
 const alone = <A, E>(sources: Sources, work: Effect.Effect<A, E, ToolRunner>) =>
   work.pipe(
-    Effect.provide(tools),
+    Effect.provide(Tools.layer({ claim: false })),
     Effect.provide(Layer.merge(Settings.layer(sources), Observability.logs("WARNING")))
   )
 

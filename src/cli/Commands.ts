@@ -28,6 +28,7 @@ import { foreignCommand } from "./ForeignCommand.ts"
 import type { Handlers } from "./Handlers.ts"
 import { importCommand } from "./ImportCommand.ts"
 import { presenter } from "./Presenter.ts"
+import { remoteCommand } from "./RemoteCommand.ts"
 import { restoreCommand } from "./RestoreCommand.ts"
 import { serveCommand, stdioCommand } from "./ServeCommands.ts"
 import { statusCommand } from "./StatusCommand.ts"
@@ -47,7 +48,7 @@ const make = <R>(handlers: Handlers<R>) => {
       { group: "Set up", commands: [configCommand, tokenCommand, completionCommand(whole)] },
       { group: "Domains", commands: [importCommand(handlers), exportCommand(handlers), foreignCommand(handlers)] },
       { group: "Certificates", commands: [certsCommand(handlers)] },
-      { group: "Backup", commands: [backupCommand, restoreCommand] },
+      { group: "Database", commands: [backupCommand, restoreCommand, remoteCommand(handlers)] },
       {
         group: "Look",
         commands: [

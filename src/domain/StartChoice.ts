@@ -60,8 +60,8 @@ export type StartChoice =
 const isBlank = ({ commits }: Position): boolean => commits === 0
 
 const takeOver =
-  "`haproxy-mcp remote status` shows both. `haproxy-mcp remote take-over` makes the local one the truth; "
-  + "to take the remote one, move the local file away and restart. Nothing is deleted by either."
+  "`haproxy-mcp remote take-over --keep remote` goes on from the remote's, `--keep local` from the local one. Nothing is "
+  + "deleted by either."
 
 const fenced = (reason: string, hint: string = takeOver): StartChoice => ({
   kind: "read-only",
@@ -102,8 +102,8 @@ const withEmpty = (local: LocalCopy): StartChoice => {
       return local.wasPublished
         ? fenced(
           "The remote holds no database, though this one was published: the remote lost it, or the path leads elsewhere.",
-          "Check HAPROXY_REMOTE_DB_FILE and the remote's disk. If it is right so: `haproxy-mcp remote take-over` publishes the "
-            + "local database as the first generation."
+          "Check HAPROXY_REMOTE_DB_FILE and the remote's disk. If it is right so: `haproxy-mcp remote take-over --keep "
+            + "local` publishes the local database as the first generation."
         )
         : {
           kind: "use local",
@@ -195,7 +195,7 @@ const withAllBad = (newest: State | null, local: LocalCopy): StartChoice => {
   if (local.kind === "ours" && !isBlank(local.position)) {
     return fenced(
       "No generation on the remote verifies, and it cannot be seen that the local database holds all of them.",
-      "Check the remote's disk. `haproxy-mcp remote take-over` goes on from the local database."
+      "Check the remote's disk. `haproxy-mcp remote take-over --keep local` goes on from the local database."
     )
   }
   if (local.kind === "newer") return newer("local", local.schema)

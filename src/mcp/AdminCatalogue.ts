@@ -7,6 +7,7 @@ import { copyDatabaseVerb } from "./admin/backup.ts"
 import { listChangesVerb, showChangeVerb } from "./admin/changes.ts"
 import { exportVerb, importVerb } from "./admin/domains.ts"
 import { adoptForeignVerb, listForeignVerb } from "./admin/foreign.ts"
+import { remoteVerbs } from "./admin/remote.ts"
 import type { Catalogue } from "./CallTool.ts"
 import type { Tool } from "./Tool.ts"
 
@@ -18,7 +19,8 @@ export const adminVerbs: ReadonlyArray<Tool> = [
   showChangeVerb,
   listForeignVerb,
   adoptForeignVerb,
-  copyDatabaseVerb
+  copyDatabaseVerb,
+  ...remoteVerbs
 ]
 
 const byName: ReadonlyMap<string, Tool> = new Map(adminVerbs.map((verb) => [verb.name, verb]))

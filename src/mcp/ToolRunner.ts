@@ -14,7 +14,7 @@ import type { ToolResult } from "./ToolResult.ts"
 import { leavesNothing, Rules, rulesOf, type RulesShape } from "./Visible.ts"
 
 /** The operator's rules: those of the settings, where there are settings. */
-const rulesHere = Effect.gen(function*() {
+export const rulesHere = Effect.gen(function*() {
   const settings = yield* Effect.serviceOption(Settings)
   const rules = Option.isSome(settings) ? rulesOf(settings.value) : yield* Rules
   if (rules instanceof ConfigInvalid) return yield* rules

@@ -14,7 +14,7 @@ import { makerOf } from "./Database.ts"
 import { storageFailure } from "./Failure.ts"
 import { type Examined, examineOpen } from "./Replica.ts"
 import * as Snapshot from "./Snapshot.ts"
-import { draftBeside, sweep, writeNew } from "./Snapshot.ts"
+import { draftBeside, imageOf, sweep, writeNew } from "./Snapshot.ts"
 
 /** Replaced databases that stay. */
 const kept = 5
@@ -56,6 +56,26 @@ export const examineFile = (file: string): Effect.Effect<ExaminedFile, StorageFa
       } finally {
         db?.close()
       }
+    })
+  }).pipe(Effect.scoped)
+
+/** The whole of a database file with its log, as one file without one (through a copy; the file stays as it is). */
+export const readWhole = (file: string): Effect.Effect<Uint8Array, StorageFailed> =>
+  Effect.gen(function*() {
+    const copy = yield* Effect.mapError(
+      copyOf(file),
+      (why) => new StorageFailed({ message: `Cannot read the database ${file}: it is ${why}.`, hint })
+    )
+    return yield* Effect.try({
+      try: () => {
+        const db = new DatabaseSync(copy)
+        try {
+          return imageOf(db)
+        } finally {
+          db.close()
+        }
+      },
+      catch: (cause) => failed(`read the database ${file}`, cause)
     })
   }).pipe(Effect.scoped)
 

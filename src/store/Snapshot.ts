@@ -43,7 +43,7 @@ const lockTimeout = 1_000
  * The database as one file. Nothing else runs meanwhile: 100,000 domains (9 MB) take 5 to 40 ms. Never inside a
  * transaction, as it would hold rows that may be taken back: see `Store.image`.
  */
-export const imageOf = (db: Database): Uint8Array => {
+export const imageOf = (db: Pick<Database, "isTransaction" | "serialize">): Uint8Array => {
   if (db.isTransaction) throw new Error("an image of the database inside a transaction")
   const bytes = db.serialize()
   // sqlite.org/fileformat.html, 18 and 19: 1 says that there is no log, so that reading the copy makes none. Opening it

@@ -7,7 +7,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type { Fenced, RemoteUnreachable } from "../../domain/Errors.ts"
+import type { Fenced, RemoteUnreachable, StorageFailed } from "../../domain/Errors.ts"
 
 /** `off`: there is no remote. `strict`: acknowledged means durable there. `async`: it follows soon; every answer says so. */
 export type PublishMode = "off" | "strict" | "async"
@@ -39,7 +39,7 @@ export interface PublisherShape {
   /** Why this process writes nothing and touches nothing of HAProxy, for as long as it lives; null when it may. */
   readonly refusal: Effect.Effect<Fenced | RemoteUnreachable | null>
   /** Asks the remote, in one round trip, whether this process is still the one that writes. `deadline`: ms since 1970. */
-  readonly mayWrite: (deadline: number) => Effect.Effect<void, Fenced | RemoteUnreachable>
+  readonly mayWrite: (deadline: number) => Effect.Effect<void, Fenced | RemoteUnreachable | StorageFailed>
   /** Waits until all that is committed now is durable there, at most to `deadline`. */
   readonly published: (deadline: number) => Effect.Effect<Publication>
   /** Runs something once all that is committed now is durable there, whenever that is; never, when that never is. */

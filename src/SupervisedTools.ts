@@ -1,0 +1,135 @@
+/**
+ * The tools where control planes come and go (Supervisor.ts): calls go to the one that is there; while there is none, each
+ * is answered with the reason. The verbs on the remote copy work in every case.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Settings, type SettingsShape } from "./Config.ts"
+import type { ConfigInvalid, ControlError } from "./domain/Errors.ts"
+import { HostAccess } from "./HostAccess.ts"
+import { remoteCatalogue } from "./mcp/admin/remote.ts"
+import { callTool } from "./mcp/CallTool.ts"
+import { failure, success, type ToolResult } from "./mcp/ToolResult.ts"
+import { rulesHere, ToolRunner } from "./mcp/ToolRunner.ts"
+import { remoteComponent } from "./program/Health.ts"
+import { healthWithout } from "./program/HealthWithout.ts"
+import type { ReplicationStatus } from "./program/replication/Publisher.ts"
+import { type GenerationItem, RemoteControl, type RemoteControlShape } from "./program/replication/RemoteControl.ts"
+import type { ProgramServices } from "./program/Services.ts"
+import { type Listed, RemoteSync } from "./remote/RemoteSync.ts"
+import * as Supervisor from "./Supervisor.ts"
+
+/** How the copy stands while there is no control plane. */
+const statusWithout = (settings: SettingsShape, { message }: ControlError): ReplicationStatus => ({
+  mode: settings.haproxyRemoteSync,
+  role: "reader",
+  generation: null,
+  lag: 0,
+  publishedAt: null,
+  reason: message
+})
+
+const itemOf = ({ gen, manifest }: Listed): GenerationItem => ({
+  generation: gen,
+  kind: manifest?.kind ?? "full",
+  revision: manifest?.revision ?? 0,
+  commits: manifest?.commits ?? 0,
+  size: manifest?.size ?? 0,
+  written_at: manifest?.at ?? "",
+  writer: manifest?.writer ?? "",
+  host: manifest?.host ?? "",
+  state: manifest === null ? "its manifest cannot be read" : "ok"
+})
+
+const control = (
+  settings: SettingsShape,
+  remote: RemoteSync["Service"],
+  { act, now }: Supervisor.Supervised
+): RemoteControlShape => ({
+  status: Effect.gen(function*() {
+    const found = now()
+    const link = yield* remote.link
+    const status = "runner" in found ? yield* found.publisher.status : statusWithout(settings, found)
+    return {
+      summary: status.role === "reader"
+        ? `This control plane only reads: ${status.reason}`
+        : status.reason !== ""
+        ? `The remote copy is behind: ${status.reason}`
+        : `The remote host holds generation ${status.generation ?? "none yet"}`,
+      mode: status.mode,
+      role: status.role,
+      host: remote.host,
+      file: remote.file,
+      link: link._tag === "Up" ? { up: true, reason: "" } : { up: false, reason: link.reason },
+      generation: status.generation,
+      lag: status.lag,
+      last_published_at: status.publishedAt === null ? null : new Date(status.publishedAt).toISOString(),
+      started_as: "runner" in found ? found.decided.told : "",
+      reason: status.reason
+    }
+  }),
+  list: (limit) =>
+    Effect.map(remote.list(limit), ({ generations, total }) => ({
+      summary: `${total} generations on ${remote.host}`,
+      generations: generations.map(itemOf),
+      total
+    })),
+  restore: (input) => act({ kind: "restore", input }),
+  takeOver: (input) => act({ kind: "take over", input })
+})
+
+const make = Effect.fnUntraced(function*(options: Supervisor.SupervisorOptions) {
+  const settings = yield* Settings
+  const remote = yield* RemoteSync
+  const supervised = yield* Supervisor.make(options)
+  const remoteControl = control(settings, remote, supervised)
+  const rules = yield* rulesHere
+
+  const without = (name: string, error: ControlError): ToolResult =>
+    name !== "haproxy_health" ? failure(error) : success({
+      ...healthWithout({
+        reason: error.message,
+        mapFile: settings.haproxyMapFile,
+        wildcardsFile: settings.wildcardsFile,
+        dbFile: settings.haproxyDbFile,
+        poolsDeclared: settings.haproxyPoolCount,
+        remote: remoteComponent(statusWithout(settings, error))
+      })
+    })
+
+  return ToolRunner.of({
+    rules,
+    call: (name, args, caller) =>
+      Effect.flatMap(
+        supervised.current,
+        (found) => "runner" in found ? found.runner.call(name, args, caller) : Effect.succeed(without(name, found))
+      ),
+    admin: (verb, args, caller) =>
+      remoteCatalogue.find(verb) === undefined
+        ? Effect.flatMap(
+          supervised.current,
+          (found) => "runner" in found ? found.runner.admin(verb, args, caller) : Effect.succeed(failure(found))
+        )
+        // These verbs ask for nothing of a control plane.
+        : callTool(verb, args, caller, remoteCatalogue).pipe(
+          Effect.provideService(RemoteControl, remoteControl)
+        ) as Effect.Effect<ToolResult, never, Exclude<ProgramServices, ProgramServices>>,
+    notReady: Effect.suspend(() => {
+      const found = supervised.now()
+      return "runner" in found ? found.runner.notReady : Effect.succeed(found.message)
+    }),
+    stopping: supervised.stopping
+  })
+})
+
+/** The database's home on HAProxy's host. */
+const remote = Layer.unwrap(Effect.gen(function*() {
+  const { haproxyRemoteDbFile: file, ssh: options } = yield* Settings
+  const { ssh } = yield* HostAccess
+  if (options === null || ssh === null) return yield* Effect.die(new Error("a remote copy without HAPROXY_SSH_HOST"))
+  return RemoteSync.layer({ ssh, host: `${options.user}@${options.host}:${options.port}`, file })
+}))
+
+/** For as long as the layer lives. */
+export const layer = (options: Supervisor.SupervisorOptions): Layer.Layer<ToolRunner, ConfigInvalid, Settings> =>
+  Layer.effect(ToolRunner, make(options)).pipe(Layer.provide(remote), Layer.provide(HostAccess.layer))

@@ -1,0 +1,267 @@
+/**
+ * Carries commits to the remote host: one upload at a time, and everything that was committed meanwhile goes with the next
+ * one, so that an acknowledgement waits for two uploads at most.
+ *
+ * Guarantees: a generation holds whole commits, in their order; what is not known to be there is sent again only after the
+ * remote was read (RemoteSync.ts); a process that was fenced never writes again. When it closes, what is committed gets a
+ * bounded time to arrive.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import { type Fenced, type RemoteUnreachable, StorageFailed } from "../../domain/Errors.ts"
+import { RemoteSync } from "../../remote/RemoteSync.ts"
+import * as RemoteNote from "../../store/RemoteNote.ts"
+import { Store } from "../../store/Store.ts"
+import * as Metrics from "./Metrics.ts"
+import { type Publication, Publisher, type PublisherShape, type PublishMode } from "./Publisher.ts"
+
+export interface PublicationOptions {
+  readonly mode: Exclude<PublishMode, "off">
+  /** Publish at once, so that a control plane that ran before is fenced; else with the first write. */
+  readonly claim: boolean
+  /** This process only reads: nothing is ever published. */
+  readonly refusal: Fenced | RemoteUnreachable | null
+  /** Another control plane has taken over. Called once. */
+  readonly fenced: (error: Fenced) => void
+}
+
+/** Milliseconds between looks at commits that nobody waits for (outcomes, notes on certificates). */
+const idleLook = 1_000
+/** Pause before an upload that failed is tried again, milliseconds: the first, and the longest. */
+const retryPause = 100
+const longestPause = 5_000
+/** Milliseconds between whole copies of a database that is published by its changes. */
+const copyEvery = 30_000
+/** Generations after which those that are not kept any more are taken away. */
+const generationsPerPrune = 64
+/** Milliseconds that what is committed gets to arrive when the process is going away. */
+const closingTime = 3_000
+
+/** A timer holds no more, milliseconds. */
+const longestWait = 2 ** 31 - 1
+
+interface Waiter {
+  readonly commits: number
+  readonly done: Deferred.Deferred<Publication>
+}
+
+const durable: Publication = { _tag: "Durable" }
+
+/** One that only reads. */
+const reader = (mode: PublishMode, refusal: Fenced | RemoteUnreachable): PublisherShape => ({
+  mode,
+  refusal: Effect.succeed(refusal),
+  mayWrite: () => Effect.fail(refusal),
+  published: () => Effect.succeed(durable),
+  afterwards: () => Effect.void,
+  status: Effect.succeed({
+    mode,
+    role: "reader",
+    generation: null,
+    lag: 0,
+    publishedAt: null,
+    reason: refusal.message
+  })
+})
+
+const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: PublicationOptions) {
+  if (refusal !== null) return reader(mode, refusal)
+  const store = yield* Store
+  const remote = yield* RemoteSync
+  const scope = yield* Effect.scope
+  const wake = yield* Queue.sliding<void>(1)
+  let waiters: Array<Waiter> = []
+  let publishedAt: number | null = null
+  let wanted = claim
+  let isNoted = false
+  let copiedAt = 0
+  let sincePruned = 0
+  let reason = claim ? "the database is being published" : ""
+  let over: Fenced | null = null
+
+  /** Commits that are there. To claim means that those of another life do not count: the first upload is due at once. */
+  const there = () => {
+    const head = remote.head()
+    return head === null || (claim && !head.isOwn) ? -1 : head.state.commits
+  }
+  const nudge = () => Queue.offerUnsafe(wake, undefined)
+
+  const settle = () => {
+    const reached = there()
+    const [done, rest] = [
+      waiters.filter((one) => one.commits <= reached),
+      waiters.filter((one) => one.commits > reached)
+    ]
+    waiters = rest
+    for (const { done: deferred } of done) Deferred.doneUnsafe(deferred, Effect.succeed(durable))
+  }
+
+  const end = (error: Fenced) => {
+    over = error
+    reason = error.message
+    for (const { done } of waiters) {
+      Deferred.doneUnsafe(done, Effect.succeed<Publication>({ _tag: "Unknown", reason: error.message }))
+    }
+    waiters = []
+    fenced(error)
+  }
+
+  /** Beside the database: that it was published. Before the first generation, so that a missing note means never. */
+  const note = Effect.try({
+    try: () => {
+      RemoteNote.write(store.path, { lineage: store.lineage, remote: `${remote.host}:${remote.file}` })
+      isNoted = true
+    },
+    catch: (cause) =>
+      new StorageFailed({
+        message: `The note beside ${store.path} cannot be written: ${String((cause as NodeJS.ErrnoException).code)}`,
+        hint: "Check the disk and the rights of this user on the folder."
+      })
+  })
+
+  /** What is due once nobody waits: the file that others read, a short way for the next start, room. */
+  const tidy = Effect.gen(function*() {
+    if (remote.head()?.isOwn !== true) return
+    if (remote.hasDeltas() && (remote.isCheckpointDue() || Date.now() - copiedAt > copyEvery)) {
+      copiedAt = Date.now()
+      yield* remote.checkpoint(yield* store.fullCopy)
+    }
+    if (remote.isFileBehind()) yield* remote.expose
+    if (sincePruned < generationsPerPrune) return
+    sincePruned = 0
+    yield* remote.prune
+  }).pipe(
+    Effect.catch((error) => Effect.logDebug(`The remote copy could not be tidied up: ${error.message}`))
+  )
+
+  /** Everything that is committed. */
+  const upload = Effect.gen(function*() {
+    const head = remote.head()
+    const capture = yield* store.capture(head?.isOwn === true ? head.state : null)
+    if (capture !== null) {
+      if (!isNoted) yield* note
+      const began = performance.now()
+      const { state } = yield* remote.publish(capture)
+      yield* store.acknowledge(state.commits)
+      yield* Metrics.uploaded(capture.kind, capture.bytes.byteLength, performance.now() - began)
+      publishedAt = Date.now()
+      sincePruned++
+    }
+    wanted = false
+    reason = ""
+    settle()
+  })
+
+  const turn = Effect.gen(function*() {
+    let pause = retryPause
+    while (over === null && (wanted || (yield* store.position).commits > there())) {
+      const result = yield* Effect.result(upload)
+      if (Result.isSuccess(result)) {
+        pause = retryPause
+        continue
+      }
+      const { failure } = result
+      if (failure._tag === "Fenced") return end(failure)
+      if (reason !== failure.message) {
+        yield* Effect.logWarning("The database could not be published").pipe(
+          Effect.annotateLogs({ reason: failure.message, hint: failure.hint })
+        )
+      }
+      reason = failure.message
+      yield* Metrics.failed
+      yield* Effect.raceFirst(Effect.sleep(pause), remote.up)
+      pause = Math.min(pause * 2, longestPause)
+    }
+    if (over === null) yield* tidy
+  })
+
+  const run = Effect.forever(
+    Queue.take(wake).pipe(
+      Effect.timeoutOrElse({ duration: idleLook, orElse: () => Effect.void }),
+      Effect.andThen(turn),
+      Effect.catchCause((cause) =>
+        Effect.andThen(Effect.logError("defect in the publication", cause), Effect.sleep(longestPause))
+      )
+    )
+  )
+
+  /** Waits until `commits` are there, at most to `deadline`. */
+  const arrived = (commits: number, deadline: number): Effect.Effect<Publication> =>
+    Effect.suspend(() => {
+      if (over !== null) return Effect.succeed<Publication>({ _tag: "Unknown", reason: over.message })
+      if (commits <= there()) return Effect.succeed(durable)
+      nudge()
+      const waiter: Waiter = { commits, done: Deferred.makeUnsafe() }
+      waiters.push(waiter)
+      return Deferred.await(waiter.done).pipe(
+        Effect.timeoutOrElse({
+          duration: Math.min(longestWait, Math.max(1, deadline - Date.now())),
+          orElse: () =>
+            Effect.sync((): Publication => ({ _tag: "Unknown", reason: reason || "it did not answer in time" }))
+        }),
+        Effect.ensuring(Effect.sync(() => {
+          waiters = waiters.filter((one) => one !== waiter)
+        }))
+      )
+    })
+
+  const publishedBy = (deadline: number): Effect.Effect<Publication> =>
+    Effect.flatMap(store.position, ({ commits }) => {
+      if (mode === "strict" || over !== null || commits <= there()) return arrived(commits, deadline)
+      nudge()
+      return Effect.succeed<Publication>({ _tag: "Behind" })
+    })
+
+  const publisher: PublisherShape = {
+    mode,
+    refusal: Effect.sync(() => over),
+    mayWrite: (deadline) =>
+      Effect.suspend(() => over === null ? remote.mayWrite(deadline) : Effect.fail(over)).pipe(
+        Effect.catchTag("Fenced", (error) => Effect.andThen(Effect.sync(() => over === null && end(error)), error)),
+        // Asynchronous means that a remote that is down is no reason to stop.
+        Effect.catchTags({
+          RemoteUnreachable: (error) => mode === "async" ? Effect.void : Effect.fail(error),
+          StorageFailed: (error) => mode === "async" ? Effect.void : Effect.fail(error)
+        })
+      ),
+    published: publishedBy,
+    afterwards: (work) =>
+      Effect.asVoid(Effect.forkIn(
+        Effect.gen(function*() {
+          const { commits } = yield* store.position
+          if ((yield* arrived(commits, Infinity))._tag === "Durable") yield* work
+        }),
+        scope
+      )),
+    status: Effect.gen(function*() {
+      const { commits } = yield* store.position
+      return {
+        mode,
+        role: over === null ? "writer" : "reader",
+        generation: remote.head()?.generation ?? null,
+        lag: Math.max(0, commits - Math.max(0, there())),
+        publishedAt,
+        reason
+      } as const
+    })
+  }
+
+  yield* Metrics.watch({
+    generation: () => remote.head()?.generation ?? 0,
+    lag: () => Effect.runSync(publisher.status).lag,
+    isWriter: () => over === null
+  })
+  yield* Effect.forkScoped(run)
+  // Before the fiber above is ended.
+  yield* Effect.addFinalizer(() =>
+    Effect.flatMap(store.position, ({ commits }) => arrived(commits, Date.now() + closingTime))
+  )
+  nudge()
+  return publisher
+})
+
+/** For the control plane above it, as long as the layer lives. */
+export const layer = (options: PublicationOptions) => Layer.effect(Publisher, make(options))

@@ -1,0 +1,144 @@
+/**
+ * The start beside a remote copy of the database: looks at both copies, has the table decide (domain/StartChoice.ts), and puts
+ * in place what it says. Runs while nobody has the local file open.
+ *
+ * Guarantees: a copy is used only after it was put together and checked whole; what is replaced is kept beside it; without an
+ * answer of the remote nothing is written, here, there or in HAProxy.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import {
+  ConfigInvalid,
+  Conflict,
+  type ControlError,
+  Fenced,
+  RemoteUnreachable,
+  StorageFailed
+} from "../../domain/Errors.ts"
+import { chooseStart, type LocalCopy, type RemoteCopy, type StartChoice } from "../../domain/StartChoice.ts"
+import { RemoteSync } from "../../remote/RemoteSync.ts"
+import * as Install from "../../store/Install.ts"
+import * as RemoteNote from "../../store/RemoteNote.ts"
+import * as Replica from "../../store/Replica.ts"
+
+/** What a control plane is built on. */
+export interface Prepared {
+  /** Why it only reads; null: it is the one that writes. */
+  readonly refusal: Fenced | RemoteUnreachable | null
+  /** Decided without the remote: look again. */
+  readonly isPassing: boolean
+  /** What was decided, in words. */
+  readonly told: string
+}
+
+/** There can be no control plane now. `isPassing`: look again by itself. */
+export interface NoStart {
+  readonly error: ControlError
+  readonly isPassing: boolean
+}
+
+/** The remote's side with the bytes that would be put in place. */
+interface Remote {
+  readonly copy: RemoteCopy
+  readonly bytes: Uint8Array | null
+  readonly adopt: Effect.Effect<void>
+}
+
+const unreachable = (why: string, hint: string): Remote => ({
+  copy: { kind: "unreachable", why, hint },
+  bytes: null,
+  adopt: Effect.void
+})
+
+/** What the log can give: its bytes are those that were written, and what they are is seen here. */
+const lookThere = Effect.gen(function*() {
+  const remote = yield* RemoteSync
+  const look = yield* remote.look
+  const adopt = remote.adopt(look)
+  const { bad, bare, isEmpty, newest } = look
+  if (isEmpty) {
+    const found = bare === null ? null : Replica.examine(bare)
+    const copy: RemoteCopy = found?.kind === "ours"
+      ? { kind: "bare", position: found.position }
+      : found?.kind === "newer"
+      ? found
+      : { kind: "empty" }
+    return { copy, bytes: bare, adopt } satisfies Remote
+  }
+  const made = newest === null ? null : Replica.materialise(newest)
+  const copy: RemoteCopy = made?.kind === "ours"
+    ? { kind: "verified", position: made.position, bad }
+    : made?.kind === "newer"
+    ? { kind: "newer", schema: made.schema }
+    : { kind: "all bad", newest: newest?.state ?? bad[0]?.state ?? null }
+  return { copy, bytes: made?.kind === "ours" ? made.bytes : null, adopt } satisfies Remote
+}).pipe(
+  Effect.catchTags({
+    RemoteUnreachable: ({ hint, message }) => Effect.succeed(unreachable(message, hint)),
+    StorageFailed: ({ hint, message }) => Effect.succeed(unreachable(message, hint))
+  })
+)
+
+/** The local file as the table wants it. */
+export const lookHere = Effect.fnUntraced(function*(file: string): Effect.fn.Return<LocalCopy, StorageFailed> {
+  const found = yield* Install.examineFile(file)
+  if (found.kind !== "ours") return found
+  return { ...found, wasPublished: RemoteNote.read(file)?.lineage === found.position.lineage }
+})
+
+const refusalOf = (choice: Extract<StartChoice, { readonly kind: "read-only" }>): ControlError => {
+  const fields = { message: choice.reason, hint: choice.hint }
+  switch (choice.code) {
+    case "REMOTE_UNREACHABLE":
+      return new RemoteUnreachable(fields)
+    case "FENCED":
+      return new Fenced(fields)
+    case "CONFIG_INVALID":
+      return new ConfigInvalid(fields)
+    case "STORAGE_FAILED":
+      return new StorageFailed(fields)
+  }
+}
+
+const fail = (error: ControlError, isPassing: boolean) => Effect.fail<NoStart>({ error, isPassing })
+
+/**
+ * One start. `fenced`: another control plane took over from this process, which therefore only reads until an operator says
+ * otherwise. Fails with {@link NoStart} where there is nothing to build a control plane on.
+ */
+export const prepare = Effect.fnUntraced(function*(
+  file: string,
+  fenced: Fenced | null
+): Effect.fn.Return<Prepared, NoStart, RemoteSync> {
+  if (fenced !== null) return { refusal: fenced, isPassing: false, told: fenced.message }
+  const here = yield* Effect.result(lookHere(file))
+  if (Result.isFailure(here)) return yield* fail(here.failure, true)
+  const there = yield* lookThere
+  const choice = chooseStart(there.copy, here.success)
+  if (choice.kind === "read-only") {
+    const error = refusalOf(choice)
+    if (!choice.serve || (error._tag !== "Fenced" && error._tag !== "RemoteUnreachable")) {
+      return yield* fail(error, choice.retry)
+    }
+    return { refusal: error, isPassing: choice.retry, told: choice.reason }
+  }
+  if (choice.kind === "take remote" && there.bytes !== null) {
+    const installed = yield* Effect.result(Install.install(file, there.bytes))
+    if (Result.isFailure(installed)) return yield* fail(installed.failure, !(installed.failure instanceof Conflict))
+    yield* there.adopt
+    const kept = installed.success === null ? "" : ` The database that was here is kept as ${installed.success}.`
+    return {
+      refusal: null,
+      isPassing: false,
+      told: `${choice.notice ?? "The remote's newest database goes on here."}${kept}`
+    }
+  }
+  yield* there.adopt
+  return {
+    refusal: null,
+    isPassing: false,
+    told: choice.kind === "use local"
+      ? choice.notice ?? "The database of this machine goes on; the remote holds it, or what came before it."
+      : "There is no database here or on the remote: a new one is made."
+  }
+})

@@ -1,0 +1,136 @@
+/**
+ * The whole program beside a database whose durable home is another host: real sshd, real HAProxy, real processes. What
+ * a loss of the local disk, a second control plane and a remote host that goes away mean for those who call it.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { existsSync, mkdirSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { becomes } from "../support/Poll.ts"
+import { type RealHaproxy, startHaproxy } from "../support/RealHaproxy.ts"
+import { type Env, type ServerProcess, settingsOf, startServer } from "../support/ServerProcess.ts"
+import { type Sshd, sshdReason, startSshd } from "../support/Sshd.ts"
+
+/** HAProxy and its sshd, and places for control planes. */
+interface Edge {
+  readonly haproxy: RealHaproxy
+  readonly sshd: Sshd
+  /** Settings of a control plane with a local disk of this name. */
+  readonly env: (disk: string, more?: Env) => Env
+  readonly disk: (name: string) => string
+}
+
+const makeEdge: Effect.Effect<Edge, never, Scope.Scope> = Effect.gen(function*() {
+  const haproxy = yield* startHaproxy({ pools: 5, slots: 2 })
+  const sshd = yield* startSshd()
+  const { site } = haproxy
+  const disk = (name: string) => {
+    const folder = join(site.dir, name)
+    mkdirSync(folder, { recursive: true })
+    return folder
+  }
+  const env = (name: string, more: Env = {}): Env =>
+    settingsOf(site, {
+      pools: 5,
+      slots: 2,
+      env: {
+        HAPROXY_RUNTIME_MODE: "ssh",
+        HAPROXY_DB_FILE: join(disk(name), "local.db"),
+        HAPROXY_REMOTE_DB_FILE: join(site.dir, "remote", "desired.db"),
+        HAPROXY_SSH_HOST: "127.0.0.1",
+        HAPROXY_SSH_PORT: String(sshd.port),
+        HAPROXY_SSH_USER: sshd.user,
+        HAPROXY_SSH_KEY_FILE: sshd.keyFile,
+        HAPROXY_SSH_KNOWN_HOSTS: sshd.knownHosts,
+        MCP_AUTH: "off",
+        MCP_HOST: "127.0.0.1",
+        MCP_CALL_TIMEOUT: "4s",
+        ...more
+      }
+    })
+  mkdirSync(join(site.dir, "remote"))
+  return { haproxy, sshd, env, disk }
+})
+
+const add = (server: ServerProcess, domain: string) =>
+  Effect.promise(() => server.client().call("haproxy_add_domain", { domain, ip: "127.0.0.1", http_port: 1 }))
+
+const names = (server: ServerProcess) =>
+  Effect.promise(async () => {
+    const { data } = await server.client().call("haproxy_list_domains", {})
+    return (data["domains"] as ReadonlyArray<{ readonly domain: string }>).map(({ domain }) => domain)
+  })
+
+const remoteOf = (server: ServerProcess) =>
+  Effect.promise(async () => {
+    const { data } = await server.client().call("haproxy_health", {})
+    const components = data["components"] as { readonly remote: Readonly<Record<string, unknown>> }
+    return components.remote
+  })
+
+describe.runIf(sshdReason === null)("a database at home on another host", () => {
+  it.live("survives its pod: killed, its disk gone, the next one has it all", () =>
+    Effect.gen(function*() {
+      const edge = yield* makeEdge
+      const first = yield* startServer({ env: edge.env("one") })
+      yield* Effect.promise(first.ready)
+      const added = yield* add(first, "shop.example.org")
+      assert.strictEqual(added.code, "OK", JSON.stringify(added.data))
+      assert.isTrue(existsSync(join(edge.haproxy.site.dir, "remote", "desired.db")))
+      yield* Effect.promise(first.kill)
+      rmSync(edge.disk("one"), { recursive: true })
+
+      const second = yield* startServer({ env: edge.env("two") })
+      yield* Effect.promise(second.ready)
+      assert.deepStrictEqual(yield* names(second), ["shop.example.org"])
+      const remote = yield* remoteOf(second)
+      assert.include(remote, { status: "ok", mode: "strict", role: "writer", lag: 0 })
+      assert.strictEqual((yield* add(second, "blog.example.org")).code, "OK")
+    }).pipe(Effect.scoped), 60_000)
+
+  it.live(
+    "has one writer: a second control plane fences the first, which reads on and leaves HAProxy alone",
+    () =>
+      Effect.gen(function*() {
+        const edge = yield* makeEdge
+        const first = yield* startServer({ env: edge.env("one") })
+        yield* Effect.promise(first.ready)
+        assert.strictEqual((yield* add(first, "shop.example.org")).code, "OK")
+        const second = yield* startServer({ env: edge.env("two") })
+        yield* Effect.promise(second.ready)
+        const refused = yield* add(first, "late.example.org")
+        assert.strictEqual(refused.code, "FENCED", JSON.stringify(refused.data))
+        yield* Effect.promise(() => becomes("not ready", async () => await first.probe("/readyz") === 503))
+        assert.strictEqual(yield* Effect.promise(() => first.probe("/healthz")), 200)
+        assert.deepStrictEqual(yield* names(first), ["shop.example.org"])
+        assert.include(yield* remoteOf(first), { status: "error", role: "reader" })
+        assert.strictEqual((yield* add(second, "next.example.org")).code, "OK")
+        assert.deepStrictEqual(yield* names(second), ["next.example.org", "shop.example.org"])
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live("starts without its remote host, says why, and heals by itself", () =>
+    Effect.gen(function*() {
+      const edge = yield* makeEdge
+      yield* Effect.promise(edge.sshd.kill)
+      const server = yield* startServer({ env: edge.env("one") })
+      assert.strictEqual(yield* Effect.promise(() => server.probe("/healthz")), 200)
+      assert.strictEqual(yield* Effect.promise(() => server.probe("/readyz")), 503)
+      const refused = yield* add(server, "shop.example.org")
+      assert.strictEqual(refused.code, "REMOTE_UNREACHABLE", JSON.stringify(refused.data))
+      assert.include(yield* remoteOf(server), { role: "reader" })
+      yield* Effect.promise(edge.sshd.start)
+      yield* Effect.promise(server.ready)
+      assert.strictEqual((yield* add(server, "shop.example.org")).code, "OK")
+      // Gone again under a running one: writes end by their deadline, reads go on.
+      yield* Effect.promise(edge.sshd.kill)
+      const lost = yield* add(server, "blog.example.org")
+      assert.include(["REMOTE_UNREACHABLE", "HAPROXY_UNREACHABLE", "OUTCOME_UNKNOWN"], lost.code)
+      assert.isBelow(lost.ms, 6_500)
+      yield* Effect.promise(edge.sshd.start)
+      yield* Effect.promise(server.ready)
+      assert.strictEqual((yield* add(server, "blog.example.org")).code, "OK")
+    }).pipe(Effect.scoped), 90_000)
+})
