@@ -17,7 +17,8 @@ import type { Ssh } from "./remote/Ssh.ts"
 /** Bytes of each output of a command that are kept, as of a child of ours. */
 const keptOutput = 256 * 1024
 
-const overSsh = (ssh: Ssh["Service"]): HaproxyHost => ({
+/** What is done on another host, done over its SSH connection. */
+export const overSsh = (ssh: Ssh["Service"]): HaproxyHost => ({
   disk: ssh.disk,
   openUnix: ssh.openUnix,
   commands: {

@@ -60,6 +60,8 @@ const hints: { readonly [code: string]: string } = {
   EBUSY: "The file itself is a mount, which cannot be replaced: mount its folder instead.",
   EXDEV: "The file itself is a mount, which cannot be replaced: mount its folder instead.",
   ELOOP: "The path is a loop of symbolic links: correct it.",
+  // SFTP has no word of its own for the next.
+  EINVAL: "The name is too long for a file, or none that the disk takes: choose another.",
   ENAMETOOLONG: "The name is too long for a file: choose a shorter one."
 }
 

@@ -7,6 +7,8 @@ import { dirname, join } from "node:path"
 import { Acme, type AcmeOptions } from "../../src/acme/Acme.ts"
 import { make as publicSuffixes } from "../../src/domain/PublicSuffix.ts"
 import { CertificateFiles } from "../../src/haproxy/certificates/CertificateFiles.ts"
+import { localDisk } from "../../src/haproxy/files/LocalDisk.ts"
+import { type HaproxyHost, thisHost } from "../../src/haproxy/host/HaproxyHost.ts"
 import { HostControl, type HostOptions, noHost } from "../../src/haproxy/HostControl.ts"
 import { MapFiles } from "../../src/haproxy/MapFiles.ts"
 import { RuntimeApi } from "../../src/haproxy/RuntimeApi.ts"
@@ -33,6 +35,8 @@ export interface PlaneOptions extends AllocatorOptions {
   readonly certificates?: CertificatePlaneOptions
   /** How HAProxy's host is controlled; default: no way is set, and none is looked for. */
   readonly host?: Partial<HostOptions>
+  /** HAProxy's host, where that is another one: all of HAProxy's paths are its own. */
+  readonly edge?: HaproxyHost
 }
 
 /** Where certificates lie and how they come. */
@@ -77,16 +81,19 @@ export const planeLayer = (options: PlaneOptions) => {
     folder: join(dirname(options.database), "no-certificates")
   }
   const { compareEvery } = certificates
+  const { edge = null, runtimeSocket: socket } = options
+  const disk = edge?.disk ?? localDisk
   const adapters = Layer.mergeAll(
     Store.layer({ file: options.database, pools: limits }),
-    RuntimeApi.layer({ transport: { path: options.runtimeSocket } }),
+    RuntimeApi.layer({ transport: edge === null ? { path: socket } : { open: () => edge.openUnix(socket) } }),
     MapFiles.layer({
       domains: options.domainsMap,
       wildcards: options.wildcardsMap,
       pools: options.poolsFile ?? null,
-      limits
+      limits,
+      disk
     }),
-    CertificateFiles.layer(certificates),
+    CertificateFiles.layer({ folder: certificates.folder, disk }),
     certificates.ca === undefined
       ? Acme.layer({ ...noAcme, ...certificates.acme })
       : Layer.succeed(Acme, certificates.ca),
@@ -98,12 +105,13 @@ export const planeLayer = (options: PlaneOptions) => {
       haproxyIsHere: options.haproxyIsHere ?? true
     })
   )
-  const host = HostControl.layer({ ...noHost, ...options.host })
+  const host = HostControl.layer({ ...noHost, ...options.host, host: edge ?? thisHost })
   return Certificates.layer({
     place: {
       folder: certificates.folder,
       runtimeFolder: certificates.runtimeFolder ?? null,
-      listFile: certificates.listFile ?? null
+      listFile: certificates.listFile ?? null,
+      disk
     },
     tlsAddress: certificates.tlsAddress ?? null,
     haproxyHost: "127.0.0.1",

@@ -12,10 +12,12 @@ import { join } from "node:path"
 import type { HaproxyBinary } from "../../scripts/haproxy.ts"
 import type { AcmeOptions } from "../../src/acme/Acme.ts"
 import { poolsDefaults } from "../../src/domain/PoolsConfig.ts"
+import type { HaproxyHost } from "../../src/haproxy/host/HaproxyHost.ts"
 import type { HostOptions } from "../../src/haproxy/HostControl.ts"
 import type { ProgramServices } from "../../src/program/Services.ts"
 import { type CertificatePlaneOptions, inSync, planeLayer, type PlaneOptions } from "./ControlPlane.ts"
 import { dumpDatabase, dumpFiles, dumpRuntime } from "./Dump.ts"
+import { type Edge, startEdge } from "./Edge.ts"
 import { newestLine, type RealHaproxy, type Site, type SiteOptions, startHaproxy } from "./RealHaproxy.ts"
 
 export interface WorldOptions extends SiteOptions, Pick<PlaneOptions, "reconcileEvery" | "cheapFrom" | "host"> {
@@ -26,12 +28,16 @@ export interface WorldOptions extends SiteOptions, Pick<PlaneOptions, "reconcile
   readonly plane?: Partial<CertificatePlaneOptions>
   /** What the control plane is told of pools and slots, when that is not what HAProxy has. */
   readonly declared?: { readonly pools: number; readonly slots: number }
+  /** HAProxy is on another host: its paths are those of that host, which may be reached in a way of your own. */
+  readonly edge?: (edge: Edge) => HaproxyHost
 }
 
 export interface World {
   readonly haproxy: RealHaproxy
   readonly site: Site
   readonly plane: PlaneOptions
+  /** With `edge`. */
+  readonly edge: Edge | null
   /** Runs a program on the control plane that is up now. */
   readonly run: <A, E>(program: Effect.Effect<A, E, ProgramServices>) => Effect.Effect<A, E>
   /** Stops the control plane in order and starts a new one on the same database. */
@@ -60,19 +66,26 @@ export const makeWorld = Effect.fnUntraced(function*(options: WorldOptions = {})
     binary: options.binary ?? newestLine
   })
   const { site } = haproxy
+  const edge = options.edge === undefined ? null : yield* startEdge(site.dir)
+  const there = edge?.there ?? ((path: string) => path)
   const plane: PlaneOptions = {
     database: join(site.dir, "haproxy_mcp.db"),
-    runtimeSocket: site.runtimeSocket,
-    domainsMap: site.domainsMap,
-    wildcardsMap: site.wildcardsMap,
-    poolsFile: options.poolsFile === true ? site.poolsFile : null,
+    runtimeSocket: there(site.runtimeSocket),
+    domainsMap: there(site.domainsMap),
+    wildcardsMap: there(site.wildcardsMap),
+    poolsFile: options.poolsFile === true ? there(site.poolsFile) : null,
+    ...(edge === null || options.edge === undefined ? {} : { edge: options.edge(edge) }),
     pools,
     slots,
-    host: { masterSocket: site.masterSocket, stateFile: join(site.dir, "servers.state"), ...options.host },
+    host: {
+      masterSocket: there(site.masterSocket),
+      stateFile: there(join(site.dir, "servers.state")),
+      ...options.host
+    },
     ...(options.tls === undefined ? {} : {
       certificates: {
-        folder: site.certDir,
-        listFile: options.tls !== true && options.tls.list === "file" ? site.crtListFile : null,
+        folder: there(site.certDir),
+        listFile: options.tls !== true && options.tls.list === "file" ? there(site.crtListFile) : null,
         ...(options.acme === undefined ? {} : { acme: options.acme(site) }),
         ...options.plane
       }
@@ -106,7 +119,7 @@ export const makeWorld = Effect.fnUntraced(function*(options: WorldOptions = {})
     const files = yield* dumpFiles({
       domains: site.domainsMap,
       wildcards: site.wildcardsMap,
-      pools: plane.poolsFile ?? null
+      pools: options.poolsFile === true ? site.poolsFile : null
     })
     const runtime = yield* dumpRuntime(site.runtimeSocket, [site.runtimeDomainsMap, site.runtimeWildcardsMap])
     assert.strictEqual(runtime, database, `HAProxy is not the database ${note}`)
@@ -123,6 +136,7 @@ export const makeWorld = Effect.fnUntraced(function*(options: WorldOptions = {})
     haproxy,
     site,
     plane,
+    edge,
     run,
     stopPlane,
     control: (changed) =>

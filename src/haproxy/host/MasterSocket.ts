@@ -57,7 +57,10 @@ const ask = (
       if (ended(text)) finish()
       else lose(sent ? "was lost" : `cannot be reached (${codeOf(error) || "unknown"})`)
     })
-    connection.once("close", () => text === "" ? lose("was closed without an answer") : finish())
+    const over = () => text === "" ? lose("was closed without an answer") : finish()
+    // A stream through SSH stays open on our side.
+    connection.once("end", over)
+    connection.once("close", over)
     return Effect.sync(() => {
       clearTimeout(timer)
       connection.destroy()
