@@ -7,7 +7,7 @@
 import * as Redacted from "effect/Redacted"
 import { join } from "node:path"
 import { type Disk, DiskError, type FileStat } from "../../domain/Disk.ts"
-import { fileFailed } from "../DurableFile.ts"
+import { fileFailed, identify } from "../DurableFile.ts"
 import { filesOf, isLoaded, isSafeName, keyFile, nameOf } from "./FileNames.ts"
 import { largestPem, type PemInput } from "./Pem.ts"
 
@@ -48,8 +48,15 @@ export const list = async (disk: Disk, folder: string): Promise<ReadonlyArray<Li
     }
     return [...found.values()].sort(byName)
   } catch (cause) {
-    if (cause instanceof DiskError && cause.code === "ENOENT") return []
-    throw fileFailed("list", folder, cause)
+    if (!(cause instanceof DiskError) || cause.code !== "ENOENT") throw fileFailed("list", folder, cause)
+    // SFTP has one word for what is not there and what is no folder.
+    const found = await identify(disk, folder)
+    if (found === null) return []
+    throw fileFailed(
+      "list",
+      folder,
+      new DiskError({ code: "ENOTDIR", path: folder, message: `${folder} is no folder` })
+    )
   }
 }
 
