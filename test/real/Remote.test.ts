@@ -8,6 +8,8 @@ import type * as Scope from "effect/Scope"
 import { existsSync, mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { becomes } from "../support/Poll.ts"
+import { runNode } from "../support/Process.ts"
+import { program } from "../support/Program.ts"
 import { type RealHaproxy, startHaproxy } from "../support/RealHaproxy.ts"
 import { type Env, type ServerProcess, settingsOf, startServer } from "../support/ServerProcess.ts"
 import { type Sshd, sshdReason, startSshd } from "../support/Sshd.ts"
@@ -67,6 +69,13 @@ const remoteOf = (server: ServerProcess) =>
     const { data } = await server.client().call("haproxy_health", {})
     const components = data["components"] as { readonly remote: Readonly<Record<string, unknown>> }
     return components.remote
+  })
+
+/** `haproxy-mcp remote …` beside a running control plane; its JSON. */
+const remote = (env: Env, ...args: ReadonlyArray<string>) =>
+  Effect.promise(async () => {
+    const { code, stderr, stdout } = await runNode(program, ["remote", ...args, "--json"], { env, limit: 60_000 })
+    return { code, stderr, answer: stdout === "" ? null : JSON.parse(stdout) as Readonly<Record<string, unknown>> }
   })
 
 describe.runIf(sshdReason === null)("a database at home on another host", () => {
@@ -133,4 +142,62 @@ describe.runIf(sshdReason === null)("a database at home on another host", () => 
       yield* Effect.promise(server.ready)
       assert.strictEqual((yield* add(server, "blog.example.org")).code, "OK")
     }).pipe(Effect.scoped), 90_000)
+
+  it.live("goes back to a generation, and gives the writing back to one that was fenced", () =>
+    Effect.gen(function*() {
+      const edge = yield* makeEdge
+      const { site } = edge.haproxy
+      const one = edge.env("one")
+      const first = yield* startServer({ env: one })
+      yield* Effect.promise(first.ready)
+      assert.strictEqual((yield* add(first, "shop.example.org")).code, "OK")
+      const { answer: then } = yield* remote(one, "status")
+      assert.strictEqual((yield* add(first, "mistake.example.org")).code, "OK")
+      const wrong = yield* remote(one, "restore", "9999")
+      assert.strictEqual(wrong.code, 1)
+      assert.include(wrong.stderr, "no generation 9999")
+      const back = yield* remote(one, "restore", String(then!["generation"]))
+      assert.strictEqual(back.code, 0, back.stderr)
+      assert.isAbove(Number(back.answer!["generation"]), Number(then!["generation"]))
+      yield* Effect.promise(first.ready)
+      assert.deepStrictEqual(yield* names(first), ["shop.example.org"])
+      const map = yield* edge.haproxy.command(`show map ${site.runtimeDomainsMap}`)
+      assert.include(map, "shop.example.org")
+      assert.notInclude(map, "mistake.example.org")
+
+      const second = yield* startServer({ env: edge.env("two") })
+      yield* Effect.promise(second.ready)
+      assert.strictEqual((yield* add(second, "next.example.org")).code, "OK")
+      assert.strictEqual((yield* add(first, "late.example.org")).code, "FENCED")
+      assert.strictEqual((yield* remote(one, "status")).code, 3)
+      const over = yield* remote(one, "take-over")
+      assert.strictEqual(over.code, 0, over.stderr)
+      yield* Effect.promise(first.ready)
+      assert.deepStrictEqual(yield* names(first), ["next.example.org", "shop.example.org"])
+      assert.strictEqual((yield* add(first, "late.example.org")).code, "OK")
+      assert.strictEqual((yield* add(second, "never.example.org")).code, "FENCED")
+      const { answer: list } = yield* remote(one, "list")
+      const generations = list!["generations"] as ReadonlyArray<{ readonly generation: number; readonly state: string }>
+      assert.isTrue(generations.every(({ state }) => state === "ok"))
+      assert.deepStrictEqual(
+        generations.map(({ generation }) => generation),
+        generations.map(({ generation }) => generation).toSorted((a, b) => b - a)
+      )
+    }).pipe(Effect.scoped), 120_000)
+
+  it.live("follows by itself in async mode, and every answer says so", () =>
+    Effect.gen(function*() {
+      const edge = yield* makeEdge
+      const server = yield* startServer({ env: edge.env("one", { HAPROXY_REMOTE_SYNC: "async" }) })
+      yield* Effect.promise(server.ready)
+      const added = yield* add(server, "shop.example.org")
+      assert.strictEqual(added.code, "OK")
+      assert.match(String(added.data["warnings"]), /HAPROXY_REMOTE_SYNC=async/)
+      yield* Effect.promise(() =>
+        becomes("published", async () => {
+          const { data } = await server.client().call("haproxy_health", {})
+          return (data["components"] as { readonly remote: { readonly lag: number } }).remote.lag === 0
+        })
+      )
+    }).pipe(Effect.scoped), 60_000)
 })
