@@ -136,12 +136,13 @@ export const peek = Effect.fnUntraced(function*(settings: SettingsShape, reason:
         reason: "nobody serves"
       },
       remote: {
-        status: "not_configured",
-        mode: "off",
+        status: settings.ssh === null ? "not_configured" : "unknown",
+        mode: settings.ssh === null ? "off" : settings.haproxyRemoteSync,
         role: "reader",
         generation: null,
         lag: 0,
-        last_published_at: null
+        last_published_at: null,
+        ...(settings.ssh === null ? {} : { reason: "nobody serves; `haproxy-mcp remote status` asks the remote host" })
       },
       certificates: certificatesAtRest(numbers.certificates, Date.now())
     }
