@@ -11,6 +11,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { afterAll } from "vitest"
+import { copySources, installInto, pack, versionSaid } from "../../scripts/release/Package.ts"
 import { defaultNames } from "../../src/mcp/Catalogue.ts"
 import { callMessage, post } from "../mcp/harness.ts"
 import { startOrigin } from "../support/Origin.ts"
@@ -35,31 +36,16 @@ const folderIn = (parent: string): string => {
 }
 
 /** A copy of the sources below the repository's packages: `npm pack` builds, and others use the repository's dist. */
-const pack = async (): Promise<string> => {
+const packed = (): Promise<string> => {
   const copy = folderIn(join(root, ".cache", "package"))
-  const parts = ["src", "scripts", "docs", "examples", "package.json", "tsconfig.json", "tsconfig.build.json"]
-  for (const part of [...parts, "README.md", "LICENSE", "CHANGELOG.md"]) {
-    cpSync(join(root, part), join(copy, part), { recursive: true })
-  }
-  await run("npm", ["pack", "--loglevel=error"], { cwd: copy, env: cleanEnv(), timeout: 120_000 })
-  return join(copy, readdirSync(copy).find((name) => name.endsWith(".tgz"))!)
+  copySources(root, copy)
+  return pack(copy, cleanEnv())
 }
 
 /** A consumer's project with the tarball and the examples; nothing of the repository can be found from there. */
-const install = async (tarball: string): Promise<string> => {
+const installed = async (tarball: string): Promise<string> => {
   const consumer = folderIn(tmpdir())
-  writeFileSync(join(consumer, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module" }))
-  // The Node that the package brings for older ones is not needed here, and large.
-  const args = [
-    "install",
-    "--ignore-scripts",
-    "--prefer-offline",
-    "--no-audit",
-    "--no-fund",
-    "--loglevel=error",
-    tarball
-  ]
-  await run("npm", args, { cwd: consumer, env: cleanEnv(), timeout: 240_000 })
+  await installInto(consumer, tarball, cleanEnv())
   cpSync(join(consumer, "node_modules", "haproxy-mcp", "examples"), consumer, { recursive: true })
   return consumer
 }
@@ -71,7 +57,7 @@ const filesBelow = (folder: string): ReadonlyArray<string> =>
 
 let consumer = ""
 beforeAll(async () => {
-  consumer = await install(await pack())
+  consumer = await installed(await packed())
 }, 360_000)
 
 const inConsumer = (command: string, args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
@@ -111,7 +97,7 @@ describe("the package", () => {
 
   it("shows its version and help through npx", async () => {
     const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { readonly version: string }
-    assert.include((await inConsumer("npx", ["haproxy-mcp", "--version"])).stdout, version)
+    assert.strictEqual(await versionSaid(consumer, cleanEnv()), `haproxy-mcp ${version}`)
     assert.include((await inConsumer("npx", ["haproxy-mcp", "--help"])).stdout, "serve")
   })
 
