@@ -220,10 +220,19 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     due = "no"
   }
 
+  /** Another control plane may be at work: what HAProxy runs may be ahead of what this one knows. */
+  const leaveAlone = () => {
+    lose("HAProxy is not compared: another control plane may be at work, and nothing was written from here")
+    for (const deferred of asked) Deferred.doneUnsafe(deferred, Effect.succeed(sync))
+    asked = []
+    due = "no"
+  }
+
   const turn = Effect.gen(function*() {
     for (;;) {
       const refusal = yield* plane.publisher.refusal
       if (refusal !== null) return refuse(refusal)
+      if (waiting.length === 0 && (yield* plane.publisher.isGuest)) return leaveAlone()
       const link = yield* plane.runtime.link
       if (link._tag === "Down") return lose(link.reason)
       if (node !== null && node.connection !== link.connection) lose("HAProxy was reconnected")

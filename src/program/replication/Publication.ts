@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
-import { type Fenced, type RemoteUnreachable, StorageFailed } from "../../domain/Errors.ts"
+import { type Fenced, RemoteUnreachable, StorageFailed } from "../../domain/Errors.ts"
 import { RemoteSync } from "../../remote/RemoteSync.ts"
 import * as RemoteNote from "../../store/RemoteNote.ts"
 import { Store } from "../../store/Store.ts"
@@ -54,6 +54,7 @@ const durable: Publication = { _tag: "Durable" }
 const reader = (mode: PublishMode, refusal: Fenced | RemoteUnreachable): PublisherShape => ({
   mode,
   refusal: Effect.succeed(refusal),
+  isGuest: Effect.succeed(false),
   mayWrite: () => Effect.fail(refusal),
   published: () => Effect.succeed(durable),
   afterwards: () => Effect.void,
@@ -75,7 +76,8 @@ const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: Publi
   const wake = yield* Queue.sliding<void>(1)
   let waiters: Array<Waiter> = []
   let publishedAt: number | null = null
-  let wanted = claim
+  /** Other lives' generations do not count: one of our own is to follow them. */
+  let claimed = claim
   let isNoted = false
   let copiedAt = 0
   let sincePruned = 0
@@ -85,7 +87,7 @@ const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: Publi
   /** Commits that are there. To claim means that those of another life do not count: the first upload is due at once. */
   const there = () => {
     const head = remote.head()
-    return head === null || (claim && !head.isOwn) ? -1 : head.state.commits
+    return head === null || (claimed && !head.isOwn) ? -1 : head.state.commits
   }
   const nudge = () => Queue.offerUnsafe(wake, undefined)
 
@@ -150,14 +152,13 @@ const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: Publi
       publishedAt = Date.now()
       sincePruned++
     }
-    wanted = false
     reason = ""
     settle()
   })
 
   const turn = Effect.gen(function*() {
     let pause = retryPause
-    while (over === null && (wanted || (yield* store.position).commits > there())) {
+    while (over === null && (yield* store.position).commits > there()) {
       const result = yield* Effect.result(upload)
       if (Result.isSuccess(result)) {
         pause = retryPause
@@ -215,11 +216,32 @@ const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: Publi
       return Effect.succeed<Publication>({ _tag: "Behind" })
     })
 
+  /** A generation of our own after those of others: whoever wrote them is fenced by it. */
+  const claimBy = (deadline: number): Effect.Effect<void, Fenced | RemoteUnreachable> =>
+    Effect.gen(function*() {
+      claimed = true
+      const { commits } = yield* store.position
+      const found = yield* arrived(commits, deadline)
+      if (over !== null) return yield* over
+      if (found._tag !== "Unknown") return
+      return yield* new RemoteUnreachable({
+        message: `The remote host cannot be written: ${found.reason}`,
+        hint: "Nothing was changed. Repeat the call; haproxy_health tells how the remote host is."
+      })
+    })
+
   const publisher: PublisherShape = {
     mode,
     refusal: Effect.sync(() => over),
+    isGuest: Effect.sync(() => !claimed),
     mayWrite: (deadline) =>
-      Effect.suspend(() => over === null ? remote.mayWrite(deadline) : Effect.fail(over)).pipe(
+      Effect.suspend((): Effect.Effect<void, Fenced | RemoteUnreachable | StorageFailed> =>
+        over !== null ?
+          Effect.fail(over) :
+          remote.head()?.isOwn === true
+          ? remote.mayWrite(deadline)
+          : claimBy(deadline)
+      ).pipe(
         Effect.catchTag("Fenced", (error) => Effect.andThen(Effect.sync(() => over === null && end(error)), error)),
         // Asynchronous means that a remote that is down is no reason to stop.
         Effect.catchTags({

@@ -38,7 +38,12 @@ export interface PublisherShape {
   readonly mode: PublishMode
   /** Why this process writes nothing and touches nothing of HAProxy, for as long as it lives; null when it may. */
   readonly refusal: Effect.Effect<Fenced | RemoteUnreachable | null>
-  /** Asks the remote, in one round trip, whether this process is still the one that writes. `deadline`: ms since 1970. */
+  /** It has not claimed the writing (yet), so another control plane may be at work: nothing is compared without a write. */
+  readonly isGuest: Effect.Effect<boolean>
+  /**
+   * Asks the remote, in one round trip, whether this process is still the one that writes; the first time it makes sure of
+   * that by a generation of its own. `deadline`: ms since 1970.
+   */
   readonly mayWrite: (deadline: number) => Effect.Effect<void, Fenced | RemoteUnreachable | StorageFailed>
   /** Waits until all that is committed now is durable there, at most to `deadline`. */
   readonly published: (deadline: number) => Effect.Effect<Publication>
@@ -51,6 +56,7 @@ export interface PublisherShape {
 export const off: PublisherShape = {
   mode: "off",
   refusal: Effect.succeed(null),
+  isGuest: Effect.succeed(false),
   mayWrite: () => Effect.void,
   published: () => Effect.succeed({ _tag: "Durable" }),
   afterwards: (work) => work,
