@@ -259,13 +259,14 @@ export class Connection {
   }
 }
 
-const connect = (transport: Transport): Duplex => {
+/** Begins to connect. */
+export const connect = (transport: Transport): Duplex => {
   if ("open" in transport) return transport.open()
   return createConnection("path" in transport ? { path: transport.path } : { ...transport, noDelay: true })
 }
 
 /** A socket error in an operator's words; who opened it for us knows better what a failure to do so means. */
-const explain = (error: NodeJS.ErrnoException, opened: boolean): string => {
+export const explain = (error: NodeJS.ErrnoException, opened: boolean): string => {
   if (opened && error.code !== "ECONNRESET" && error.code !== "EPIPE") return plain(error.message, 200)
   switch (error.code) {
     case "ENOENT":

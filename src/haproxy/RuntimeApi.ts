@@ -24,6 +24,7 @@ import type { Connection, Transport } from "./Connection.ts"
 import * as Info from "./InfoCommands.ts"
 import * as Metrics from "./Metrics.ts"
 import { type Epoch, open as openConnection, type Opened } from "./Probe.ts"
+import { scan, type Scanned, type ScanOptions } from "./Scan.ts"
 import * as Sessions from "./SessionCommands.ts"
 
 export type { Epoch } from "./Probe.ts"
@@ -61,6 +62,11 @@ export class RuntimeApi extends Context.Service<RuntimeApi, {
     commands: C,
     options?: { readonly timeout?: number }
   ) => Effect.Effect<Verdicts<C>, LinkLost>
+  /**
+   * Reads a long answer line by line on a connection of its own, and no further than asked (Scan.ts). The kept
+   * connection stays free. Fails with `sent: false`: a command that asks changes nothing.
+   */
+  readonly scan: (options: ScanOptions) => Effect.Effect<Scanned, LinkLost>
   /**
    * Waits until no Runtime API session that is older than this connection is left in HAProxy (a connection of
    * ours that was lost with commands in flight may still have them run), at most `timeout` milliseconds.
@@ -119,7 +125,8 @@ const make = Effect.fnUntraced(
       heartbeat = 200,
       heartbeatTimeout = 2_000,
       retry = 50,
-      stall = 5_000
+      stall = 5_000,
+      transport
     } = options
     const state = yield* SubscriptionRef.make<LinkState>({ _tag: "Down", since: Date.now(), reason: "connecting" })
     const metrics = yield* Metrics.link(() => SubscriptionRef.getUnsafe(state)._tag === "Up")
@@ -264,6 +271,25 @@ const make = Effect.fnUntraced(
       Effect.withFiber<Verdicts<C>, LinkLost>((fiber) => send(commands, limit, Tracing.manual(fiber, "Connection.run")))
         .pipe(Tracing.span("RuntimeApi.exchange", () => describe(commands)))
 
+    const scanNow = (options: ScanOptions) =>
+      Effect.suspend(() => {
+        const now = SubscriptionRef.getUnsafe(state)
+        if (now._tag === "Down") return Effect.fail(new LinkLost({ reason: now.reason, sent: false }))
+        return Effect.callback<Scanned, LinkLost>((resume) => {
+          const stop = scan(transport, options, stall, {
+            done: (scanned) => resume(Effect.succeed(scanned)),
+            lost: (reason) => resume(Effect.fail(new LinkLost({ reason, sent: false }))),
+            defect: (error) => resume(Effect.die(error))
+          })
+          return Effect.sync(stop)
+        })
+      }).pipe(
+        Tracing.span(
+          "RuntimeApi.scan",
+          () => ({ kind: "client", attributes: { "haproxy.command_names": options.words.slice(0, 2).join(" ") } })
+        )
+      )
+
     const quiesced = Effect.fnUntraced(function*(timeout: number): Effect.fn.Return<boolean, LinkLost> {
       const deadline = performance.now() + timeout
       const about = doubt
@@ -293,6 +319,7 @@ const make = Effect.fnUntraced(
       link: SubscriptionRef.get(state),
       links: SubscriptionRef.changes(state),
       exchange,
+      scan: scanNow,
       quiesced,
       doubt: Effect.sync(() => doubt),
       reset: (reason) => Effect.sync(() => active?.close(reason))

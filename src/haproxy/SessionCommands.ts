@@ -42,7 +42,7 @@ const parseSessions = (answer: string): Verdict<ReadonlyArray<CliSession>> => {
 const units: Readonly<Record<string, number>> = { d: 86_400, h: 3_600, m: 60, s: 1 }
 
 /** HAProxy's human time: `0s`, `1m3s`, `2h5m`, `1d4h`. */
-const seconds = (text: string): number => {
+export const seconds = (text: string): number => {
   let sum = 0
   for (const [, count, unit] of text.matchAll(/(\d+)([dhms])/g)) sum += Number(count) * units[unit!]!
   return sum

@@ -269,3 +269,39 @@ export const show = (filter: StatFilter = {}): Command<ReadonlyArray<StatRow>> =
 
 /** Is this the answer for a proxy that HAProxy does not have (any more)? */
 export const isUnknownProxy = (text: string): boolean => text.startsWith("No such proxy")
+
+/** Every number of one row of `show stat`, by HAProxy's own names (management.txt, 9.1). */
+export interface CounterRow {
+  readonly kind: StatKind
+  /** Name of the server or listener; `FRONTEND` or `BACKEND` for the sums. */
+  readonly name: string
+  /** Those that are not 0. */
+  readonly counters: Readonly<Record<string, number>>
+}
+
+/** Columns that are numbers and count nothing. */
+const noCounters: ReadonlySet<string> = new Set(["pid", "iid", "sid", "type"])
+
+const parseCounters = (answer: string): Verdict<ReadonlyArray<CounterRow> | null> => {
+  if (isUnknownProxy(answer)) return Result.succeed(null)
+  const newline = answer.indexOf("\n")
+  if (!answer.startsWith("# pxname,svname,") || newline < 0) return refused(answer)
+  const names = answer.slice(2, newline).split(",")
+  const rows: Array<CounterRow> = []
+  for (const cells of records(answer, newline + 1, names.length, everything)) {
+    const kind = kinds[Number(cells[names.indexOf("type")])]
+    if (kind === undefined) return refused(cells.join(","))
+    const counters: Record<string, number> = {}
+    for (const [index, cell] of cells.entries()) {
+      if (/^\d+$/.test(cell) && cell !== "0" && !noCounters.has(names[index]!)) counters[names[index]!] = Number(cell)
+    }
+    rows.push({ kind, name: text(cells[1], 100), counters })
+  }
+  return Result.succeed(rows)
+}
+
+/** `show stat PROXY -1 -1` with all of its columns; null: there is no such proxy. */
+export const counters = (proxy: string): Command<ReadonlyArray<CounterRow> | null> => ({
+  words: ["show", "stat", proxy, "-1", "-1"],
+  parse: parseCounters
+})

@@ -133,7 +133,7 @@ describe("the catalogue", () => {
       }
       assert.isFalse(annotations.readOnlyHint && annotations.destructiveHint, name)
       const reading =
-        /_(list_|get_|stats$|backends$|health$|domain_health$|wait_drain$|check_config$|cert_info$|explain$|operation$)/
+        /_(list_|get_|stats$|backends$|health$|domain_health$|wait_drain$|check_config$|cert_info$|explain$|operation$|[a-z_]+_(?:show|list|help|echo)$)/
           .test(
             name
           )

@@ -258,7 +258,7 @@ describe("what is listed is what can be called", () => {
               yield* Effect.promise(() => holds(there, may, `there, ${rights}, ${era}, ${ruled}`))
             }
           }
-        }).pipe(Effect.scoped),
+        }).pipe(Effect.provideService(Toolsets, everySet), Effect.scoped),
       60_000
     )
   }

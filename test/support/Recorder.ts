@@ -14,7 +14,8 @@ export interface Recorder {
 }
 
 /** Commands that cannot change anything in HAProxy. */
-const reading = /^(?:|help|prompt i|quit|show .+|get map .+|set timeout cli \d+|set severity-output .+)$/
+const reading =
+  /^(?:|help|prompt i|quit|show .+|get (?:map|acl) .+|echo .+|set timeout cli \d+|set severity-output .+)$/
 
 /** Those of `commands` that may change something. */
 export const writesIn = (commands: ReadonlyArray<string>): ReadonlyArray<string> =>

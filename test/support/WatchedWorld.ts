@@ -12,6 +12,7 @@ import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
+import type { HaproxyBinary } from "../../scripts/haproxy.ts"
 import type { AcmeOptions } from "../../src/acme/Acme.ts"
 import type { Listener } from "../../src/domain/Address.ts"
 import type { ErrorBody } from "../../src/domain/Errors.ts"
@@ -30,6 +31,8 @@ import { ask, newestLine, type RealHaproxy, type Site, type SiteOptions, startHa
 import { type Recorder, startRecorder } from "./Recorder.ts"
 
 export interface WatchedOptions extends SiteOptions {
+  /** Default: the newest line. */
+  readonly binary?: HaproxyBinary
   /** HAProxy's and our own listeners, as the settings would give them. */
   readonly listeners?: ReadonlyArray<Listener>
   /** Addresses of "this host". */
@@ -83,7 +86,7 @@ export const makeWatchedWorld = Effect.fnUntraced(function*(options: WatchedOpti
     slots,
     poolsFile: options.poolsFile ?? true,
     sections: [...(options.sections ?? []), `defaults ${poolsDefaults} from base`, ""],
-    binary: newestLine
+    binary: options.binary ?? newestLine
   })
   const { site } = haproxy
   const recorder = yield* startRecorder(join(site.dir, "watched.sock"), site.runtimeSocket)

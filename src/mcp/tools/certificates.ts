@@ -109,7 +109,7 @@ export const issueCertTool = tool({
   scope: "certs",
   reach: "filtered",
   description:
-    "Gets a certificate for a domain, by default with *.domain, from the CA (acme.sh, DNS) and serves it at once. "
+    "Gets an HTTPS certificate for a domain, by default with the wildcard *.domain, from the CA (acme.sh, DNS) and serves it at once. "
     + "Takes seconds to minutes: then it answers an operation_id for haproxy_operation. Route the domain first: "
     + "haproxy_add_domain. Next: haproxy_cert_info.",
   annotations: issues,
@@ -130,7 +130,7 @@ export const renewCertTool = tool({
   scope: "certs",
   reach: "filtered",
   description:
-    "Renews a certificate that was issued here when it is due; with force also before (CAs limit how often). The "
+    "Renews a certificate that was issued here when it is due; force makes a renewal of it at once (CAs limit how often). The "
     + "old one serves until the new one is proved. Happens by itself: use it after a failure was mended. May answer "
     + "an operation_id for haproxy_operation.",
   // With force each call gets a new certificate.

@@ -11,7 +11,7 @@ export const listDomainsTool = tool({
   scope: "read",
   reach: "filtered",
   description:
-    "Lists the routed domains with their pool and servers, by name, in pages. Use it to find exact names before a "
+    "Lists every routed domain with its pool and servers, by name, in pages. Use it to find exact names before a "
     + "change; search narrows it. What HAProxy observes of a domain's servers: haproxy_list_servers, "
     + "haproxy_domain_health.",
   annotations: reads,
@@ -40,13 +40,13 @@ export const listDomainsTool = tool({
 
 export const addDomainTool = tool({
   name: "haproxy_add_domain",
-  title: "Add domain",
+  title: "Add and route a domain",
   scope: "config",
   reach: ["domain", "share_with"],
   description:
-    "Routes a domain at once, without a reload: to a new pool with the server ip:http_port, to the pool of an "
-    + "existing domain (share_with), or to an empty pool (neither). A registrable domain brings its wildcard. Next: "
-    + "haproxy_add_server for more, haproxy_domain_health.",
+    "Adds a domain and routes its traffic at once, without a reload: to a new pool with the server ip:http_port, to the "
+    + "pool of an existing domain (share_with), or to an empty pool (neither). A registrable domain brings its wildcard. "
+    + "Next: haproxy_add_server for more, haproxy_domain_health.",
   annotations: sets,
   input: {
     domain: Field.domain,

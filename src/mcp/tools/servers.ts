@@ -63,7 +63,8 @@ export const addServersTool = tool({
   title: "Add servers",
   scope: "config",
   reach: ["domain"],
-  description: "Puts up to 10 servers into the pool of a domain, all or none. servers is a list such as "
+  description:
+    "Adds several servers at once, up to 10, to the pool of a domain, all or none. servers is a list such as "
     + "[{\"ip\":\"10.0.0.5\",\"http_port\":8080}]; the same as JSON text is taken too, up to 10 KB. An error names "
     + "the wrong one (servers[1].ip).",
   annotations: sets,
@@ -101,7 +102,7 @@ export const setServerStateTool = tool({
   scope: "traffic",
   reach: ["domain"],
   description:
-    "Sets one server to ready, drain (finishes its sessions, takes no new ones) or maint (takes none), and keeps "
+    "Sets one server to ready, drain (finishes its sessions, takes no new ones) or maint (maintenance: takes none), and keeps "
     + "it over restarts. Name it by domain and slot, or by backend and server. After drain use haproxy_wait_drain. "
     + "Only in our pools.",
   annotations: removes,
