@@ -97,17 +97,20 @@ const make = Effect.fnUntraced(function*(options: Supervisor.SupervisorOptions) 
       })
     })
 
+  const currentBy = (timeout: number) =>
+    Effect.timeoutOrElse(supervised.current, { duration: timeout, orElse: () => Effect.sync(supervised.now) })
+
   return ToolRunner.of({
     rules,
     call: (name, args, caller) =>
       Effect.flatMap(
-        supervised.current,
+        currentBy(caller.timeout),
         (found) => "runner" in found ? found.runner.call(name, args, caller) : Effect.succeed(without(name, found))
       ),
     admin: (verb, args, caller) =>
       remoteCatalogue.find(verb) === undefined
         ? Effect.flatMap(
-          supervised.current,
+          currentBy(caller.timeout),
           (found) => "runner" in found ? found.runner.admin(verb, args, caller) : Effect.succeed(failure(found))
         )
         // These verbs ask for nothing of a control plane.

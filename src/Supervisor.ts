@@ -63,7 +63,7 @@ const starting = new RemoteUnreachable({
 
 /** What the tools and the verbs on the remote copy are served from. */
 export interface Supervised {
-  /** The control plane, or why there is none; the first start is waited for. */
+  /** The control plane, or why there is none; a start that is under way is waited for. */
   readonly current: Effect.Effect<Running | ControlError>
   /** The same without waiting. */
   readonly now: () => Running | ControlError
@@ -80,8 +80,8 @@ export const make = Effect.fnUntraced(function*({ claim }: SupervisorOptions) {
   const scope = yield* Effect.scope
   const file = settings.haproxyDbFile
   const turns = yield* Queue.unbounded<Turn>()
-  /** Done when the first start has come to an end, good or bad. */
-  const first = yield* Deferred.make<void>()
+  /** Done when the start that is under way has come to an end, good or bad. */
+  let underWay = yield* Deferred.make<void>()
   let running: Running | null = null
   let trouble: ControlError = starting
   let fenced: Fenced | null = null
@@ -169,14 +169,16 @@ export const make = Effect.fnUntraced(function*({ claim }: SupervisorOptions) {
 
   const loop = Effect.gen(function*() {
     let pause = yield* start
-    yield* Deferred.succeed(first, undefined)
+    yield* Deferred.succeed(underWay, undefined)
     for (;;) {
       const turn = yield* Number.isFinite(pause)
         ? Queue.take(turns).pipe(
           Effect.timeoutOrElse({ duration: pause, orElse: () => Effect.succeed<Turn>({ _tag: "Again" }) })
         )
         : Queue.take(turns)
+      underWay = Deferred.makeUnsafe()
       pause = yield* turnOf(turn)
+      yield* Deferred.succeed(underWay, undefined)
     }
   })
 
@@ -186,7 +188,7 @@ export const make = Effect.fnUntraced(function*({ claim }: SupervisorOptions) {
   yield* Effect.forkScoped(
     Stream.runForEach(remote.links, (link) =>
       Effect.sync(() => {
-        if (link._tag !== "Up" || !Deferred.isDoneUnsafe(first)) return
+        if (link._tag !== "Up" || !Deferred.isDoneUnsafe(underWay)) return
         if (running === null || running.decided.isPassing) Queue.offerUnsafe(turns, { _tag: "Again" })
       }))
   )
@@ -194,7 +196,9 @@ export const make = Effect.fnUntraced(function*({ claim }: SupervisorOptions) {
   const now = (): Running | ControlError => running ?? trouble
   const supervised: Supervised = {
     now,
-    current: Effect.suspend(() => running === null ? Effect.map(Deferred.await(first), now) : Effect.succeed(running)),
+    current: Effect.suspend(() =>
+      running === null ? Effect.map(Deferred.await(underWay), now) : Effect.succeed(running)
+    ),
     act: (action) =>
       Effect.gen(function*() {
         const done = yield* Deferred.make<RemoteActionAnswer, ControlError>()

@@ -106,16 +106,22 @@ describe.runIf(sshdReason === null)("a database at home on another host", () => 
         const first = yield* startServer({ env: edge.env("one") })
         yield* Effect.promise(first.ready)
         assert.strictEqual((yield* add(first, "shop.example.org")).code, "OK")
+        // A command with the same settings elsewhere reads what is there, and takes nothing from anybody.
+        const guest = yield* Effect.promise(() =>
+          runNode(program, ["changes", "--json"], { env: edge.env("guest"), limit: 60_000 })
+        )
+        assert.include(guest.stdout, "shop.example.org", guest.stderr)
+        assert.strictEqual((yield* add(first, "blog.example.org")).code, "OK")
         const second = yield* startServer({ env: edge.env("two") })
         yield* Effect.promise(second.ready)
         const refused = yield* add(first, "late.example.org")
         assert.strictEqual(refused.code, "FENCED", JSON.stringify(refused.data))
         yield* Effect.promise(() => becomes("not ready", async () => await first.probe("/readyz") === 503))
         assert.strictEqual(yield* Effect.promise(() => first.probe("/healthz")), 200)
-        assert.deepStrictEqual(yield* names(first), ["shop.example.org"])
+        assert.deepStrictEqual(yield* names(first), ["blog.example.org", "shop.example.org"])
         assert.include(yield* remoteOf(first), { status: "error", role: "reader" })
         assert.strictEqual((yield* add(second, "next.example.org")).code, "OK")
-        assert.deepStrictEqual(yield* names(second), ["next.example.org", "shop.example.org"])
+        assert.deepStrictEqual(yield* names(second), ["blog.example.org", "next.example.org", "shop.example.org"])
       }).pipe(Effect.scoped),
     60_000
   )
