@@ -43,6 +43,9 @@ const closingTime = 3_000
 /** A timer holds no more, milliseconds. */
 const longestWait = 2 ** 31 - 1
 
+/** Milliseconds that the file at HAPROXY_REMOTE_DB_FILE gets then. */
+const exposeTime = 1_000
+
 interface Waiter {
   readonly commits: number
   readonly done: Deferred.Deferred<Publication>
@@ -79,6 +82,7 @@ const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: Publi
   /** Other lives' generations do not count: one of our own is to follow them. */
   let claimed = claim
   let isNoted = false
+  let isTidying = false
   let copiedAt = 0
   let sincePruned = 0
   let reason = claim ? "the database is being published" : ""
@@ -176,7 +180,10 @@ const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: Publi
       yield* Effect.raceFirst(Effect.sleep(pause), remote.up)
       pause = Math.min(pause * 2, longestPause)
     }
-    if (over === null) yield* tidy
+    // Beside the next uploads: a whole copy of a large database takes longer than many of them.
+    if (over !== null || isTidying) return
+    isTidying = true
+    yield* Effect.forkIn(Effect.ensuring(tidy, Effect.sync(() => void (isTidying = false))), scope)
   })
 
   const run = Effect.forever(
@@ -279,7 +286,12 @@ const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: Publi
   yield* Effect.forkScoped(run)
   // Before the fiber above is ended.
   yield* Effect.addFinalizer(() =>
-    Effect.flatMap(store.position, ({ commits }) => arrived(commits, Date.now() + closingTime))
+    Effect.flatMap(store.position, ({ commits }) => arrived(commits, Date.now() + closingTime)).pipe(
+      // The file that others read is left as the newest copy where that takes no new one.
+      Effect.andThen(Effect.suspend(() => over === null && !remote.hasDeltas() ? remote.expose : Effect.void)),
+      Effect.timeoutOption(closingTime + exposeTime),
+      Effect.ignore
+    )
   )
   nudge()
   return publisher
