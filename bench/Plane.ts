@@ -19,6 +19,7 @@ import { Limits } from "../src/program/Limits.ts"
 import { Operations } from "../src/program/Operations.ts"
 import { PoolAllocator } from "../src/program/PoolAllocator.ts"
 import type { ProgramServices } from "../src/program/Services.ts"
+import { Tokens } from "../src/program/Tokens.ts"
 import { Store } from "../src/store/Store.ts"
 import { noAcme } from "../test/support/ControlPlane.ts"
 import type { Site } from "../test/support/RealHaproxy.ts"
@@ -94,7 +95,9 @@ export const startPlane = Effect.fnUntraced(function*(site: Site, database: stri
     tlsAddress: null,
     haproxyHost: "127.0.0.1"
   }).pipe(
-    Layer.provideMerge(Layer.mergeAll(PoolAllocator.layer(), Operations.layer, HostControl.layer(noHost))),
+    Layer.provideMerge(
+      Layer.mergeAll(PoolAllocator.layer(), Operations.layer, Tokens.layer, HostControl.layer(noHost))
+    ),
     Layer.provideMerge(adapters),
     Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "Warn"))
   )

@@ -22,6 +22,7 @@ import { migrate } from "./program/Migration.ts"
 import { Operations } from "./program/Operations.ts"
 import { PoolAllocator } from "./program/PoolAllocator.ts"
 import type { ProgramServices } from "./program/Services.ts"
+import { Tokens } from "./program/Tokens.ts"
 import * as Legacy from "./store/Legacy.ts"
 import { Store } from "./store/Store.ts"
 
@@ -101,7 +102,11 @@ const programs = (isReader: boolean) =>
           ({ host: { disk } }) =>
             migrate({ serversFile: settings.haproxyServersFile, certificatesFile: settings.haproxyCertsFile, disk })
         ),
-      Layer.mergeAll(PoolAllocator.layer({ runtimeMapFile: settings.haproxyRuntimeMapFile }), Operations.layer)
+      Layer.mergeAll(
+        PoolAllocator.layer({ runtimeMapFile: settings.haproxyRuntimeMapFile }),
+        Operations.layer,
+        Tokens.layer
+      )
     ))
   )
 

@@ -10,7 +10,7 @@ import { ConfigInvalid, type Conflict } from "./domain/Errors.ts"
 import { makeTokens } from "./mcp/Auth.ts"
 import { bindPolicy } from "./mcp/BindPolicy.ts"
 import { HttpListener } from "./mcp/Http.ts"
-import type { ToolRunner } from "./mcp/ToolRunner.ts"
+import { ToolRunner } from "./mcp/ToolRunner.ts"
 
 const orFail = <A>(value: A | ConfigInvalid): Effect.Effect<A, ConfigInvalid> =>
   value instanceof ConfigInvalid ? Effect.fail(value) : Effect.succeed(value)
@@ -26,7 +26,9 @@ const announce = Layer.effectDiscard(Effect.gen(function*() {
 export const layer: Layer.Layer<never, ConfigInvalid | Conflict, Settings | ToolRunner> = Layer.unwrap(
   Effect.gen(function*() {
     const settings = yield* Settings
+    const { tokens: stored } = yield* ToolRunner
     const tokens = yield* orFail(makeTokens({
+      stored,
       token: settings.mcpToken,
       file: settings.mcpTokenFile ?? defaultTokenFile,
       fileOptional: settings.mcpTokenFile === null
@@ -35,7 +37,7 @@ export const layer: Layer.Layer<never, ConfigInvalid | Conflict, Settings | Tool
       host: settings.mcpHost,
       socket: settings.mcpSocket,
       auth: settings.mcpAuth ? "on" : "off",
-      hasToken: tokens.count() > 0,
+      hasToken: tokens.any() === true,
       trustedCidrs: settings.mcpTrustedCidrs
     }))
     if (bind.warning !== null) yield* Effect.logWarning(bind.warning)

@@ -9,13 +9,16 @@ import type { ConfigInvalid, ControlError } from "./domain/Errors.ts"
 import { HostAccess } from "./HostAccess.ts"
 import { remoteCatalogue } from "./mcp/admin/remote.ts"
 import { callTool } from "./mcp/CallTool.ts"
+import { findTool } from "./mcp/Catalogue.ts"
 import { failure, success, type ToolResult } from "./mcp/ToolResult.ts"
 import { rulesHere, ToolRunner } from "./mcp/ToolRunner.ts"
+import { refusalOf } from "./mcp/Visible.ts"
 import { remoteComponent } from "./program/Health.ts"
 import { healthWithout } from "./program/HealthWithout.ts"
 import type { ReplicationStatus } from "./program/replication/Publisher.ts"
 import { type GenerationItem, RemoteControl, type RemoteControlShape } from "./program/replication/RemoteControl.ts"
 import type { ProgramServices } from "./program/Services.ts"
+import { type TokenLookup, unreadTokens } from "./program/TokenIndex.ts"
 import { type Listed, RemoteSync } from "./remote/RemoteSync.ts"
 import * as Supervisor from "./Supervisor.ts"
 
@@ -84,6 +87,12 @@ const make = Effect.fnUntraced(function*(options: Supervisor.SupervisorOptions) 
   const supervised = yield* Supervisor.make(options)
   const remoteControl = control(settings, remote, supervised)
   const rules = yield* rulesHere
+  // Between two control planes the tokens of the one before count.
+  let last: TokenLookup = unreadTokens
+  const tokens = (): TokenLookup => {
+    const found = supervised.now()
+    return "runner" in found ? last = found.runner.tokens : last
+  }
 
   const without = (name: string, error: ControlError): ToolResult =>
     name !== "haproxy_health" ? failure(error) : success({
@@ -102,11 +111,15 @@ const make = Effect.fnUntraced(function*(options: Supervisor.SupervisorOptions) 
 
   return ToolRunner.of({
     rules,
-    call: (name, args, caller) =>
-      Effect.flatMap(
+    tokens: { find: (text) => tokens().find(text), any: () => tokens().any() },
+    call: (name, args, caller) => {
+      const tool = findTool(name)
+      const refused = tool === undefined ? null : refusalOf(tool, caller.principal, rules)
+      return refused !== null ? Effect.succeed(failure(refused)) : Effect.flatMap(
         currentBy(caller.timeout),
         (found) => "runner" in found ? found.runner.call(name, args, caller) : Effect.succeed(without(name, found))
-      ),
+      )
+    },
     admin: (verb, args, caller) =>
       remoteCatalogue.find(verb) === undefined
         ? Effect.flatMap(

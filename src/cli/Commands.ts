@@ -45,7 +45,7 @@ const make = <R>(handlers: Handlers<R>) => {
     ),
     Command.withSubcommands([
       { group: "Run", commands: [serveCommand(handlers), stdioCommand(handlers)] },
-      { group: "Set up", commands: [configCommand, tokenCommand, completionCommand(whole)] },
+      { group: "Set up", commands: [configCommand, tokenCommand(handlers), completionCommand(whole)] },
       { group: "Domains", commands: [importCommand(handlers), exportCommand(handlers), foreignCommand(handlers)] },
       { group: "Certificates", commands: [certsCommand(handlers)] },
       { group: "Database", commands: [backupCommand, restoreCommand, remoteCommand(handlers)] },

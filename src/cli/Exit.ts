@@ -49,6 +49,21 @@ const report = (cause: Cause.Cause<unknown>, logDefect: (cause: Cause.Cause<unkn
   return error._tag === "ConfigInvalid" ? exitCodes.usage : exitCodes.failed
 }
 
+/** Exits when what was printed is out: an exit drops what a slow reader of a pipe has not taken yet. */
+const leave = (code: number): void => {
+  const full = [process.stdout, process.stderr].filter((stream) => stream.writableLength > 0)
+  if (full.length === 0) process.exit(code)
+  let left = full.length
+  const done = () => {
+    if (--left <= 0) process.exit(code)
+  }
+  for (const stream of full) {
+    // The reader went away: nothing more can be said.
+    stream.once("error", () => process.exit(code))
+    stream.write("", done)
+  }
+}
+
 /** Runs the program as this process and exits with its code. */
 export const runProcess = (
   program: Effect.Effect<void, unknown>,
@@ -68,10 +83,10 @@ export const runProcess = (
     process.on("SIGTERM", onSignal)
     process.on("SIGINT", onSignal)
     fiber.addObserver((exit) => {
-      if (Exit.isSuccess(exit)) process.exit(process.exitCode ?? exitCodes.done)
+      if (Exit.isSuccess(exit)) return leave(Number(process.exitCode ?? exitCodes.done))
       const bySignal = received !== undefined && Cause.hasInterruptsOnly(exit.cause)
       if (bySignal) process.exit(process.exitCode ?? 128 + constants.signals[received!])
-      process.exit(report(exit.cause, logDefect))
+      leave(report(exit.cause, logDefect))
     })
   })
   runMain(program, { disableErrorReporting: true })

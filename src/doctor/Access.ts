@@ -1,14 +1,17 @@
 /** Who may call: the tokens (their number and strength, never their text), their file, and where serve would listen. */
+import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { readFileSync, statSync } from "node:fs"
 import { networkInterfaces, userInfo } from "node:os"
 import type { SettingsShape } from "../Config.ts"
 import { defaultTokenFile } from "../config/tables/McpServer.ts"
 import { ConfigInvalid } from "../domain/Errors.ts"
+import type { Token } from "../domain/Token.ts"
 import { makeTokens, parseTokens } from "../mcp/Auth.ts"
 import { bindPolicy } from "../mcp/BindPolicy.ts"
 import { modeText } from "./Files.ts"
-import { type Check, checkNow, error, type Found, ok, warning } from "./Finding.ts"
+import { type Check, check, error, type Found, ok, warning } from "./Finding.ts"
+import { judgeTokens, readTokens } from "./StoredTokens.ts"
 
 /** Bits that a token can hold at most, by its length and the kinds of characters in it; repeats count little. */
 export const tokenBits = (token: string): number => {
@@ -84,7 +87,7 @@ const listening = (settings: SettingsShape, hasToken: boolean): Found => {
     : ok("Listener", where)
 }
 
-const look = async (settings: SettingsShape): Promise<ReadonlyArray<Found>> => {
+const look = async (settings: SettingsShape, stored: ReadonlyArray<Token>): Promise<ReadonlyArray<Found>> => {
   const file = settings.mcpTokenFile ?? defaultTokenFile
   const store = makeTokens({ token: settings.mcpToken, file, fileOptional: settings.mcpTokenFile === null })
   if (store instanceof ConfigInvalid) return [error("Token file", store.message, store.hint)]
@@ -96,6 +99,14 @@ const look = async (settings: SettingsShape): Promise<ReadonlyArray<Found>> => {
     found.push(...tokenFile(file))
   }
   if (tokens.length > 0) found.unshift(strength(tokens))
+  if (settings.mcpToken !== null) {
+    found.push(warning(
+      "MCP_TOKEN",
+      "in the environment: every right, no end, and readable for whoever sees the environment of serve",
+      "`haproxy-mcp token new --name NAME --scope …` makes one with rights and an end; then unset MCP_TOKEN and restart."
+    ))
+  }
+  found.push(...judgeTokens(stored, Date.now()))
   if (settings.mcpTrustedCidrs.some((network) => /\/[0-7]$/.test(network))) {
     found.push(error(
       "Trusted networks",
@@ -103,9 +114,16 @@ const look = async (settings: SettingsShape): Promise<ReadonlyArray<Found>> => {
       "Name the networks of your own people only."
     ))
   }
-  return [...found, listening(settings, tokens.length > 0)]
+  return [...found, listening(settings, tokens.length + stored.length > 0)]
 }
 
 export const checks = (settings: SettingsShape): ReadonlyArray<Check> => [
-  checkNow("access", "Access", () => look(settings))
+  check(
+    "access",
+    "Access",
+    Effect.flatMap(
+      readTokens(settings.haproxyDbFile),
+      (stored) => Effect.promise(() => look(settings, stored ?? []))
+    )
+  )
 ]

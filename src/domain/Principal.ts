@@ -36,6 +36,13 @@ export interface Principal {
   readonly domains: ReadonlyArray<string> | null
 }
 
+/** What a token that is good gives. */
+export interface Grant {
+  readonly principal: Principal
+  /** Is the token still good? For requests that last. */
+  readonly isGood: () => boolean
+}
+
 /** Somebody with every right. */
 export const withAllRights = (kind: Principal["kind"], name: string): Principal => ({
   kind,

@@ -8,6 +8,7 @@ import { listChangesVerb, showChangeVerb } from "./admin/changes.ts"
 import { exportVerb, importVerb } from "./admin/domains.ts"
 import { adoptForeignVerb, listForeignVerb } from "./admin/foreign.ts"
 import { remoteVerbs } from "./admin/remote.ts"
+import { listTokensVerb, newTokenVerb, revokeTokenVerb } from "./admin/tokens.ts"
 import type { Catalogue } from "./CallTool.ts"
 import type { Tool } from "./Tool.ts"
 
@@ -20,6 +21,9 @@ export const adminVerbs: ReadonlyArray<Tool> = [
   listForeignVerb,
   adoptForeignVerb,
   copyDatabaseVerb,
+  newTokenVerb,
+  listTokensVerb,
+  revokeTokenVerb,
   ...remoteVerbs
 ]
 

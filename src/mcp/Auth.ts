@@ -1,7 +1,7 @@
 /**
- * Bearer tokens: from a setting and from a file that is read again when it changes.
+ * Bearer tokens: the stored ones, and those of a setting and of a file that is read again when it changes.
  *
- * Only hashes are kept and compared, each comparison in constant time and none left out, so that neither a token
+ * Of the setting and the file only hashes are kept and compared, each comparison in constant time and none left out, so that neither a token
  * nor its nearness can be read from memory or time. A file that is removed or emptied revokes its tokens; one that
  * cannot be read keeps the last ones. Nothing here can open the gate.
  */
@@ -10,6 +10,7 @@ import { hash, timingSafeEqual } from "node:crypto"
 import { readFileSync, type Stats, statSync } from "node:fs"
 import { ConfigInvalid } from "../domain/Errors.ts"
 import { withAllRights } from "../domain/Principal.ts"
+import { noTokens, type TokenLookup } from "../program/TokenIndex.ts"
 import type { Tokens } from "./Gate.ts"
 
 /** Where tokens come from. */
@@ -20,9 +21,11 @@ export interface TokenOptions {
   readonly file: string | null
   /** The file need not be there (the default place). */
   readonly fileOptional: boolean
+  /** Those of the database. */
+  readonly stored?: TokenLookup
 }
 
-/** Tokens with how many there are at start. */
+/** Tokens with how many there are of the setting and the file. */
 export interface TokenStore extends Tokens {
   readonly count: () => number
 }
@@ -72,7 +75,7 @@ const nothing: Loaded = { stamp: "", hashes: [] }
 
 /** Reads the tokens, or says why a file that was named gives none. */
 export const makeTokens = (options: TokenOptions): TokenStore | ConfigInvalid => {
-  const { file } = options
+  const { file, stored = noTokens } = options
   const fixed = options.token === null ? [] : [digest(Redacted.value(options.token))]
   const fileInvalid = (message: string) =>
     new ConfigInvalid({
@@ -93,6 +96,8 @@ export const makeTokens = (options: TokenOptions): TokenStore | ConfigInvalid =>
     }
   }
   let lookedAt = performance.now()
+  /** Tokens were there at the start: taking the last one away opens nothing. */
+  const named = fixed.length + loaded.hashes.length > 0
 
   const refresh = () => {
     if (file === null || performance.now() - lookedAt < lookEvery) return
@@ -106,13 +111,17 @@ export const makeTokens = (options: TokenOptions): TokenStore | ConfigInvalid =>
 
   return {
     count: () => fixed.length + loaded.hashes.length,
+    any: () => fixed.length + loaded.hashes.length > 0 || named ? true : stored.any(),
     find: (token) => {
+      const kept = stored.find(token)
+      // One that the database does not know may still be in the setting or the file; one that it ended is ended.
+      if (kept !== null && kept !== "unknown" && kept !== "unready") return kept
       refresh()
       given.write(hexDigest(token), "latin1")
       let found = -1
       const known = [...fixed, ...loaded.hashes]
       for (let index = 0; index < known.length; index++) if (timingSafeEqual(known[index]!, given)) found = index
-      if (found < 0) return null
+      if (found < 0) return kept === "unready" ? kept : "wrong"
       const hash = known[found]!
       return {
         principal: withAllRights("token", `token-${found + 1}`),

@@ -78,7 +78,9 @@ const writeResponse = async (from: Response, to: ServerResponse, open: { streams
   })
   if (from.body === null || headers["content-type"]?.startsWith("application/json") === true) {
     const text = await from.text()
-    if (!to.destroyed) to.writeHead(from.status, { ...headers, "content-length": Buffer.byteLength(text) }).end(text)
+    if (!to.destroyed && !to.headersSent) {
+      to.writeHead(from.status, { ...headers, "content-length": Buffer.byteLength(text) }).end(text)
+    }
     return
   }
   to.writeHead(from.status, headers)

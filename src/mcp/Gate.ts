@@ -10,7 +10,9 @@ import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import { type Principal, withAllRights } from "../domain/Principal.ts"
+import { type Grant, withAllRights } from "../domain/Principal.ts"
+import { tokenId } from "../domain/Token.ts"
+import { makeThrottle, sourceOf } from "./Throttle.ts"
 
 /**
  * Who needs no token. `closed`: nobody. `local`: callers of this machine, because no authentication is set up and
@@ -19,17 +21,12 @@ import { type Principal, withAllRights } from "../domain/Principal.ts"
  */
 export type Openness = "closed" | "local" | "off"
 
-/** What a token that is good gives. */
-export interface Grant {
-  readonly principal: Principal
-  /** Is the token still good? For requests that last. */
-  readonly isGood: () => boolean
-}
-
 /** The tokens that are good now. */
 export interface Tokens {
-  /** What a token gives when it is one of them, else null. Takes the same time whatever the token. */
-  readonly find: (token: string) => Grant | null
+  /** What a token gives when it is one of them, else why not. Takes the same time whatever the token. */
+  readonly find: (token: string) => Grant | "wrong" | "expired" | "revoked" | "unready"
+  /** Is there authentication by tokens? Also when the last token was revoked. Null: it is not known yet. */
+  readonly any: () => boolean | null
 }
 
 /** What the gate is told once. */
@@ -44,6 +41,8 @@ export interface GateOptions {
   readonly allowedHosts: ReadonlyArray<string>
   /** Origins such as `https://console.example.com`. */
   readonly allowedOrigins: ReadonlyArray<string>
+  /** Milliseconds of a clock that only goes forward; for tests. */
+  readonly now?: () => number
 }
 
 /** What the gate is told of a request. */
@@ -58,13 +57,28 @@ export interface RequestFacts {
 }
 
 /** Why a request is refused: for metrics and the log, never for the caller. */
-export type Refusal = "duplicate_header" | "host" | "origin" | "no_token" | "wrong_token"
+export type Refusal =
+  | "duplicate_header"
+  | "host"
+  | "origin"
+  | "no_token"
+  | "wrong_token"
+  | "expired_token"
+  | "revoked_token"
+  | "too_many"
+  | "unready"
 
 /** The gate's word. `preflight`: a browser's CORS question from a listed origin; it gets headers and nothing else. */
 export type Decision =
   | { readonly _tag: "allowed"; readonly grant: Grant; readonly origin: string | null }
   | { readonly _tag: "preflight"; readonly origin: string }
-  | { readonly _tag: "refused"; readonly status: 400 | 401 | 403; readonly reason: Refusal }
+  | {
+    readonly _tag: "refused"
+    readonly status: 400 | 401 | 403 | 429 | 503
+    readonly reason: Refusal
+    /** Seconds until it may be tried again, with 429 and 503. */
+    readonly retryAfter?: number
+  }
 
 /** Headers by which proxies tell whom they forward for. One of them makes the TCP peer's address worthless. */
 const forwarding = new Set([
@@ -186,10 +200,26 @@ const bearer = (authorization: string): string | null =>
 
 const refuse = (status: 400 | 401 | 403, reason: Refusal): Decision => ({ _tag: "refused", status, reason })
 
+/** Why nobody is let in. */
+interface Denied {
+  readonly reason: Refusal
+  readonly retryAfter?: number
+}
+
+const deny = ({ reason, retryAfter }: Denied): Decision =>
+  retryAfter === undefined
+    ? refuse(401, reason)
+    : { _tag: "refused", status: reason === "unready" ? 503 : 429, reason, retryAfter }
+
 const always = () => true
 
 /** Somebody who needs no token where it comes from: its address decided, and that stays. */
 const openGrant = (name: string): Grant => ({ principal: withAllRights("open", name), isGood: always })
+
+const lookingGrant = (name: string): Grant => {
+  const { principal } = openGrant(name)
+  return { principal: { ...principal, scopes: ["read"] }, isGood: always }
+}
 
 /** Compiles the options into the decision. */
 export const makeGate = (options: GateOptions): (facts: RequestFacts) => Decision => {
@@ -223,6 +253,29 @@ export const makeGate = (options: GateOptions): (facts: RequestFacts) => Decisio
     return true
   }
 
+  const throttle = makeThrottle(options.now)
+
+  /** Whose wrong tokens are counted together: the client, where a trusted proxy says who it is, else the peer. */
+  const sourceFor = (facts: RequestFacts, headers: Headers): string => {
+    const peer = facts.peer === null ? null : parseAddress(facts.peer)
+    return sourceOf(peer === null ? null : clientOf(headers, peer) ?? peer)
+  }
+
+  /** What a token gives, for as many wrong ones as a source may try. */
+  const tryToken = (facts: RequestFacts, headers: Headers, authorization: string): Grant | Denied => {
+    const token = bearer(authorization)
+    const source = sourceFor(facts, headers)
+    const wait = throttle.wait(source)
+    const later: Denied = { reason: "too_many", retryAfter: Math.ceil(wait / 1000) }
+    // Who guesses may not learn of a hit either. A stored token cannot be guessed: its owner is not kept waiting.
+    if (wait > 0 && (token === null || tokenId(token) === null)) return later
+    const found = token === null ? "wrong" : options.tokens.find(token)
+    if (typeof found !== "string") return found
+    if (found === "unready") return { reason: found, retryAfter: 1 }
+    throttle.failed(source)
+    return wait > 0 ? later : { reason: `${found}_token` }
+  }
+
   /** The address to trust or not: the peer's, or what a trusted proxy says; null when nobody's word counts. */
   const clientOf = (headers: Headers, peer: NetAddress.IpAddress): NetAddress.IpAddress | null => {
     if (!within(proxies, peer)) return headers.forwarded ? null : peer
@@ -238,25 +291,30 @@ export const makeGate = (options: GateOptions): (facts: RequestFacts) => Decisio
   }
 
   /** Who calls, or why nobody is let in. */
-  const identify = (facts: RequestFacts, headers: Headers): Grant | { readonly reason: Refusal } => {
-    if (headers.authorization !== null) {
-      const token = bearer(headers.authorization)
-      const grant = token === null ? null : options.tokens.find(token)
+  const identify = (facts: RequestFacts, headers: Headers): Grant | Denied => {
+    // The first token that is made closes what was open for want of one.
+    const any = options.tokens.any()
+    const open = options.open === "local" && any === true ? "closed" : options.open
+    // While nobody knows whether there is one, this machine may look, and change nothing.
+    const grantHere = (name: string) => any === null ? lookingGrant(name) : openGrant(name)
+    let denied: Denied = { reason: "no_token" }
+    if (headers.authorization !== null && (open === "closed" || any !== false)) {
+      const found = tryToken(facts, headers, headers.authorization)
       // A wrong token is an answer in itself; it may not pass as if there were none.
-      if (grant !== null) return grant
-      if (options.open === "closed") return { reason: "wrong_token" }
-    }
+      if ("principal" in found || open === "closed") return found
+      denied = found
+    } else if (headers.authorization !== null) denied = { reason: "wrong_token" }
     const peer = facts.peer === null ? null : parseAddress(facts.peer)
-    if (options.open === "off") return openGrant(peer === null ? "unix" : NetAddress.formatIp(peer))
-    if (options.open === "local" && !headers.forwarded) {
-      if (facts.peer === null) return openGrant("unix")
-      if (peer !== null && NetAddress.isLoopback(peer)) return openGrant(NetAddress.formatIp(peer))
+    if (open === "off") return openGrant(peer === null ? "unix" : NetAddress.formatIp(peer))
+    if (open === "local" && !headers.forwarded) {
+      if (facts.peer === null) return grantHere("unix")
+      if (peer !== null && NetAddress.isLoopback(peer)) return grantHere(NetAddress.formatIp(peer))
     }
     if (headers.authorization === null && peer !== null && cidrs.length > 0) {
       const client = clientOf(headers, peer)
       if (client !== null && within(cidrs, client)) return openGrant(NetAddress.formatIp(client))
     }
-    return { reason: headers.authorization === null ? "no_token" : "wrong_token" }
+    return denied
   }
 
   return (facts) => {
@@ -267,6 +325,6 @@ export const makeGate = (options: GateOptions): (facts: RequestFacts) => Decisio
     if (origin !== null && !origins.has(origin.toLowerCase())) return refuse(403, "origin")
     if (origin !== null && facts.method === "OPTIONS" && headers.preflight) return { _tag: "preflight", origin }
     const found = identify(facts, headers)
-    return "principal" in found ? { _tag: "allowed", grant: found, origin } : refuse(401, found.reason)
+    return "principal" in found ? { _tag: "allowed", grant: found, origin } : deny(found)
   }
 }

@@ -64,7 +64,16 @@ const routeOf = (url: string): Route => {
 const errorJson = (message: string, code = -32_000): string =>
   JSON.stringify({ jsonrpc: "2.0", error: { code, message }, id: null })
 
-const refusalTexts = { 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden" } as const
+const refusalTexts = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  429: "Too Many Requests",
+  503: "Service Unavailable"
+} as const
+
+/** Milliseconds between two looks whether the callers of running requests may still be here. */
+const lookEvery = 400
 
 const allow = (response: ServerResponse, methods: string) => {
   response.setHeader("allow", methods)
@@ -75,6 +84,14 @@ const allow = (response: ServerResponse, methods: string) => {
 const refuseBody = (response: ServerResponse, status: number, message: string, code?: number) => {
   response.setHeader("connection", "close")
   writeJson(response, status, errorJson(message, code))
+}
+
+const always = () => true
+
+/** Ends an answer whose caller may not have it any more; its call is interrupted, as when the caller goes away. */
+const cut = (response: ServerResponse) => {
+  if (response.headersSent) response.destroy()
+  else refuseBody(response, 401, refusalTexts[401])
 }
 
 const cors = (response: ServerResponse, origin: string) => {
@@ -110,6 +127,8 @@ interface Parts {
   readonly exchanges: Exchanges
   readonly metrics: () => Promise<string>
   readonly ready: () => Promise<boolean>
+  /** The answers under way, each with whether its caller may still be here. */
+  readonly running: Map<ServerResponse, () => boolean>
   readonly refused: (reason: Refusal, peer: string | undefined) => void
 }
 
@@ -150,15 +169,17 @@ const guarded = async (parts: Parts, route: Route, request: IncomingMessage, res
     case "refused": {
       parts.refused(decision.reason, remoteAddress)
       if (decision.status === 401) {
-        const error = decision.reason === "wrong_token" ? ", error=\"invalid_token\"" : ""
+        const error = decision.reason === "no_token" ? "" : ", error=\"invalid_token\""
         response.setHeader("www-authenticate", `Bearer realm="haproxy-mcp"${error}`)
       }
+      if (decision.retryAfter !== undefined) response.setHeader("retry-after", decision.retryAfter)
       return refuseBody(response, decision.status, refusalTexts[decision.status])
     }
     case "preflight":
       return preflight(response, decision.origin)
     case "allowed": {
       if (decision.origin !== null) cors(response, decision.origin)
+      parts.running.set(response, decision.grant.isGood)
       if (route === "mcp") return mcp(parts, request, response, decision.grant.principal)
       if (route === "unknown") return refuseBody(response, 404, "Not Found")
       const { domains } = decision.grant.principal
@@ -206,16 +227,18 @@ const listenTcp = (server: Server, host: string, port: number): Effect.Effect<vo
   })
 
 /** Stops accepting, waits for running exchanges, then cuts the rest. */
-const stop = Effect.fnUntraced(function*(server: Server, exchanges: Exchanges, running: Set<ServerResponse>) {
-  const closed = Deferred.makeUnsafe<void>()
-  server.close(() => Deferred.doneUnsafe(closed, Effect.void))
-  for (const response of running) if (!response.headersSent) response.setHeader("connection", "close")
-  server.closeIdleConnections()
-  exchanges.closeSubscriptions()
-  yield* Deferred.await(closed).pipe(Effect.timeoutOption(stopWithin))
-  yield* Effect.promise(() => exchanges.close())
-  server.closeAllConnections()
-})
+const stop = Effect.fnUntraced(
+  function*(server: Server, exchanges: Exchanges, running: ReadonlyMap<ServerResponse, unknown>) {
+    const closed = Deferred.makeUnsafe<void>()
+    server.close(() => Deferred.doneUnsafe(closed, Effect.void))
+    for (const response of running.keys()) if (!response.headersSent) response.setHeader("connection", "close")
+    server.closeIdleConnections()
+    exchanges.closeSubscriptions()
+    yield* Deferred.await(closed).pipe(Effect.timeoutOption(stopWithin))
+    yield* Effect.promise(() => exchanges.close())
+    server.closeAllConnections()
+  }
+)
 
 /** The running listener. */
 export class HttpListener extends Context.Service<HttpListener, {
@@ -241,14 +264,15 @@ const listen = Effect.fnUntraced(
       (error) => runFork(Effect.logDebug("mcp", { error: error.message }))
     )
     const ready = Effect.map(runner.notReady, (reason) => reason === null)
+    const running = new Map<ServerResponse, () => boolean>()
     const parts: Parts = {
+      running,
       decide: makeGate(options.gate),
       exchanges,
       metrics: () => runPromise(Effect.andThen(Effect.flatMap(ready, Metrics.showReady), PrometheusMetrics.format())),
       ready: () => runPromise(ready),
       refused: (reason, peer) => runFork(refusalLog(reason, peer))
     }
-    const running = new Set<ServerResponse>()
     yield* Metrics.watch(() => running.size, exchanges.streams)
     // Connections without a request yet: Node counts them as busy, so a stop would wait for them.
     const fresh = new Set<Socket>()
@@ -261,7 +285,7 @@ const listen = Effect.fnUntraced(
       maxHeaderSize: 16 * 1024,
       noDelay: true
     }, (request, response) => {
-      running.add(response)
+      running.set(response, always)
       fresh.delete(request.socket)
       response.once("close", () => {
         running.delete(response)
@@ -280,6 +304,12 @@ const listen = Effect.fnUntraced(
       fresh.add(socket)
       socket.once("close", () => fresh.delete(socket))
     })
+    // A token that ended ends what it began: a long call, a stream. The next request would be refused by the gate.
+    const watch = setInterval(() => {
+      for (const [response, isGood] of running) if (!isGood()) cut(response)
+    }, lookEvery)
+    watch.unref()
+    yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(watch)))
     const end = Effect.suspend(() => {
       stopping = true
       for (const socket of fresh) socket.destroy()

@@ -52,7 +52,17 @@ export const countCall = (tool: string, code: string, seconds: number): Effect.E
   })
 
 const reasons = Object.keys(
-  { duplicate_header: 0, host: 0, origin: 0, no_token: 0, wrong_token: 0 } satisfies Record<Refusal, 0>
+  {
+    duplicate_header: 0,
+    host: 0,
+    origin: 0,
+    no_token: 0,
+    wrong_token: 0,
+    expired_token: 0,
+    revoked_token: 0,
+    too_many: 0,
+    unready: 0
+  } satisfies Record<Refusal, 0>
 ) as ReadonlyArray<Refusal>
 const refusals = Series.countersBy(
   "haproxy_mcp_http_refused_total",

@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import { request as httpRequest } from "node:http"
 import { Busy, Internal, OutcomeUnknown } from "../domain/Errors.ts"
 import type { CallerShape } from "../program/Caller.ts"
+import { noTokens } from "../program/TokenIndex.ts"
 import * as Tracing from "../Tracing.ts"
 import { CallLine, Status } from "./AdminSocket.ts"
 import { findTool } from "./Catalogue.ts"
@@ -215,6 +216,8 @@ export const layer = (path: string): Layer.Layer<ToolRunner> =>
       }
       return ToolRunner.of({
         rules,
+        // Who works through another process has no listener of its own.
+        tokens: noTokens,
         call: through("call"),
         admin: through("admin"),
         notReady: Effect.map(

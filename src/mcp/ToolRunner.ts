@@ -9,6 +9,8 @@ import type { CallerShape } from "../program/Caller.ts"
 import { notReadyReason } from "../program/Health.ts"
 import { PoolAllocator } from "../program/PoolAllocator.ts"
 import type { ProgramServices } from "../program/Services.ts"
+import type { TokenLookup } from "../program/TokenIndex.ts"
+import { Tokens } from "../program/Tokens.ts"
 import { callTool } from "./CallTool.ts"
 import type { ToolResult } from "./ToolResult.ts"
 import { leavesNothing, Rules, rulesOf, type RulesShape } from "./Visible.ts"
@@ -29,6 +31,8 @@ export class ToolRunner extends Context.Service<ToolRunner, {
   readonly admin: (verb: string, args: unknown, caller: Omit<CallerShape, "tool">) => Effect.Effect<ToolResult>
   /** What the operator leaves to MCP clients: what they may list is computed from it. Calls are held to it here. */
   readonly rules: RulesShape
+  /** The bearer tokens of the database, for the gate. */
+  readonly tokens: TokenLookup
   /** Null when writes would be taken now, else why not, in one sentence. */
   readonly notReady: Effect.Effect<string | null>
   /** Tells those who run the tools that this process is going away: calls shall end soon, and are still answered. */
@@ -52,6 +56,7 @@ export class ToolRunner extends Context.Service<ToolRunner, {
       }
       return ToolRunner.of({
         rules,
+        tokens: Context.get(services, Tokens).lookup,
         call: (name, args, caller) => Effect.updateContext(callTool(name, args, caller), withServices),
         // Loaded when it is first asked for: a server's start does without it.
         admin: (verb, args, caller) =>

@@ -15,9 +15,10 @@ import { mapKey, type RouteName } from "../domain/RouteName.ts"
 import type { Store } from "../store/Store.ts"
 import * as Tracing from "../Tracing.ts"
 import { askAhead } from "./Apply.ts"
-import type { CallerShape } from "./Caller.ts"
+import { Caller, type CallerShape } from "./Caller.ts"
 import type { Decide, Plan, View, Written } from "./Decision.ts"
 import { exists, mapOf, type Node } from "./Node.ts"
+import { keepWithin } from "./Reach.ts"
 import type { Plane } from "./Reconciler.ts"
 /** A write waiting for its turn. */
 export interface Job {
@@ -99,7 +100,9 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
     for (const job of jobs) {
       const exit = yield* Effect.exit(store.savepoint(Effect.gen(function*() {
         const traced = Tracing.span("decide", () => ({ parent: job.span }))
-        const plan = yield* traced(job.decide(viewOf(plane, node, batch.writes)))
+        const decided = Effect.provideService(job.decide(viewOf(plane, node, batch.writes)), Caller, job.caller)
+        const plan = yield* traced(decided)
+        yield* keepWithin(store, job.caller.principal, plan.edits)
         const footprint = { reads: new Set(plan.reads), writes: writesOf(plan.edits) }
         if (collide(footprint, batch)) return yield* new Collision()
         if (plan.edits.length > stride) yield* Effect.yieldNow

@@ -6,10 +6,12 @@ import { isWildcard, parseRouteName, type RouteName } from "../domain/RouteName.
 import { MapFiles } from "../haproxy/MapFiles.ts"
 import { Store } from "../store/Store.ts"
 import * as Tracing from "../Tracing.ts"
+import { Caller } from "./Caller.ts"
 import type { DomainItem, ListDomainsAnswer, ListDomainsInput } from "./DomainShapes.ts"
 import * as Input from "./Input.ts"
 import { serverItem } from "./Lookup.ts"
 import * as Page from "./Page.ts"
+import { shownTo } from "./Reach.ts"
 import type { ProgramServices } from "./Services.ts"
 
 /** Characters of JSON on one page: under 8,000 tokens with room for the rest of the answer. */
@@ -26,7 +28,7 @@ const decodeCursor = (cursor: string): Effect.Effect<RouteName, InvalidInput> =>
     ([text]) => Effect.mapError(Effect.fromResult(parseRouteName(text)), () => Page.notACursor())
   )
 
-/** Domains by name, with their servers. */
+/** Domains by name, with their servers; for a caller with few domains only these. */
 export const listDomains = Tracing.fn("listDomains")(function*(
   input: ListDomainsInput
 ): Effect.fn.Return<ListDomainsAnswer, ControlError, ProgramServices> {
@@ -35,7 +37,10 @@ export const listDomains = Tracing.fn("listDomains")(function*(
   const after = input.cursor === undefined ? undefined : yield* decodeCursor(input.cursor)
   const includeWildcards = input.include_wildcards ?? false
   const search = input.search === undefined ? undefined : yield* Input.search("search", input.search)
+  const { principal } = yield* Caller
+  const within = principal.domains === null ? {} : { within: principal.domains }
   const page = yield* store.page({
+    ...within,
     includeWildcards,
     limit: limit + 1,
     ...(search === undefined ? {} : { search }),
@@ -48,7 +53,7 @@ export const listDomains = Tracing.fn("listDomains")(function*(
   const roomy = page.routes.length * (largestItem + most * largestServer) <= pageChars
   let size = 0
   for (const { owner: named, route } of page.routes.slice(0, limit)) {
-    const owner = named ?? route.name
+    const owner = shownTo(principal, named ?? route.name)
     const item: DomainItem = {
       domain: route.name,
       backend: poolName(route.pool),
@@ -62,7 +67,9 @@ export const listDomains = Tracing.fn("listDomains")(function*(
   }
   const last = domains.at(-1)
   const more = last !== undefined && domains.length < page.routes.length
-  const { domains: exact, wildcards } = yield* store.counts
+  const { domains: exact, wildcards } = principal.domains === null
+    ? yield* store.counts
+    : yield* store.countsWithin(principal.domains)
   const total = includeWildcards ? exact + wildcards : exact
   const foreign = yield* (yield* MapFiles).foreignCount
   return {

@@ -17,6 +17,7 @@ import type {
 } from "./DomainShapes.ts"
 import * as Input from "./Input.ts"
 import { Limits } from "./Limits.ts"
+import { nearestTo } from "./Lookup.ts"
 import { addNew, confirm, promote, type Wanted } from "./NewDomain.ts"
 import { write } from "./PoolAllocator.ts"
 import { removeFromPool } from "./Removal.ts"
@@ -123,7 +124,7 @@ const nothingToRemove = Effect.fnUntraced(function*(store: Store["Service"], vie
       field: "domain"
     })
   }
-  const nearest = yield* store.nearestRoutes(name, 5)
+  const nearest = yield* nearestTo(store, name)
   const plan: Plan<Draft<RemoveDomainAnswer>> = {
     edits: [],
     reads: [`route:${name}`],

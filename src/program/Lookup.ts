@@ -6,7 +6,15 @@ import { NotFound, type StorageFailed } from "../domain/Errors.ts"
 import { poolName, type Server, slotName } from "../domain/Pool.ts"
 import type { RouteName } from "../domain/RouteName.ts"
 import type { Store } from "../store/Store.ts"
+import { Caller } from "./Caller.ts"
 import type { ServerItem } from "./DomainShapes.ts"
+import { callersDomains, shownTo, visibleNames } from "./Reach.ts"
+
+/** Names like one that does not exist, that the caller may see. */
+export const nearestTo = Effect.fnUntraced(function*(store: Store["Service"], name: string) {
+  const limited = (yield* callersDomains) !== null
+  return (yield* visibleNames(yield* store.nearestRoutes(name, limited ? 50 : 5))).slice(0, 5)
+})
 
 /** The route of a name, or NOT_FOUND with the nearest names that exist. */
 export const requireRoute = Effect.fnUntraced(
@@ -17,7 +25,7 @@ export const requireRoute = Effect.fnUntraced(
   ): Effect.fn.Return<Route, NotFound | StorageFailed> {
     const route = yield* store.route(name)
     if (route !== null) return route
-    const nearest = yield* store.nearestRoutes(name, 5)
+    const nearest = yield* nearestTo(store, name)
     return yield* new NotFound({
       message: `${name} is not routed here`,
       hint: nearest.length > 0
@@ -38,7 +46,7 @@ export const serverItem = (server: Server): ServerItem => ({
   state: server.state
 })
 
-/** Owner and servers of a route's pool: what most answers carry. */
+/** Owner and servers of a route's pool, as the caller may see them: what most answers carry. */
 export const poolView = Effect.fnUntraced(
   function*(store: Store["Service"], route: Route): Effect.fn.Return<
     {
@@ -49,7 +57,8 @@ export const poolView = Effect.fnUntraced(
     },
     StorageFailed
   > {
-    const owner = (yield* store.owner(route.pool)) ?? route.name
+    const { principal } = yield* Caller
+    const owner = shownTo(principal, (yield* store.owner(route.pool)) ?? route.name)
     return {
       backend: poolName(route.pool),
       sharesWith: owner === route.name ? null : owner,

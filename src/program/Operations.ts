@@ -9,9 +9,11 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type ControlError, type ErrorBody, Internal, NotFound, toBody } from "../domain/Errors.ts"
+import { type Principal, whoOf } from "../domain/Principal.ts"
 import { Store } from "../store/Store.ts"
 import * as Tracing from "../Tracing.ts"
 import type { Answer } from "./Answer.ts"
+import { Caller, type CallerShape } from "./Caller.ts"
 import { newOperationId } from "./ChangeId.ts"
 import * as Input from "./Input.ts"
 import type { ProgramServices } from "./Services.ts"
@@ -57,6 +59,8 @@ export interface Followed {
 
 interface Running {
   readonly tool: string
+  /** Who began it. */
+  readonly by: Principal
   readonly startedAt: number
   finishedAt: number | null
   readonly fiber: Fiber.Fiber<Answer, ControlError>
@@ -76,7 +80,8 @@ export class Operations extends Context.Service<Operations, {
       const start = Effect.fnUntraced(function*(tool: string, work: Effect.Effect<Answer, ControlError>) {
         const id = newOperationId()
         const fiber = yield* Effect.forkIn(work, scope)
-        const running: Running = { tool, startedAt: Date.now(), finishedAt: null, fiber }
+        const { principal: by } = yield* Caller
+        const running: Running = { tool, by, startedAt: Date.now(), finishedAt: null, fiber }
         fiber.addObserver(() => {
           running.finishedAt = Date.now()
         })
@@ -89,7 +94,7 @@ export class Operations extends Context.Service<Operations, {
       })
       const follow = Effect.fnUntraced(function*(id: string, waitMs: number) {
         const running = all.get(id)
-        if (running === undefined) return Option.none<Followed>()
+        if (running === undefined || !maySee(running.by, yield* Caller)) return Option.none<Followed>()
         const exit = yield* Fiber.await(running.fiber).pipe(Effect.timeoutOption(waitMs))
         const base = { tool: running.tool, startedAt: running.startedAt }
         if (Option.isNone(exit)) {
@@ -113,6 +118,10 @@ export class Operations extends Context.Service<Operations, {
     })
   )
 }
+
+/** A caller with few domains sees what it began itself. */
+const maySee = (by: Principal, { principal }: CallerShape): boolean =>
+  principal.domains === null || (principal.kind === by.kind && principal.id === by.id && principal.name === by.name)
 
 const iso = (ms: number) => new Date(ms).toISOString()
 
@@ -157,7 +166,10 @@ export const operation = Tracing.fn("operation")(function*(
       error: failure === null ? null : toBody(failure)
     }
   }
-  const change = /^chg_[0-9a-z]{1,40}$/.test(id) ? yield* followChange(id, wait) : null
+  const { principal } = yield* Caller
+  const found = /^chg_[0-9a-z]{1,40}$/.test(id) ? yield* followChange(id, wait) : null
+  const theirs = found !== null && principal.domains !== null && found.actor.who !== whoOf(principal)
+  const change = theirs ? null : found
   if (change === null) {
     return yield* new NotFound({
       message: `No operation or change has the id ${Input.shown(id)}`,

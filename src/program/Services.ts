@@ -9,6 +9,7 @@ import type { Certificates } from "./certificates/Certificates.ts"
 import type { Limits } from "./Limits.ts"
 import type { Operations } from "./Operations.ts"
 import type { PoolAllocator } from "./PoolAllocator.ts"
+import type { Tokens } from "./Tokens.ts"
 
 /** Requirements of every program. */
 export type ProgramServices =
@@ -22,3 +23,4 @@ export type ProgramServices =
   | PoolAllocator
   | Certificates
   | Operations
+  | Tokens

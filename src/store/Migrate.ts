@@ -12,15 +12,17 @@ import { attempt, storageFailure } from "./Failure.ts"
 import { desiredState } from "./migrations/0001_desired_state.ts"
 import { certificates } from "./migrations/0002_certificates.ts"
 import { lives } from "./migrations/0003_lives.ts"
+import { tokens } from "./migrations/0004_tokens.ts"
 import * as Sqlite from "./Sqlite.ts"
 
 /** The schema that this program reads and writes. */
-export const schemaVersion = 3
+export const schemaVersion = 4
 
 const migrations = {
   "0001_desired_state": desiredState,
   "0002_certificates": certificates,
-  "0003_lives": lives
+  "0003_lives": lives,
+  "0004_tokens": tokens
 }
 
 /** Sets `user_version` inside the migrations' own transaction: both are there, or neither. */

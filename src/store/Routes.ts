@@ -26,6 +26,17 @@ export const find = (db: Database, name: RouteName): Route | null => {
 const select = (db: Database, columns: string, from: string, query: RouteQuery): ReadonlyArray<Columns> => {
   const after = query.after ?? ""
   const first = query.includeWildcards || after > afterWildcards ? after : afterWildcards
+  if (query.within !== undefined) {
+    // GLOB knows `*` alone of what a name may hold.
+    return db.arrays(
+      `SELECT ${columns} FROM ${from} WHERE name > ? AND instr(name, ?) > 0
+       AND EXISTS (SELECT 1 FROM json_each(?) WHERE name GLOB value) ORDER BY name LIMIT ?+0`,
+      first,
+      query.search?.toLowerCase() ?? "",
+      JSON.stringify(query.within),
+      query.limit
+    )
+  }
   return query.search === undefined || query.search === ""
     ? db.arrays(`SELECT ${columns} FROM ${from} WHERE name > ? ORDER BY name LIMIT ?+0`, first, query.limit)
     : db.arrays(
@@ -82,6 +93,17 @@ export const ofPool = (db: Database, pool: PoolNumber, limit: number): ReadonlyA
 
 export const countOfPool = (db: Database, pool: PoolNumber): number =>
   Number(db.get("SELECT routes FROM pools WHERE pool = ?", pool)?.["routes"] ?? 0)
+
+/** How many names are among these. */
+export const countWithin = (db: Database, names: ReadonlyArray<string>) => {
+  const row = db.get(
+    `SELECT count(*) AS total, count(*) FILTER (WHERE name > '*/') AS exact FROM routes
+     WHERE EXISTS (SELECT 1 FROM json_each(?) WHERE name GLOB value)`,
+    JSON.stringify(names)
+  )
+  const [total, exact] = [Number(row?.["total"] ?? 0), Number(row?.["exact"] ?? 0)]
+  return { domains: exact, wildcards: total - exact }
+}
 
 export const all = (db: Database): ReadonlyArray<Route> =>
   db.arrays("SELECT name, pool, implicit, seq FROM routes").map(toRoute)

@@ -16,6 +16,7 @@ import type * as Generation from "../domain/Generation.ts"
 import type { Position } from "../domain/Lineage.ts"
 import type { PoolLimits, PoolNumber, Server } from "../domain/Pool.ts"
 import type { RouteName } from "../domain/RouteName.ts"
+import type { Token } from "../domain/Token.ts"
 import * as Tracing from "../Tracing.ts"
 import * as Capture from "./Capture.ts"
 import * as Certificates from "./Certificates.ts"
@@ -31,6 +32,7 @@ import * as Pools from "./Pools.ts"
 import * as Routes from "./Routes.ts"
 import * as Servers from "./Servers.ts"
 import { type Image, imageOf } from "./Snapshot.ts"
+import * as Tokens from "./Tokens.ts"
 import * as Transactions from "./Transactions.ts"
 
 export { CommitUncertain }
@@ -40,6 +42,8 @@ export interface RouteQuery {
   /** Part of the name, case-insensitive; no wildcards of SQL. */
   readonly search?: string
   readonly includeWildcards: boolean
+  /** Only these names, and those below `*.example.com`. */
+  readonly within?: ReadonlyArray<string>
   /** Names after this one. */
   readonly after?: RouteName
   readonly limit: number
@@ -141,6 +145,10 @@ export class Store extends Context.Service<Store, {
   readonly servers: (pool: PoolNumber) => Effect.Effect<ReadonlyArray<Server>, StorageFailed>
   readonly serversOf: (pools: ReadonlyArray<PoolNumber>) => Effect.Effect<ReadonlyArray<Server>, StorageFailed>
   readonly allServers: Effect.Effect<ReadonlyArray<Server>, StorageFailed>
+  /** How many names are among these (`*.example.com`: all below). Looks at every name. */
+  readonly countsWithin: (
+    names: ReadonlyArray<string>
+  ) => Effect.Effect<Pick<Counts, "domains" | "wildcards">, StorageFailed>
   readonly counts: Effect.Effect<Counts, StorageFailed>
   /** Everything at one moment. */
   readonly snapshot: Effect.Effect<Snapshot, StorageFailed>
@@ -177,6 +185,14 @@ export class Store extends Context.Service<Store, {
   readonly putCertificate: (certificate: Certificate) => Effect.Effect<void, StorageFailed>
   /** Inside `commit`: removes a certificate's row, if there is one. */
   readonly removeCertificate: (name: string) => Effect.Effect<void, StorageFailed>
+  /** All bearer tokens, oldest first. */
+  readonly tokens: Effect.Effect<ReadonlyArray<Token>, StorageFailed>
+  /** Inside `commit`: adds a token. */
+  readonly putToken: (token: Token) => Effect.Effect<void, StorageFailed>
+  /** Inside `commit`: revokes a token for good. */
+  readonly revokeToken: (id: string, at: number) => Effect.Effect<void, StorageFailed>
+  /** Inside `commit`: notes when tokens were used last. */
+  readonly touchTokens: (used: ReadonlyMap<string, number>) => Effect.Effect<void, StorageFailed>
   /** Inside `commit`: adds a row to the change log under the commit's revision. */
   readonly record: (change: ChangeDraft) => Effect.Effect<void, StorageFailed>
   /** Notes what became of a change; written with the next commit, or by `flush`. Costs no commit of its own. */
@@ -264,6 +280,7 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
     servers: (pool) => read("read the servers of a pool", (db) => Servers.ofPool(db, pool)),
     serversOf: (pools) => read("read the servers of pools", (db) => Servers.ofPools(db, pools)),
     allServers: read("read all servers", Servers.all),
+    countsWithin: (names) => read("count names", (db) => Routes.countWithin(db, names)),
     counts: Effect.sync(counts),
     // One piece of work without a pause: no commit comes between.
     snapshot: read("read everything", (db) => ({
@@ -296,6 +313,10 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
       write("putCertificate", "write a certificate's row", (db) => Certificates.put(db, certificate)),
     removeCertificate: (name) =>
       write("removeCertificate", "remove a certificate's row", (db) => Certificates.remove(db, name)),
+    tokens: read("list tokens", Tokens.all),
+    putToken: (token) => write("putToken", "write a token's row", (db) => Tokens.insert(db, token)),
+    revokeToken: (id, at) => write("revokeToken", "revoke a token", (db) => Tokens.revoke(db, id, at)),
+    touchTokens: (used) => write("touchTokens", "note the use of tokens", (db) => Tokens.touch(db, used)),
     record: (draft) =>
       write("record", "write the change log", (db, transaction) => {
         Changes.insert(db, draft, transaction.revision, transaction.at, keep)

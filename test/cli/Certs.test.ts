@@ -12,6 +12,7 @@ import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
 import { unrestricted } from "../../src/mcp/Visible.ts"
 import type { CertificateItem, CertInfoAnswer, RenewAllCertsAnswer } from "../../src/program/certificates/Shapes.ts"
 import { LongestCall } from "../../src/program/Operations.ts"
+import { noTokens } from "../../src/program/TokenIndex.ts"
 import { toolsOf } from "../mcp/harness.ts"
 import { makeCertificate } from "../support/Certificates.ts"
 import { holdsKey } from "../support/KeyCanary.ts"
@@ -284,6 +285,7 @@ describe("the commands", () => {
         })
         const tools = ToolRunner.of({
           rules: unrestricted,
+          tokens: noTokens,
           // A call may last a tenth of a second here.
           call: (name, args, caller) =>
             world.run(Effect.provideService(callTool(name, args, caller), LongestCall, 100)),

@@ -17,6 +17,8 @@ describe("help", () => {
     "config",
     "token",
     "token new",
+    "token list",
+    "token revoke",
     "token retire",
     "completion",
     "import",

@@ -72,7 +72,7 @@ const running = (haproxy: { readonly command: (line: string) => Effect.Effect<st
 
 describe("a control plane that is well", () => {
   it.live.each(realLines.map((binary) => [binary.line, binary] as const))(
-    "has nothing but the process to find on %s, and nothing is changed",
+    "has nothing but the process and the token of the environment to find on %s, and nothing is changed",
     ([, binary]) =>
       Effect.gen(function*() {
         const haproxy = yield* startHaproxy({ binary, poolsFile: true, domains: ["a.example.com pool_1"] })
@@ -87,7 +87,7 @@ describe("a control plane that is well", () => {
             HAPROXY_BINARY: binary.path
           })
         })
-        assert.deepStrictEqual(troubles(report), ["Process"], JSON.stringify(report, null, 2))
+        assert.deepStrictEqual(troubles(report), ["MCP_TOKEN", "Process"], JSON.stringify(report, null, 2))
         assert.strictEqual(report.status, "warning")
         assert.include(one(report, "Version").found, binary.line)
         assert.include(one(report, "Map files").found, "1 and 0 entries")

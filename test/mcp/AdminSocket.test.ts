@@ -18,6 +18,7 @@ import { failure } from "../../src/mcp/ToolResult.ts"
 import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
 import { unrestricted } from "../../src/mcp/Visible.ts"
 import type { CallerShape } from "../../src/program/Caller.ts"
+import { noTokens } from "../../src/program/TokenIndex.ts"
 import { startNode } from "../support/Process.ts"
 import { captureLogs, toolsOf, until } from "./harness.ts"
 
@@ -80,6 +81,7 @@ describe("the admin socket", () => {
       const big = "x".repeat(300_000)
       yield* open(path, {
         rules: unrestricted,
+        tokens: noTokens,
         call: (name) =>
           Effect.succeed(
             name === "haproxy_health"
@@ -133,6 +135,7 @@ describe("the admin socket", () => {
       let began = 0
       const opened = yield* open(path, {
         rules: unrestricted,
+        tokens: noTokens,
         call: () => Effect.andThen(Effect.sync(() => void began++), Effect.never),
         admin: () => Effect.die("not asked for here"),
         notReady: Effect.succeed(null),

@@ -21,6 +21,7 @@ import { Limits } from "../../src/program/Limits.ts"
 import { Operations } from "../../src/program/Operations.ts"
 import { PoolAllocator } from "../../src/program/PoolAllocator.ts"
 import type { ProgramServices } from "../../src/program/Services.ts"
+import { Tokens } from "../../src/program/Tokens.ts"
 import { Store } from "../../src/store/Store.ts"
 import { captureLogs } from "./harness.ts"
 
@@ -40,6 +41,7 @@ const below = (part: unknown): Context.Context<ProgramServices> =>
     Context.add(HostControl, every(part)),
     Context.add(PoolAllocator, every(part)),
     Context.add(Operations, every(part)),
+    Context.add(Tokens, every(part)),
     Context.add(Limits, {
       pools: { pools: 10, slots: 5 },
       suffixes: publicSuffixes([]),

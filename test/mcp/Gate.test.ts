@@ -1,7 +1,7 @@
 /** The gate as a table: route by method by token by Host by Origin by peer by forwarding headers. */
 import { assert, describe, it } from "@effect/vitest"
-import { withAllRights } from "../../src/domain/Principal.ts"
-import { type Decision, type GateOptions, type Grant, makeGate, type RequestFacts } from "../../src/mcp/Gate.ts"
+import { type Grant, withAllRights } from "../../src/domain/Principal.ts"
+import { type Decision, type GateOptions, makeGate, type RequestFacts } from "../../src/mcp/Gate.ts"
 
 const token = "correct-horse-battery"
 
@@ -9,15 +9,15 @@ const grantOf = (name: string): Grant => ({ principal: withAllRights("token", na
 
 const closed: GateOptions = {
   open: "closed",
-  tokens: { find: (given) => given === token ? grantOf("token-1") : null },
+  tokens: { find: (given) => given === token ? grantOf("token-1") : "wrong", any: () => true },
   trustedCidrs: ["100.64.0.0/10", "fd7a:115c:a1e0::/48"],
   trustedProxies: ["10.9.0.1", "10.9.0.2/32"],
   allowedHosts: ["mcp.example.com", "alt.example.com:8443"],
   allowedOrigins: ["https://console.example.com"]
 }
 const empty: GateOptions = { ...closed, trustedCidrs: [], trustedProxies: [], allowedHosts: [], allowedOrigins: [] }
-const local: GateOptions = { ...empty, open: "local", tokens: { find: () => null } }
-const off: GateOptions = { ...empty, open: "off", tokens: { find: () => null } }
+const local: GateOptions = { ...empty, open: "local", tokens: { find: () => "wrong", any: () => false } }
+const off: GateOptions = { ...empty, open: "off", tokens: { find: () => "wrong", any: () => false } }
 
 interface Row {
   readonly name: string

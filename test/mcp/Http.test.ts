@@ -14,6 +14,7 @@ import { join } from "node:path"
 import { NotFound } from "../../src/domain/Errors.ts"
 import { failure, success } from "../../src/mcp/ToolResult.ts"
 import { unrestricted } from "../../src/mcp/Visible.ts"
+import { noTokens } from "../../src/program/TokenIndex.ts"
 import {
   callMessage,
   clients,
@@ -481,6 +482,7 @@ describe("calls", () => {
     Effect.gen(function*() {
       const { url } = yield* startHttp({
         rules: unrestricted,
+        tokens: noTokens,
         call: () => Effect.die(new Error("hunter2")),
         admin: () => Effect.die("not asked for here"),
         notReady: Effect.die("hunter2"),

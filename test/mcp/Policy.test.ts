@@ -35,6 +35,8 @@ import { Limits } from "../../src/program/Limits.ts"
 import { Operations } from "../../src/program/Operations.ts"
 import { PoolAllocator } from "../../src/program/PoolAllocator.ts"
 import type { ProgramServices } from "../../src/program/Services.ts"
+import { noTokens } from "../../src/program/TokenIndex.ts"
+import { Tokens } from "../../src/program/Tokens.ts"
 import { Store } from "../../src/store/Store.ts"
 import { captureLogs, grantOf, post, startHttp, tokenGate } from "./harness.ts"
 
@@ -83,6 +85,7 @@ const below = Context.make(Store, faulty()).pipe(
   Context.add(HostControl, faulty()),
   Context.add(PoolAllocator, faulty()),
   Context.add(Operations, faulty()),
+  Context.add(Tokens, faulty()),
   Context.add(Limits, {
     pools: { pools: 10, slots: 5 },
     suffixes: publicSuffixes([]),
@@ -104,6 +107,7 @@ const toolsUnder = (rules: RulesShape): ToolRunner["Service"] => {
   ) as Context.Context<ProgramServices>
   return {
     rules,
+    tokens: noTokens,
     call: (name, args, caller) => Effect.provideContext(callTool(name, args, caller), services),
     admin: () => Effect.die("not asked for here"),
     notReady: Effect.succeed(null),
@@ -213,8 +217,9 @@ const gateOf = (all: typeof callers): GateOptions => ({
   tokens: {
     find: (given) => {
       const found = all.find(([who]) => who.replaceAll(/\W/g, "-") === given)
-      return found === undefined ? null : grantOf(found[1])
-    }
+      return found === undefined ? "wrong" : grantOf(found[1])
+    },
+    any: () => true
   }
 })
 

@@ -10,9 +10,9 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
-import { type Principal, withAllRights } from "../../src/domain/Principal.ts"
+import { type Grant, type Principal, withAllRights } from "../../src/domain/Principal.ts"
 import { callTool } from "../../src/mcp/CallTool.ts"
-import type { GateOptions, Grant } from "../../src/mcp/Gate.ts"
+import type { GateOptions } from "../../src/mcp/Gate.ts"
 import { HttpListener, type HttpOptions } from "../../src/mcp/Http.ts"
 import { success } from "../../src/mcp/ToolResult.ts"
 import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
@@ -20,11 +20,12 @@ import { unrestricted } from "../../src/mcp/Visible.ts"
 import { formatLine } from "../../src/Observability.ts"
 import { notReadyReason } from "../../src/program/Health.ts"
 import { PoolAllocator } from "../../src/program/PoolAllocator.ts"
+import { noTokens } from "../../src/program/TokenIndex.ts"
 import type { World } from "../support/World.ts"
 
 export const openGate: GateOptions = {
   open: "local",
-  tokens: { find: () => null },
+  tokens: { find: () => "wrong", any: () => false },
   trustedCidrs: [],
   trustedProxies: [],
   allowedHosts: [],
@@ -38,12 +39,13 @@ export const token = "correct-horse-battery"
 export const tokenGate: GateOptions = {
   ...openGate,
   open: "closed",
-  tokens: { find: (given) => given === token ? grantOf(withAllRights("token", "token-1")) : null }
+  tokens: { find: (given) => given === token ? grantOf(withAllRights("token", "token-1")) : "wrong", any: () => true }
 }
 
 /** The programs of a world. */
 export const worldTools = (world: World): ToolRunner["Service"] => ({
   rules: unrestricted,
+  tokens: noTokens,
   call: (name, args, caller) => world.run(callTool(name, args, caller)),
   admin: () => Effect.die("not asked for here"),
   notReady: world.run(notReadyReason),
@@ -59,6 +61,7 @@ export const toolsOf = (
   ) => Effect.Effect<Record<string, unknown>>
 ): ToolRunner["Service"] => ({
   rules: unrestricted,
+  tokens: noTokens,
   call: (name, args, caller) => Effect.map(call(name, (args ?? {}) as Record<string, unknown>, caller), success),
   admin: () => Effect.die("not asked for here"),
   notReady: Effect.succeed(null),

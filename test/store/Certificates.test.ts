@@ -172,7 +172,7 @@ describe("a database of before there were certificates", () => {
   const makeOld = (file: string) => {
     const db = new DatabaseSync(file)
     db.exec(
-      "DROP TABLE certificates; DROP TABLE lives; DELETE FROM migrations WHERE migration_id >= 2; PRAGMA user_version = 1"
+      "DROP TABLE certificates; DROP TABLE lives; DROP TABLE tokens; DELETE FROM migrations WHERE migration_id >= 2; PRAGMA user_version = 1"
     )
     db.close()
   }

@@ -18,6 +18,7 @@ import { Limits } from "../../src/program/Limits.ts"
 import { Operations } from "../../src/program/Operations.ts"
 import { type AllocatorOptions, PoolAllocator } from "../../src/program/PoolAllocator.ts"
 import type { ProgramServices } from "../../src/program/Services.ts"
+import { Tokens } from "../../src/program/Tokens.ts"
 import { Store } from "../../src/store/Store.ts"
 
 export interface PlaneOptions extends AllocatorOptions {
@@ -118,7 +119,7 @@ export const planeLayer = (options: PlaneOptions) => {
     renewAfter: 0,
     ...(compareEvery === undefined ? {} : { compareEvery })
   }).pipe(
-    Layer.provideMerge(Layer.mergeAll(PoolAllocator.layer(options), Operations.layer, host)),
+    Layer.provideMerge(Layer.mergeAll(PoolAllocator.layer(options), Operations.layer, Tokens.layer, host)),
     Layer.provideMerge(adapters),
     Layer.provide(quiet)
   )

@@ -9,7 +9,7 @@ import * as Page from "../Page.ts"
 import { Certificates } from "./Certificates.ts"
 import { neededBy, requireStanding } from "./Lookup.ts"
 import type { CertificateStatus, CertInfoAnswer, CertInfoInput, ListCertsAnswer, ListCertsInput } from "./Shapes.ts"
-import { countByStatus, current, iso, itemOf } from "./Standing.ts"
+import { countByStatus, iso, itemOf, visibleNow } from "./Standing.ts"
 
 /** A certificate's name, as isSafeName of haproxy/certificates/FileNames.ts has it. */
 const fileName = /^[!-.0-~]{1,255}$/
@@ -37,7 +37,7 @@ export const listCerts = Tracing.fn("listCerts")(function*(
   const after = input.cursor === undefined ? null : (yield* Page.positionOf(input.cursor, fileName))[0]
   const search = input.search === undefined ? undefined : yield* Input.search("search", input.search)
   const state = yield* (yield* Certificates).state
-  const all = yield* current
+  const all = yield* visibleNow
   const found = search === undefined
     ? all
     : all.filter(({ facts, name }) =>
@@ -69,7 +69,7 @@ export const listCerts = Tracing.fn("listCerts")(function*(
 export const certInfo = Tracing.fn("certInfo")(function*(
   input: CertInfoInput
 ): Effect.fn.Return<CertInfoAnswer, ControlError, Store | Certificates> {
-  const all = yield* current
+  const all = yield* visibleNow
   const one = yield* requireStanding(all, "domain", input.domain)
   const item = yield* itemOf(one, yield* (yield* Certificates).state)
   const needers = yield* neededBy(all, one)

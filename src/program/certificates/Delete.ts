@@ -6,7 +6,7 @@ import type { ProgramServices } from "../Services.ts"
 import { Certificates } from "./Certificates.ts"
 import { neededBy, requireStanding } from "./Lookup.ts"
 import type { DeleteCertAnswer, DeleteCertInput } from "./Shapes.ts"
-import { current } from "./Standing.ts"
+import { visibleNow } from "./Standing.ts"
 
 /** Names in a sentence. */
 const mostNamed = 3
@@ -26,7 +26,7 @@ export const deleteCert = Tracing.fn("deleteCert")(function*(
   input: DeleteCertInput
 ): Effect.fn.Return<DeleteCertAnswer, ControlError, ProgramServices> {
   const certificates = yield* Certificates
-  const all = yield* current
+  const all = yield* visibleNow
   const one = yield* requireStanding(all, "domain", input.domain)
   const { name } = one
   if (name !== input.domain && name !== input.domain.toLowerCase()) {

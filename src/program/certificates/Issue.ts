@@ -12,6 +12,7 @@ import * as Tracing from "../../Tracing.ts"
 import * as Input from "../Input.ts"
 import { Limits } from "../Limits.ts"
 import { longWork } from "../LongWork.ts"
+import { requireWithin } from "../Reach.ts"
 import type { ProgramServices } from "../Services.ts"
 import { shownAs, written } from "./Answers.ts"
 import { Certificates, type Installed } from "./Certificates.ts"
@@ -113,6 +114,9 @@ export const issueCert = Tracing.fn("issueCert")(function*(
 ): Effect.fn.Return<CertWriteAnswer, ControlError, ProgramServices> {
   const name = yield* domainOf(input.domain)
   const names = input.wildcard === false ? [name] : [name, `*.${name}`]
+  yield* requireWithin("domain", names)
+  // What it would replace.
+  yield* requireWithin("domain", (yield* (yield* Store).certificate(name))?.facts.names ?? [])
   const there = yield* present(name, names)
   if (there !== null) return yield* written(there, `${name} has its certificate already; HAProxy serves it`)
   return yield* issueInTime("haproxy_issue_cert", { name, names, summary: `Issued the certificate ${name}` })

@@ -7,6 +7,7 @@ import { isSafeName } from "../../haproxy/certificates/FileNames.ts"
 import { Store } from "../../store/Store.ts"
 import * as Tracing from "../../Tracing.ts"
 import * as Input from "../Input.ts"
+import { callersDomains, requireWithin, visibleNames } from "../Reach.ts"
 import type { ProgramServices } from "../Services.ts"
 import { written } from "./Answers.ts"
 import { Certificates } from "./Certificates.ts"
@@ -29,6 +30,8 @@ export const loadCert = Tracing.fn("loadCert")(function*(
       field: "domain"
     })
   }
+  const row = yield* store.certificate(name)
+  if ((yield* callersDomains) !== null) yield* requireWithin("domain", [name, ...row?.facts.names ?? []])
   if ((yield* certificates.underWay).has(name)) return yield* beingIssued(name)
   const bundle = yield* files.read(name).pipe(
     Effect.catchTag(
@@ -37,7 +40,7 @@ export const loadCert = Tracing.fn("loadCert")(function*(
     )
   )
   if (bundle === null) {
-    const like = nearest(name, (yield* files.list).map((file) => file.name), 5)
+    const like = nearest(name, yield* visibleNames((yield* files.list).map((file) => file.name)), 5)
     return yield* new NotFound({
       message: `There is no file ${Input.shown(`${name}.pem`)} in ${files.folder}`,
       hint: like.length > 0
@@ -47,7 +50,7 @@ export const loadCert = Tracing.fn("loadCert")(function*(
       validValues: like
     })
   }
-  const row = yield* store.certificate(name)
+  yield* requireWithin("domain", bundle.facts.names)
   const source = row?.source ?? "file"
   const renewAt = source === "file"
     ? null

@@ -5,8 +5,10 @@ import * as Result from "effect/Result"
 import { covers, nameCovers } from "../../domain/Certificate.ts"
 import { type InvalidInput, NotFound, type StorageFailed } from "../../domain/Errors.ts"
 import { nearest } from "../../domain/Nearest.ts"
+import { isWithin } from "../../domain/Principal.ts"
 import { parseRouteName } from "../../domain/RouteName.ts"
 import { Store } from "../../store/Store.ts"
+import { Caller } from "../Caller.ts"
 import * as Input from "../Input.ts"
 import { type Standing, statusOf } from "./Standing.ts"
 
@@ -67,7 +69,9 @@ export const neededBy = Effect.fnUntraced(function*(
     if (other.name === name || (status !== "valid" && status !== "expiring")) continue
     for (const covered of other.file?.facts?.names ?? []) others.add(covered)
   }
+  const { principal } = yield* Caller
   return routes.filter((route) => {
+    if (!isWithin(principal, route)) return false
     if (others.has(route)) return false
     const above = `*${route.slice(route.indexOf("."))}`
     return !(others.has(above) && nameCovers(above, route))

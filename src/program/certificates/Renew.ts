@@ -12,7 +12,7 @@ import { Certificates } from "./Certificates.ts"
 import { issueInTime } from "./Issue.ts"
 import { requireStanding } from "./Lookup.ts"
 import type { CertWriteAnswer, RenewAllCertsAnswer, RenewCertInput } from "./Shapes.ts"
-import { current } from "./Standing.ts"
+import { visibleNow } from "./Standing.ts"
 
 /** Hand-placed certificates have nobody here who could renew them. */
 const notOurs = (name: string) =>
@@ -26,7 +26,7 @@ const notOurs = (name: string) =>
 export const renewCert = Tracing.fn("renewCert")(function*(
   input: RenewCertInput
 ): Effect.fn.Return<CertWriteAnswer, ControlError, ProgramServices> {
-  const { name, row } = yield* requireStanding(yield* current, "domain", input.domain)
+  const { name, row } = yield* requireStanding(yield* visibleNow, "domain", input.domain)
   const certificates = yield* Certificates
   if (row === null || row.source !== "acme") return yield* notOurs(name)
   const now = yield* Clock.currentTimeMillis

@@ -9,7 +9,9 @@ import {
   validityAt
 } from "../../domain/Certificate.ts"
 import type { FileFailure } from "../../domain/Errors.ts"
+import { isWithin } from "../../domain/Principal.ts"
 import { Store } from "../../store/Store.ts"
+import { Caller } from "../Caller.ts"
 import { Certificates, type CertificatesState } from "./Certificates.ts"
 import type { KnownFile, KnownFiles } from "./Folder.ts"
 import type { CertificateItem, CertificateStatus } from "./Shapes.ts"
@@ -50,6 +52,21 @@ export const current: Effect.Effect<ReadonlyArray<Standing>, FileFailure, Store 
     return standings(yield* (yield* Store).certificates, files)
   }
 )
+
+/** Those that the caller may see: all names of each are its own. */
+export const visibleNow: typeof current = Effect.gen(function*() {
+  const { principal } = yield* Caller
+  const all = yield* current
+  return principal.domains === null
+    ? all
+    : all.filter(({ facts, name, row }) => namesOf({ facts, name, row }).every((one) => isWithin(principal, one)))
+})
+
+/** The names that one is about; while nothing is known of it, its own. */
+export const namesOf = ({ facts, name, row }: Pick<Standing, "facts" | "name" | "row">): ReadonlyArray<string> => {
+  const names = facts?.names ?? row?.facts.names ?? []
+  return names.length === 0 ? [name] : names
+}
 
 /** How one stands at a moment. */
 export const statusOf = ({ file, row }: Standing, now: number): CertificateStatus =>
