@@ -114,3 +114,21 @@ export const keepRevocations = (newer: Revocations, restored: Connection, now: n
   for (const row of ended.values()) put.run(...columns.split(", ").map((column) => row[column] as string))
   return count
 }
+
+/** The same for two files that nobody has open: a copy of the database that goes, and the one that comes. */
+export const carryRevocations = (newer: string, restored: string, now: number): number => {
+  const from = new DatabaseSync(newer, { readOnly: true })
+  try {
+    const into = new DatabaseSync(restored)
+    try {
+      into.exec("BEGIN IMMEDIATE")
+      const count = keepRevocations(revocations(from), into, now)
+      into.exec("COMMIT")
+      return count
+    } finally {
+      into.close()
+    }
+  } finally {
+    from.close()
+  }
+}

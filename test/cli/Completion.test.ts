@@ -53,7 +53,7 @@ describe("completion", () => {
       assert.include(commands, name)
     }
     assert.deepStrictEqual(at("haproxy-mcp do"), ["doctor"])
-    assert.deepStrictEqual(at("haproxy-mcp token "), ["new", "list", "revoke", "retire"])
+    assert.deepStrictEqual(at("haproxy-mcp token "), ["list", "new", "retire", "revoke"])
     assert.deepStrictEqual(at("haproxy-mcp certs "), ["delete", "info", "issue", "list", "load", "renew", "renew-all"])
     assert.include(at("haproxy-mcp certs renew --"), "--force")
     assert.deepStrictEqual(at("haproxy-mcp completion "), ["bash", "fish", "zsh"])

@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import { mkdtempSync } from "node:fs"
+import { mkdtempSync, readFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { PassThrough } from "node:stream"
@@ -308,6 +308,15 @@ describe("the table", () => {
     // What only looks needs no right to change something, but for HAProxy's own configuration.
     const looks = defaultTools.filter(({ annotations, scope }) => annotations.readOnlyHint && scope !== "read")
     assert.deepStrictEqual(looks.map(({ name }) => name), ["haproxy_check_config"])
+  })
+
+  it("stands in docs/security.md as it is", () => {
+    const page = readFileSync(join(import.meta.dirname, "..", "..", "docs", "security.md"), "utf8")
+    for (const scope of scopes) {
+      const row = page.split("\n").find((line) => line.startsWith(`| \`${scope}\``)) ?? ""
+      const named = [...row.matchAll(/`(haproxy_\w+)`/g)].map((match) => match[1])
+      assert.deepStrictEqual(named, defaultTools.filter((tool) => tool.scope === scope).map(({ name }) => name), scope)
+    }
   })
 
   it("says by name of the parameter where a domain is named", () => {

@@ -1,10 +1,11 @@
 /** Rows of tokens, and what stays revoked when an older database comes back. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { copyFileSync, readFileSync } from "node:fs"
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import type { Token } from "../../src/domain/Token.ts"
+import { exchange, stage } from "../../src/program/backup/Restore.ts"
 import { hashOf } from "../../src/program/TokenIndex.ts"
 import { keepRevocations, revocations } from "../../src/store/Tokens.ts"
 import { add, folder, withStore } from "./support/Fixture.ts"
@@ -98,6 +99,28 @@ describe("an older database that comes back", () => {
             yield* store.commit(add(store, "a.example.com"))
             assert.strictEqual((yield* store.tokens).length, 5)
           }))
+      })
+    ))
+
+  it.effect("does not through a restore either", () =>
+    inFolder((path) =>
+      Effect.gen(function*() {
+        const file = join(path, "desired.db")
+        const backup = join(path, "backup.db")
+        yield* withStore(file, (store) =>
+          Effect.gen(function*() {
+            yield* store.commit(store.putToken(token("aaaaaaaaaa")))
+            yield* store.commit(store.putToken(token("bbbbbbbbbb")))
+            const { bytes } = yield* store.image
+            writeFileSync(backup, bytes)
+            yield* store.commit(store.revokeToken("aaaaaaaaaa", 20))
+          }))
+        yield* Effect.scoped(Effect.flatMap(stage(backup, file), (staged) => exchange(staged, file, 40)))
+        const tokens = yield* withStore(file, (store) => store.tokens)
+        assert.deepStrictEqual(tokens.map(({ id, revokedAt }) => [id, revokedAt]), [["aaaaaaaaaa", 20], [
+          "bbbbbbbbbb",
+          null
+        ]])
       })
     ))
 
