@@ -3,6 +3,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
+import { cacheFolder } from "../debian/CacheFolder.ts"
 
 /** What became of it: the archive, or why there is none. */
 export type Image = { readonly file: string } | { readonly skipped: string }
@@ -26,7 +27,12 @@ export const buildImage = async (
     file,
     ...(how === "base" ? ["--base"] : [])
   ]
-  const child = spawn(process.execPath, args, { cwd: copy, stdio: ["ignore", "ignore", "pipe"] })
+  const child = spawn(process.execPath, args, {
+    cwd: copy,
+    stdio: ["ignore", "ignore", "pipe"],
+    // What was fetched for earlier ones serves again: the copy has no cache.
+    env: { ...process.env, HAPROXY_MCP_CACHE: cacheFolder() }
+  })
   let said = ""
   child.stderr.on("data", (chunk: Buffer) => {
     said = (said + chunk.toString("utf8")).slice(-4_000)
