@@ -40,7 +40,7 @@ export interface Image {
 const lockTimeout = 1_000
 
 /**
- * The database as one file. Nothing else runs meanwhile: 100,000 domains (9 MB) take 5 to 40 ms. Never inside a
+ * The database as one file. Nothing else runs meanwhile: 100,000 domains (9 MB) take some 40 ms of CPU time. Never inside a
  * transaction, as it would hold rows that may be taken back: see `Store.image`.
  */
 export const imageOf = (db: Pick<Database, "isTransaction" | "serialize">): Uint8Array => {
