@@ -97,11 +97,13 @@ const programs = (isReader: boolean) =>
     Layer.unwrap(Effect.as(
       isReader
         ? Effect.void
-        : Effect.flatMap(
-          Effect.service(HostAccess),
-          ({ host: { disk } }) =>
-            migrate({ serversFile: settings.haproxyServersFile, certificatesFile: settings.haproxyCertsFile, disk })
-        ),
+        : Effect.flatMap(Effect.service(HostAccess), ({ host: { disk }, ssh }) =>
+          migrate({
+            serversFile: settings.haproxyServersFile,
+            certificatesFile: settings.haproxyCertsFile,
+            disk,
+            farDatabase: ssh === null ? null : settings.haproxyRemoteDbFile
+          })),
       Layer.mergeAll(
         PoolAllocator.layer({ runtimeMapFile: settings.haproxyRuntimeMapFile }),
         Operations.layer,

@@ -19,6 +19,7 @@ import { localDisk } from "../haproxy/files/LocalDisk.ts"
 import * as LegacyFiles from "../haproxy/LegacyFiles.ts"
 import { MapFiles } from "../haproxy/MapFiles.ts"
 import * as Legacy from "../store/Legacy.ts"
+import { readFar } from "../store/LegacyFetch.ts"
 import { Store } from "../store/Store.ts"
 import { newChangeId } from "./ChangeId.ts"
 import { Limits } from "./Limits.ts"
@@ -54,6 +55,8 @@ export interface MigrationOptions {
   readonly certificatesFile: string
   /** Of the host that they are on. Default: this machine's. */
   readonly disk?: Disk
+  /** Where the predecessor's database is on another host; null: beside ours. */
+  readonly farDatabase?: string | null
 }
 
 const describeJson = (file: string, found: { readonly isThere: boolean; readonly what: string }) => ({
@@ -70,14 +73,15 @@ const unread = (disk: Disk, file: string) =>
 
 /** Reads all sources; null where there is nothing that a migration could be about. */
 const readSources = Effect.fnUntraced(function*(database: string, options: MigrationOptions) {
-  const { certificatesFile, disk = localDisk, serversFile } = options
+  const { certificatesFile, disk = localDisk, farDatabase = null, serversFile } = options
   const { paths } = yield* MapFiles
   const limits = (yield* Limits).pools
   const domains = yield* LegacyFiles.readMap(disk, paths.domains)
   const wildcards = yield* LegacyFiles.readMap(disk, paths.wildcards)
   const own = [...domains.entries, ...wildcards.entries].some(({ value }) => ownPool(value, limits) !== null)
   if (own && (domains.isMarked || wildcards.isMarked)) return null
-  const kept = yield* Legacy.readKept(database)
+  const near = yield* Legacy.readKept(database)
+  const kept = near === null && farDatabase !== null ? yield* readFar(disk, farDatabase) : near
   const json = kept === null ? yield* LegacyFiles.readServers(disk, serversFile) : null
   const tabled = kept?.certificates ?? null
   const issued = tabled === null ? yield* LegacyFiles.readCertificates(disk, certificatesFile) : null

@@ -32,7 +32,7 @@ import * as Tables from "./LegacyTables.ts"
 /** Files that SQLite keeps beside a database: they belong to it. */
 const companions = ["-wal", "-journal", "-shm"] as const
 /** No database of the predecessor comes near this: 100,000 domains are 20 MB. */
-const largest = 512 * 1024 * 1024
+export const largest = 512 * 1024 * 1024
 /** How often a file that changes while it is copied is copied again. */
 const attempts = 3
 
@@ -68,7 +68,7 @@ const copyTo = (file: string, folder: string): string => {
 }
 
 /** What a predecessor's database says. Throws {@link ConfigInvalid} when it is not one, or cannot be read. */
-const readFrom = (file: string): LegacyDatabase => {
+export const readFrom = (file: string): LegacyDatabase => {
   if (statSync(file).size > largest) throw refuse(file, "is larger than any of the Python version.", stop)
   const folder = mkdtempSync(join(tmpdir(), "haproxy-mcp-legacy-"))
   try {
