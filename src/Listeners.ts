@@ -24,6 +24,8 @@ export const addressesHere = (): ReadonlySet<string> =>
 export const isHere = (host: string, here: ReadonlySet<string>): boolean =>
   host === "localhost" || host.startsWith("127.") || host === "::1" || here.has(host)
 
+const isLoopback = (ip: string): boolean => ip.startsWith("127.") || ip === "::1"
+
 /** Does HAProxy run on this machine? With an SSH host it runs there. */
 export const isHaproxyHere = (
   { haproxyTransport: transport, ssh }: SettingsShape,
@@ -44,7 +46,15 @@ export const layer: Layer.Layer<Limits, never, Settings> = Layer.effect(
     const here = addressesHere()
     const listeners: Array<Listener> = []
     if (settings.mcpSocket === null) {
-      listeners.push(listenerOf(settings.mcpHost ?? "0.0.0.0", settings.mcpPort, "this control plane's own port", here))
+      const { mcpHost, mcpPort: port } = settings
+      const name = "this control plane's own port"
+      const bound = listenerOf(mcpHost ?? "0.0.0.0", port, name, here)
+      if (settings.ssh === null) listeners.push(bound)
+      else {
+        // Loopback is HAProxy's host, where this port is somebody else's.
+        const own = bound.ip === "0.0.0.0" ? [...here].filter((ip) => !isLoopback(ip)) : [bound.ip]
+        listeners.push(...own.map((ip) => ({ ip, port, name })))
+      }
     }
     if ("host" in settings.haproxyTransport) {
       const { host, port } = settings.haproxyTransport

@@ -39,7 +39,9 @@ describe("listeners of the settings", () => {
     [{ HAPROXY_HOST: "127.0.0.1", HAPROXY_PORT: "1234" }, "127.0.0.1", 1234, runtime],
     [{ HAPROXY_RUNTIME_MODE: "unix", HAPROXY_RUNTIME_SOCKET: "/run/h.sock" }, "127.0.0.1", 9999, null],
     [{ MCP_SOCKET: "/run/m.sock" }, "127.0.0.1", 8000, null],
-    [{ MCP_HOST: "127.0.0.1", MCP_PORT: "8001" }, "127.0.0.1", 8001, mcp]
+    [{ MCP_HOST: "127.0.0.1", MCP_PORT: "8001" }, "127.0.0.1", 8001, mcp],
+    // HAProxy's loopback is not ours.
+    [{ HAPROXY_SSH_HOST: "edge.example.com" }, "127.0.0.1", 8000, null]
   ]
   it.effect.each(cases)("%j: %s port %d is %s", ([env, ip, port, name]) =>
     Effect.gen(function*() {
@@ -48,7 +50,10 @@ describe("listeners of the settings", () => {
 
   it.effect("count on every address of this machine", () =>
     Effect.gen(function*() {
-      if (own !== undefined) assert.strictEqual(yield* back({}, own, 9999), runtime)
+      if (own !== undefined) {
+        assert.strictEqual(yield* back({}, own, 9999), runtime)
+        assert.strictEqual(yield* back({ HAPROXY_SSH_HOST: "edge.example.com" }, own, 8000), mcp)
+      }
       assert.strictEqual(yield* back({ HAPROXY_HOST: own ?? "127.0.0.1" }, "127.0.0.1", 9999), runtime)
     }))
 
