@@ -13,6 +13,7 @@ import * as DeltaFrame from "./DeltaFrame.ts"
 import * as Lives from "./Lives.ts"
 import { schemaVersion } from "./Migrate.ts"
 import { digestOf } from "./Snapshot.ts"
+import * as Tokens from "./Tokens.ts"
 
 /** What a copy is. "newer": of a program that came after this one, whole or not. */
 export type Examined =
@@ -89,6 +90,16 @@ export const examine = (bytes: Uint8Array): Examined => {
   }
 }
 
+/** The tokens of a content, and which of them are revoked. */
+export const revocationsIn = (bytes: Uint8Array): Tokens.Revocations => {
+  const db = load(bytes)
+  try {
+    return Tokens.revocations(db)
+  } finally {
+    db.close()
+  }
+}
+
 /** Bytes that can be put in place, or why there are none. */
 export type Materialised =
   | { readonly kind: "ours"; readonly bytes: Uint8Array; readonly sha256: string; readonly position: Position }
@@ -144,9 +155,13 @@ export const materialise = ({ deltas, full, state }: Fetched): Materialised => {
  * An operator's choice as a commit of its own: the content of one copy, put on top of another one (of `onto`'s lineage, with
  * its ancestry and one new life). Whoever holds `onto` or an ancestor of it then sees a copy that is ahead, not one that
  * contradicts; the contents between are in the log, and their commits are not counted again. `onto` null: there is nothing to
- * stand on, and the content only gets a new life.
+ * stand on, and the content only gets a new life. `ended`: tokens of the content that goes, which may not come back.
  */
-export const supersede = (content: Uint8Array, onto: Position | null): Materialised => {
+export const supersede = (
+  content: Uint8Array,
+  onto: Position | null,
+  ended: Tokens.Revocations | null = null
+): Materialised => {
   const foreign = isOurs(content)
   if (foreign !== null) return { kind: "foreign", why: foreign }
   let db: DatabaseSync | undefined
@@ -168,6 +183,7 @@ export const supersede = (content: Uint8Array, onto: Position | null): Materiali
       commits,
       revision
     )
+    if (ended !== null) Tokens.keepRevocations(ended, db, Date.now())
     db.exec("COMMIT")
     const bytes = db.serialize()
     return { kind: "ours", bytes, sha256: digestOf(bytes), position: positionOf(db, found.position.schema) }

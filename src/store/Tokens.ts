@@ -79,8 +79,8 @@ export const tokensIn = (copy: string): ReadonlyArray<Token> => {
 
 /** What of a database's tokens must survive an older one. */
 export interface Revocations {
-  /** Ids of all tokens that the database knows. */
-  readonly known: ReadonlyArray<string>
+  /** Ids of all tokens that the database knows; null where the other one may have tokens of its own. */
+  readonly known: ReadonlyArray<string> | null
   /** The revoked ones, whole rows. */
   readonly revoked: ReadonlyArray<Row>
 }
@@ -99,7 +99,7 @@ export const revocations = (db: Connection): Revocations => {
  */
 export const keepRevocations = (newer: Revocations, restored: Connection, now: number): number => {
   if (!hasTokens(restored)) return 0
-  const known = new Set(newer.known)
+  const known = newer.known === null ? null : new Set(newer.known)
   const ended = new Map(newer.revoked.map((row) => [row["id"] as string, row]))
   const put = restored.prepare(`INSERT OR IGNORE INTO tokens (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
   const end = restored.prepare("UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL")
@@ -107,7 +107,7 @@ export const keepRevocations = (newer: Revocations, restored: Connection, now: n
   for (const { id } of restored.prepare("SELECT id FROM tokens WHERE revoked_at IS NULL").all()) {
     const at = ended.get(id as string)?.["revoked_at"] as number | undefined
     // Rows never leave a database, so one that is unknown there is not of its past.
-    if (at === undefined && known.has(id as string)) continue
+    if (at === undefined && (known === null || known.has(id as string))) continue
     end.run(at ?? now, id as string)
     count++
   }

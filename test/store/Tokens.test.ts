@@ -7,7 +7,9 @@ import { DatabaseSync } from "node:sqlite"
 import type { Token } from "../../src/domain/Token.ts"
 import { exchange, stage } from "../../src/program/backup/Restore.ts"
 import { hashOf } from "../../src/program/TokenIndex.ts"
-import { keepRevocations, revocations } from "../../src/store/Tokens.ts"
+import { revocationsIn, supersede } from "../../src/store/Replica.ts"
+import type { Store } from "../../src/store/Store.ts"
+import { keepRevocations, type Revocations, revocations } from "../../src/store/Tokens.ts"
 import { add, folder, withStore } from "./support/Fixture.ts"
 
 const secret = (id: string) => `hmcp_${id}_${"s".repeat(43)}`
@@ -121,6 +123,29 @@ describe("an older database that comes back", () => {
           "bbbbbbbbbb",
           null
         ]])
+      })
+    ))
+
+  it.effect("does not through a choice about the remote copy either, which leaves tokens that only one side knows", () =>
+    inFolder((path) =>
+      Effect.gen(function*() {
+        const copy = (store: Store["Service"]) => Effect.map(store.fullCopy, ({ bytes }) => bytes)
+        const [older, newer] = yield* withStore(join(path, "desired.db"), (store) =>
+          Effect.gen(function*() {
+            for (const id of ["aaaaaaaaaa", "bbbbbbbbbb"]) yield* store.commit(store.putToken(token(id)))
+            const first = yield* copy(store)
+            yield* store.commit(store.revokeToken("aaaaaaaaaa", 20))
+            return [first, yield* copy(store)] as const
+          }))
+        const after = (ended: Revocations) => {
+          const made = supersede(older, null, ended)
+          assert(made.kind === "ours")
+          return revocationsIn(made.bytes).revoked.map((row) => [row["id"], row["revoked_at"]])
+        }
+        assert.deepStrictEqual(after(revocationsIn(newer)), [["aaaaaaaaaa", 20]])
+        const elsewhere = { known: ["cccccccccc"], revoked: [] }
+        assert.strictEqual(after(elsewhere).length, 2)
+        assert.strictEqual(after({ ...elsewhere, known: null }).length, 0)
       })
     ))
 

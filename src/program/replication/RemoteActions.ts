@@ -13,6 +13,7 @@ import type { Position } from "../../domain/Lineage.ts"
 import { type Look, RemoteSync } from "../../remote/RemoteSync.ts"
 import * as Install from "../../store/Install.ts"
 import * as Replica from "../../store/Replica.ts"
+import type { Revocations } from "../../store/Tokens.ts"
 import type { RemoteActionAnswer, RemoteRestoreInput, RemoteTakeOverInput } from "./RemoteControl.ts"
 
 /** What is to be done. */
@@ -55,10 +56,21 @@ const local = Effect.fnUntraced(function*(file: string) {
   return { bytes: yield* Install.readWhole(file), position: found.position } satisfies Content
 })
 
-/** Publishes a content as the newest generation, and puts it in place here. */
-const goOn = Effect.fnUntraced(function*(file: string, what: string, content: Content, onto: Position | null) {
+/** What a content that does not go on says of tokens: the one that goes on may have made some of its own since. */
+const endedIn = (bytes: Uint8Array): Revocations => ({ ...Replica.revocationsIn(bytes), known: null })
+
+/**
+ * Publishes a content as the newest generation, and puts it in place here. Tokens that were revoked in what goes stay so.
+ */
+const goOn = Effect.fnUntraced(function*(
+  file: string,
+  what: string,
+  content: Content,
+  onto: Position | null,
+  ended: Revocations | null
+) {
   const remote = yield* RemoteSync
-  const made = yield* whole(what, Replica.supersede(content.bytes, onto))
+  const made = yield* whole(what, Replica.supersede(content.bytes, onto, ended))
   const { bytes, position, sha256 } = made
   const copy: FullCopy = { kind: "full", state: Replica.snapshotOf(position), bytes, sha256 }
   const head = yield* remote.publish(copy)
@@ -72,7 +84,8 @@ const takeOver = Effect.fnUntraced(function*(file: string, { keep = "remote" }: 
   const there = contentOf(look)
   yield* remote.adopt(look)
   if (keep === "local") {
-    const done = yield* goOn(file, "The local database", yield* local(file), there?.position ?? null)
+    const ended = there === null ? null : endedIn(there.bytes)
+    const done = yield* goOn(file, "The local database", yield* local(file), there?.position ?? null, ended)
     return { ...done, summary: `The database of this machine goes on, as generation ${done.generation}`, warnings: [] }
   }
   if (there === null) {
@@ -81,7 +94,9 @@ const takeOver = Effect.fnUntraced(function*(file: string, { keep = "remote" }: 
       hint: "Nothing was changed. `haproxy-mcp remote take-over --keep local` puts the database of this machine there."
     })
   }
-  const done = yield* goOn(file, "The remote host's database", there, there.position)
+  const here = yield* Effect.option(local(file))
+  const ended = here._tag === "Some" ? endedIn(here.value.bytes) : null
+  const done = yield* goOn(file, "The remote host's database", there, there.position, ended)
   return { ...done, summary: `The remote host's database goes on, as generation ${done.generation}`, warnings: [] }
 })
 
@@ -105,7 +120,8 @@ const restore = Effect.fnUntraced(function*(file: string, { generation }: Remote
     })
   }
   yield* remote.adopt(look)
-  const done = yield* goOn(file, `Generation ${generation}`, content, there.position)
+  const ended = Replica.revocationsIn(there.bytes)
+  const done = yield* goOn(file, `Generation ${generation}`, content, there.position, ended)
   return {
     ...done,
     summary: `Generation ${generation} is the desired state again, as generation ${done.generation}`,
