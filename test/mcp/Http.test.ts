@@ -58,7 +58,9 @@ const summaryOf = (answer: RawAnswer): string =>
 describe("the gate on the wire", () => {
   it.live("stands in front of every route, unknown ones too, but the probes", () =>
     Effect.gen(function*() {
-      const { port } = yield* startHttp(echo, { gate: tokenGate })
+      // How many wrong tokens there may be is Throttle.test.ts's: here each comes an hour after the one before.
+      let now = 0
+      const { port } = yield* startHttp(echo, { gate: { ...tokenGate, now: () => (now += 3_600_000) } })
       const base = `http://127.0.0.1:${port}`
       const paths = [
         "/mcp",
