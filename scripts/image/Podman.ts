@@ -8,7 +8,7 @@
  * It asks for little, because it also runs in virtual machines and containers that allow little: the host's network, and
  * limits that the outer world grants.
  */
-import { chmod, mkdir, writeFile } from "node:fs/promises"
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { MACHINE_SUITE } from "../debian/AptDownload.ts"
 import { cacheFolder } from "../debian/CacheFolder.ts"
@@ -38,11 +38,20 @@ const policy = { default: [{ type: "insecureAcceptAnything" }] }
 
 const lines = (...text: ReadonlyArray<string>): string => `${text.join("\n")}\n`
 
-const containersConf = (root: string, home: string): string =>
+/**
+ * More than the outer world grants is refused, and Podman's default is more. Files: what this process may open, since
+ * HAProxy wants some; processes: what suffices, since even the limit of this process itself may be refused.
+ */
+const limits = async (): Promise<ReadonlyArray<string>> => {
+  const own = await readFile("/proc/self/limits", "utf8")
+  const files = /^Max open files +\S+ +(\d+)/m.exec(own)?.[1] ?? "1024"
+  return [`nofile=${files}:${files}`, "nproc=1024:1024"]
+}
+
+const containersConf = (root: string, home: string, ulimits: ReadonlyArray<string>): string =>
   lines(
     "[containers]",
-    // More than the outer world grants is refused, and the default is more.
-    `default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]`,
+    `default_ulimits = ${JSON.stringify(ulimits)}`,
     `seccomp_profile = "${join(root, "usr/share/containers/seccomp.json")}"`,
     "[engine]",
     `cgroup_manager = "cgroupfs"`,
@@ -66,6 +75,14 @@ const storageConf = (home: string, driver: string): string =>
     `runroot = "${join(home, "run/store")}"`
   )
 
+/** Writes a file in one step and only when it differs: another process may be reading it. */
+const settle = async (file: string, text: string, mode = 0o644): Promise<void> => {
+  if (await readFile(file, "utf8").catch(() => undefined) === text) return
+  const draft = `${file}.${process.pid}`
+  await writeFile(draft, text, { mode })
+  await rename(draft, file)
+}
+
 const fetched = async (onFetch?: () => void): Promise<Engine> => {
   const home = join(cacheFolder(), "podman")
   const { folder, versions } = await fetchPackages({
@@ -81,19 +98,20 @@ const fetched = async (onFetch?: () => void): Promise<Engine> => {
   const libraries = [join(root, "usr/lib"), join(root, "lib")]
     .flatMap((path) => ["x86_64-linux-gnu", "aarch64-linux-gnu"].map((triplet) => join(path, triplet))).join(":")
   const settings = join(home, ".config/containers")
+  const ulimits = await limits()
   for (const made of [settings, join(home, "bin"), join(home, "run"), join(home, "store")]) {
     await mkdir(made, { recursive: true })
   }
   // conmon starts Podman again when a container ends; it gets the libraries by this.
   const conmon = join(home, "bin/conmon")
-  await writeFile(
+  await settle(
     conmon,
-    lines("#!/bin/sh", `export LD_LIBRARY_PATH='${libraries}'`, `exec '${root}/usr/bin/conmon' "$@"`)
+    lines("#!/bin/sh", `export LD_LIBRARY_PATH='${libraries}'`, `exec '${root}/usr/bin/conmon' "$@"`),
+    0o755
   )
-  await chmod(conmon, 0o755)
-  await writeFile(join(settings, "policy.json"), JSON.stringify(policy))
-  await writeFile(join(settings, "registries.conf"), lines(`unqualified-search-registries = ["docker.io"]`))
-  await writeFile(join(settings, "containers.conf"), containersConf(root, home))
+  await settle(join(settings, "policy.json"), JSON.stringify(policy))
+  await settle(join(settings, "registries.conf"), lines(`unqualified-search-registries = ["docker.io"]`))
+  await settle(join(settings, "containers.conf"), containersConf(root, home, ulimits))
   const engine: Engine = {
     name: "podman",
     command: join(root, "usr/bin/podman"),
@@ -109,19 +127,16 @@ const fetched = async (onFetch?: () => void): Promise<Engine> => {
       "--network",
       "host",
       "--layers=false",
-      "--ulimit",
-      "nofile=1024:1024",
-      "--ulimit",
-      "nproc=1024:1024"
+      ...ulimits.flatMap((limit) => ["--ulimit", limit])
     ],
     title: `podman ${versions["podman"] ?? ""} (fetched)`
   }
   // A container's own root cannot carry overlays; copies always work.
   for (const driver of ["overlay", "vfs"]) {
-    await writeFile(join(settings, "storage.conf"), storageConf(home, driver))
+    await settle(join(settings, "storage.conf"), storageConf(home, driver))
     const info = await ask(engine, "info", "--format", "{{.Store.GraphDriverName}}")
     if (info.code === 0) return engine
-    if (driver === "vfs") {
+    if (driver === "vfs" || !info.stderr.includes("overlay")) {
       throw new FetchFailure(
         "NoEngine",
         `the fetched Podman does not run here: ${info.stderr.trim().split("\n").at(-1)}`,

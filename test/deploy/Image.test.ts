@@ -10,7 +10,7 @@ import { join } from "node:path"
 import { afterAll } from "vitest"
 import { ask } from "../../scripts/image/Podman.ts"
 import { run } from "../../scripts/image/Run.ts"
-import { toolNames } from "../../src/mcp/Catalogue.ts"
+import { defaultNames } from "../../src/mcp/Catalogue.ts"
 import { post } from "../mcp/harness.ts"
 import { becomes } from "../support/Poll.ts"
 import { releasePort, takePort } from "../support/Ports.ts"
@@ -104,7 +104,7 @@ describe.skipIf(podman === undefined)("the image", () => {
       assert.strictEqual(refused.status, 401)
       const listed = yield* Effect.promise(() => post(`${url}/mcp`, question, { authorization: `Bearer ${secret}` }))
       assert.strictEqual(listed.status, 200, listed.text)
-      for (const name of toolNames) assert.include(listed.text, `"name":"${name}"`)
+      for (const name of defaultNames) assert.include(listed.text, `"name":"${name}"`)
 
       // What the kernel says of the process, not what was asked for.
       const facts = yield* Effect.promise(() =>

@@ -191,13 +191,13 @@ describe("the pod with HAProxy elsewhere", () => {
     assert.isDefined(valueOf("HAPROXY_REMOTE_DB_FILE"))
   })
 
-  it("is let out to DNS and to that sshd alone, and in from labelled pods to its port", () => {
+  it("is let out to DNS and to HAProxy's host alone, and in from labelled pods to its port", () => {
     assert.deepStrictEqual(spec.policyTypes, ["Ingress", "Egress"])
     assert.deepStrictEqual(spec.podSelector.matchLabels, deployment.spec.selector.matchLabels)
     assert.deepStrictEqual(spec.ingress.flatMap(({ ports }: Manifest) => ports), [{ protocol: "TCP", port: "mcp" }])
     for (const rule of [...spec.ingress, ...spec.egress]) assert.isNotEmpty(rule.from ?? rule.to)
     const ports = spec.egress.flatMap((rule: Manifest) => rule.ports.map(({ port }: Manifest) => port))
-    assert.deepStrictEqual(ports, [53, 53, Number(valueOf("HAPROXY_SSH_PORT"))])
+    assert.deepStrictEqual(ports, [53, 53, Number(valueOf("HAPROXY_SSH_PORT")), 443])
   })
 
   it("is what the Service and the kustomization name", () => {

@@ -56,8 +56,9 @@ export const imageUnderTest = (engine: Engine): Promise<string> =>
     const base = await ensureBase(engine)
     const tag = `${tested}:${contextKey(base)}`
     if ((await ask(engine, "image", "exists", tag)).code === 0) return tag
-    const older = await ask(engine, "images", "--quiet", tested)
     await buildImage(engine, { tag, base })
+    // Not those of this day: another copy of the sources may be trying one of them.
+    const older = await ask(engine, "images", "--quiet", "--filter", "until=24h", tested)
     for (const id of older.stdout.split("\n").filter(Boolean)) await ask(engine, "rmi", id)
     return tag
   })
@@ -118,10 +119,72 @@ export const runContainer = (engine: Engine, name: string, ...args: ReadonlyArra
     () => Effect.promise(() => ask(engine, "rm", "--force", "--volumes", "--time", "0", name))
   )
 
+export interface Unit {
+  readonly engine: Engine
+  /** The words of its ExecStart. */
+  readonly words: ReadonlyArray<string>
+  /** Names and paths of the unit → those of the test. */
+  readonly changes: Readonly<Record<string, string>>
+  /** Variables that get another value. */
+  readonly ports: Readonly<Record<string, string>>
+  /** Options of `podman run` beside the unit's own. */
+  readonly more?: ReadonlyArray<string>
+}
+
+/** Options that only systemd can serve, or that would take away what a test reads afterwards. */
+const ofSystemd = (word: string): boolean => /^--(?:cgroups=|sdnotify=|cidfile=|rm$|replace$|ignore$)/.test(word)
+
+/**
+ * Runs the command of a unit that a quadlet became. Of a container answers the container, of a volume null; both are gone
+ * with the scope.
+ */
+export const startUnit = ({ changes, engine, more = [], ports, words }: Unit) => {
+  const kept = words.slice(1).filter((word) => !ofSystemd(word))
+  const changed = kept.map((word, at) => {
+    const variable = /^([A-Z_0-9]+)=/.exec(word)?.[1]
+    if (variable !== undefined && ports[variable] !== undefined) return `${variable}=${ports[variable]}`
+    if (variable !== undefined) return word
+    // Only the first part: what follows the colon or the comma is inside the container, and so are its own arguments.
+    const [, first = "", rest = ""] = /^([^:,]*)(.*)$/.exec(word) ?? []
+    for (const [from, to] of Object.entries(changes)) {
+      if (word === from) return to
+      const isBelow = kept[at - 1] === "-v" && first.startsWith(`${from}/`)
+      if (first === from || isBelow) return to + first.slice(from.length) + rest
+    }
+    return word
+  })
+  if (changed[0] === "volume") {
+    const name = changed.at(-1)!
+    return Effect.acquireRelease(
+      Effect.promise(async () => {
+        await must(engine, ...changed)
+        return null
+      }),
+      () => Effect.promise(() => ask(engine, "volume", "rm", "--force", name))
+    )
+  }
+  const name = uniqueName("unit")
+  const at = changed.indexOf("--name")
+  const args = [...changed.slice(0, at), "--name", name, ...more, ...changed.slice(at + 2)]
+  return Effect.acquireRelease(
+    Effect.promise(async () => {
+      await must(engine, ...args)
+      return containerNamed(engine, name)
+    }),
+    () => Effect.promise(() => ask(engine, "rm", "--force", "--time", "0", name))
+  )
+}
+
 /** Waits until `/readyz` or another probe answers with this status; fails with the container's log. */
-export const answers = async (container: Container, url: string, status: number): Promise<void> => {
+export const answers = async (
+  container: Container,
+  url: string,
+  status: number,
+  ...others: ReadonlyArray<Container>
+): Promise<void> => {
   const asks = async () => (await fetch(url).catch(() => undefined))?.status === status
   await becomes(`${url} answers ${status}`, asks, 60_000).catch(async (error: Error) => {
-    throw new Error(`${error.message}\n${await container.logs()}`, { cause: error })
+    const logs = await Promise.all([container, ...others].map((one) => one.logs()))
+    throw new Error(`${error.message}\n${logs.join("\n")}`, { cause: error })
   })
 }
