@@ -5,7 +5,7 @@
  */
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -277,6 +277,8 @@ describe.skipIf(podman === undefined || generator === undefined || process.getui
           yield* Effect.promise(() => client.good("haproxy_add_domain", args))
           assert.deepInclude(yield* haproxy.get("edge.example.com"), { status: 200, body: "the origin" })
           assert.include(readFileSync(site.domainsMap, "utf8"), "edge.example.com pool_1")
+          // What was acknowledged is there already, whatever becomes of the volume.
+          assert.isTrue(existsSync(ports.HAPROXY_REMOTE_DB_FILE))
           client.close()
           const inspected = yield* Effect.promise(() => control!.inspect())
           const logs = yield* Effect.promise(() => control!.logs())
