@@ -8,7 +8,7 @@ import * as Tracing from "../../Tracing.ts"
 import type { Answer } from "../Answer.ts"
 import * as Input from "../Input.ts"
 import { ask, inTime } from "../Proxies.ts"
-import { absent, notSo, tell, untilRestart } from "./Telling.ts"
+import { absent, asWriter, notSo, tell, untilRestart } from "./Telling.ts"
 
 export interface SetFrontendInput {
   readonly frontend: string
@@ -37,34 +37,36 @@ const look = Effect.fnUntraced(function*(frontend: string) {
 const isEnabled = (row: Stats.StatRow): boolean => row.status === "OPEN" || row.status === "FULL"
 
 /** Enables or disables it, sets its maxconn, and reads both back. */
-export const setFrontend = Tracing.fn("setFrontend")(function*(
-  input: SetFrontendInput
-): Effect.fn.Return<SetFrontendAnswer, ControlError, RuntimeApi> {
-  const frontend = yield* Input.proxyName("frontend", input.frontend)
-  const maxconn = input.maxconn === undefined
-    ? undefined
-    : yield* Input.whole("maxconn", input.maxconn, 1, mostConnections)
-  if (input.state === undefined && maxconn === undefined) {
-    return yield* new InvalidInput({
-      message: "Nothing to set",
-      hint: "Give state, maxconn or both.",
-      field: "state"
-    })
-  }
-  const before = yield* look(frontend)
-  if (maxconn !== undefined && before.sessionLimit !== maxconn) yield* tell(Frontends.setMaxconn(frontend, maxconn))
-  if (input.state === "enabled" && !isEnabled(before)) yield* tell(Frontends.enable(frontend))
-  if (input.state === "disabled" && isEnabled(before)) yield* tell(Frontends.disable(frontend))
-  const after = yield* look(frontend)
-  const wanted = input.state === undefined ? isEnabled(before) : input.state === "enabled"
-  if (isEnabled(after) !== wanted || (maxconn !== undefined && after.sessionLimit !== maxconn)) {
-    return yield* notSo(`${frontend} is ${after.status} with maxconn ${after.sessionLimit}`)
-  }
-  return {
-    summary: `Frontend ${frontend} is ${after.status} with maxconn ${after.sessionLimit}, ${untilRestart}`,
-    changed: isEnabled(before) !== isEnabled(after) || before.sessionLimit !== after.sessionLimit,
-    frontend,
-    status: after.status,
-    maxconn: after.sessionLimit
-  }
-})
+export const setFrontend = asWriter(
+  Tracing.fn("setFrontend")(function*(
+    input: SetFrontendInput
+  ): Effect.fn.Return<SetFrontendAnswer, ControlError, RuntimeApi> {
+    const frontend = yield* Input.proxyName("frontend", input.frontend)
+    const maxconn = input.maxconn === undefined
+      ? undefined
+      : yield* Input.whole("maxconn", input.maxconn, 1, mostConnections)
+    if (input.state === undefined && maxconn === undefined) {
+      return yield* new InvalidInput({
+        message: "Nothing to set",
+        hint: "Give state, maxconn or both.",
+        field: "state"
+      })
+    }
+    const before = yield* look(frontend)
+    if (maxconn !== undefined && before.sessionLimit !== maxconn) yield* tell(Frontends.setMaxconn(frontend, maxconn))
+    if (input.state === "enabled" && !isEnabled(before)) yield* tell(Frontends.enable(frontend))
+    if (input.state === "disabled" && isEnabled(before)) yield* tell(Frontends.disable(frontend))
+    const after = yield* look(frontend)
+    const wanted = input.state === undefined ? isEnabled(before) : input.state === "enabled"
+    if (isEnabled(after) !== wanted || (maxconn !== undefined && after.sessionLimit !== maxconn)) {
+      return yield* notSo(`${frontend} is ${after.status} with maxconn ${after.sessionLimit}`)
+    }
+    return {
+      summary: `Frontend ${frontend} is ${after.status} with maxconn ${after.sessionLimit}, ${untilRestart}`,
+      changed: isEnabled(before) !== isEnabled(after) || before.sessionLimit !== after.sessionLimit,
+      frontend,
+      status: after.status,
+      maxconn: after.sessionLimit
+    }
+  })
+)

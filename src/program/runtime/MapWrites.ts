@@ -17,7 +17,7 @@ import * as RuntimeInput from "../RuntimeInput.ts"
 import type { ProgramServices } from "../Services.ts"
 import { counted, type Kind, type ListItem, requireForeignList, requireList } from "./Lists.ts"
 import { lookUp } from "./Maps.ts"
-import { notSo, tell, untilRestart } from "./Telling.ts"
+import { asWriter, notSo, tell, untilRestart } from "./Telling.ts"
 
 export interface MapWriteAnswer extends Answer {
   readonly changed: boolean
@@ -52,43 +52,45 @@ export interface SetMapInput {
 }
 
 /** Adds an entry, or gives the entries of a key another value. */
-export const setMapEntry = Tracing.fn("setMapEntry")(function*(
-  input: SetMapInput
-): Effect.fn.Return<MapWriteAnswer, ControlError, ProgramServices> {
-  const kind = input.kind ?? "map"
-  const key = yield* RuntimeInput.word("key", input.key)
-  if ((kind === "map") !== (input.value !== undefined)) {
-    return yield* new InvalidInput({
-      message: kind === "map" ? "value is missing" : "value stands beside kind acl",
-      hint: kind === "map" ? "An entry of a map has a value." : "An ACL's entry is its key alone.",
-      field: "value"
-    })
-  }
-  const value = input.value === undefined ? "" : yield* RuntimeInput.word("value", input.value)
-  const list = yield* requireForeignList(kind, input.list)
-  const before = yield* found(list, key)
-  if (before?.key === key && (kind === "acl" || before.value === value)) {
-    return yield* answer(list, false, `${list.name} has ${key} already`)
-  }
-  if (kind === "acl") {
-    yield* tell(Acls.add(list.name, key))
-    const now = yield* found(list, key)
-    // A network or an expression cannot be looked up by itself: then the count says it.
-    const { entries } = yield* requireList(kind, list.name)
-    if (now === null && entries !== null && list.entries !== null && entries <= list.entries) {
+export const setMapEntry = asWriter(
+  Tracing.fn("setMapEntry")(function*(
+    input: SetMapInput
+  ): Effect.fn.Return<MapWriteAnswer, ControlError, ProgramServices> {
+    const kind = input.kind ?? "map"
+    const key = yield* RuntimeInput.word("key", input.key)
+    if ((kind === "map") !== (input.value !== undefined)) {
+      return yield* new InvalidInput({
+        message: kind === "map" ? "value is missing" : "value stands beside kind acl",
+        hint: kind === "map" ? "An entry of a map has a value." : "An ACL's entry is its key alone.",
+        field: "value"
+      })
+    }
+    const value = input.value === undefined ? "" : yield* RuntimeInput.word("value", input.value)
+    const list = yield* requireForeignList(kind, input.list)
+    const before = yield* found(list, key)
+    if (before?.key === key && (kind === "acl" || before.value === value)) {
+      return yield* answer(list, false, `${list.name} has ${key} already`)
+    }
+    if (kind === "acl") {
+      yield* tell(Acls.add(list.name, key))
+      const now = yield* found(list, key)
+      // A network or an expression cannot be looked up by itself: then the count says it.
+      const { entries } = yield* requireList(kind, list.name)
+      if (now === null && entries !== null && list.entries !== null && entries <= list.entries) {
+        return yield* notSo(`${list.name} has no ${key}`)
+      }
+      return yield* answer(list, true, `${list.name} has ${key}`)
+    }
+    if ((yield* tell(MapCommands.set(list.name, key, value))) === "not found") {
+      yield* tell(MapCommands.add(list.name, key, value))
+    }
+    // Setting it once more changes nothing, and says whether the entry is there.
+    if ((yield* tell(MapCommands.set(list.name, key, value))) === "not found") {
       return yield* notSo(`${list.name} has no ${key}`)
     }
-    return yield* answer(list, true, `${list.name} has ${key}`)
-  }
-  if ((yield* tell(MapCommands.set(list.name, key, value))) === "not found") {
-    yield* tell(MapCommands.add(list.name, key, value))
-  }
-  // Setting it once more changes nothing, and says whether the entry is there.
-  if ((yield* tell(MapCommands.set(list.name, key, value))) === "not found") {
-    return yield* notSo(`${list.name} has no ${key}`)
-  }
-  return yield* answer(list, true, `${list.name} has ${key} ${value}`)
-})
+    return yield* answer(list, true, `${list.name} has ${key} ${value}`)
+  })
+)
 
 export interface DeleteMapInput {
   readonly list: string
@@ -97,25 +99,27 @@ export interface DeleteMapInput {
 }
 
 /** Removes every entry of a key. */
-export const deleteMapEntry = Tracing.fn("deleteMapEntry")(function*(
-  input: DeleteMapInput
-): Effect.fn.Return<MapWriteAnswer, ControlError, ProgramServices> {
-  const kind = input.kind ?? "map"
-  const key = yield* RuntimeInput.word("key", input.key)
-  const list = yield* requireForeignList(kind, input.list)
-  const remove = kind === "map" ? MapCommands.del(list.name, key) : Acls.del(list.name, key)
-  let deleted = 0
-  while ((yield* tell(remove)) === "deleted") {
-    if (++deleted > mostDuplicates) {
-      return yield* notSo(`${list.name} has more than ${mostDuplicates} entries of ${key}`)
+export const deleteMapEntry = asWriter(
+  Tracing.fn("deleteMapEntry")(function*(
+    input: DeleteMapInput
+  ): Effect.fn.Return<MapWriteAnswer, ControlError, ProgramServices> {
+    const kind = input.kind ?? "map"
+    const key = yield* RuntimeInput.word("key", input.key)
+    const list = yield* requireForeignList(kind, input.list)
+    const remove = kind === "map" ? MapCommands.del(list.name, key) : Acls.del(list.name, key)
+    let deleted = 0
+    while ((yield* tell(remove)) === "deleted") {
+      if (++deleted > mostDuplicates) {
+        return yield* notSo(`${list.name} has more than ${mostDuplicates} entries of ${key}`)
+      }
     }
-  }
-  return yield* answer(
-    list,
-    deleted > 0,
-    deleted > 0 ? `${key} is gone from ${list.name}` : `${list.name} has no ${key}`
-  )
-})
+    return yield* answer(
+      list,
+      deleted > 0,
+      deleted > 0 ? `${key} is gone from ${list.name}` : `${list.name} has no ${key}`
+    )
+  })
+)
 
 export interface ClearMapInput {
   readonly list: string
@@ -123,16 +127,18 @@ export interface ClearMapInput {
 }
 
 /** Removes every entry. */
-export const clearMap = Tracing.fn("clearMap")(function*(
-  input: ClearMapInput
-): Effect.fn.Return<MapWriteAnswer, ControlError, ProgramServices> {
-  const kind = input.kind ?? "map"
-  const list = yield* requireForeignList(kind, input.list)
-  if ((yield* counted(list, 1)) === 0) return yield* answer(list, false, `${list.name} is empty already`)
-  yield* tell(kind === "map" ? MapCommands.clear(list.name) : Acls.clear(list.name))
-  if ((yield* counted(list, 1)) > 0) return yield* notSo(`${list.name} has entries`)
-  return yield* answer(list, true, `The entries of ${list.name} are gone`)
-})
+export const clearMap = asWriter(
+  Tracing.fn("clearMap")(function*(
+    input: ClearMapInput
+  ): Effect.fn.Return<MapWriteAnswer, ControlError, ProgramServices> {
+    const kind = input.kind ?? "map"
+    const list = yield* requireForeignList(kind, input.list)
+    if ((yield* counted(list, 1)) === 0) return yield* answer(list, false, `${list.name} is empty already`)
+    yield* tell(kind === "map" ? MapCommands.clear(list.name) : Acls.clear(list.name))
+    if ((yield* counted(list, 1)) > 0) return yield* notSo(`${list.name} has entries`)
+    return yield* answer(list, true, `The entries of ${list.name} are gone`)
+  })
+)
 
 export interface ReplaceMapInput {
   readonly list: string
@@ -181,21 +187,24 @@ const entriesOf = Effect.fnUntraced(function*(kind: Kind, given: ReplaceMapInput
 })
 
 /** Puts these entries in place of all that there are: look-ups see the old ones until they see all the new ones. */
-export const replaceMap = Tracing.fn("replaceMap")(function*(
-  input: ReplaceMapInput
-): Effect.fn.Return<MapWriteAnswer, ControlError, ProgramServices> {
-  const kind = input.kind ?? "map"
-  const entries = yield* entriesOf(kind, input.entries)
-  const list = yield* requireForeignList(kind, input.list)
-  if (entries.length === 0) return yield* clearMap({ list: list.name, kind })
-  const swap = swapOf(kind, list.name)
-  const version = yield* tell(swap.prepare)
-  // A refusal of any part gives the version up; nobody has seen it.
-  yield* Effect.forEach(swap.fill(version, entries), (part) => tell(part as Command<unknown>), { discard: true }).pipe(
-    Effect.andThen(tell(swap.commit(version))),
-    Effect.tapError(() => Effect.ignore(tell(swap.drop(version))))
-  )
-  const now = yield* counted(list, entries.length + 1)
-  if (now !== entries.length) return yield* notSo(`${list.name} has ${now} entries of ${entries.length}`)
-  return yield* answer(list, true, `${list.name} has these ${entries.length} entries and no others`)
-})
+export const replaceMap = asWriter(
+  Tracing.fn("replaceMap")(function*(
+    input: ReplaceMapInput
+  ): Effect.fn.Return<MapWriteAnswer, ControlError, ProgramServices> {
+    const kind = input.kind ?? "map"
+    const entries = yield* entriesOf(kind, input.entries)
+    const list = yield* requireForeignList(kind, input.list)
+    if (entries.length === 0) return yield* clearMap({ list: list.name, kind })
+    const swap = swapOf(kind, list.name)
+    const version = yield* tell(swap.prepare)
+    // A refusal of any part gives the version up; nobody has seen it.
+    yield* Effect.forEach(swap.fill(version, entries), (part) => tell(part as Command<unknown>), { discard: true })
+      .pipe(
+        Effect.andThen(tell(swap.commit(version))),
+        Effect.tapError(() => Effect.ignore(tell(swap.drop(version))))
+      )
+    const now = yield* counted(list, entries.length + 1)
+    if (now !== entries.length) return yield* notSo(`${list.name} has ${now} entries of ${entries.length}`)
+    return yield* answer(list, true, `${list.name} has these ${entries.length} entries and no others`)
+  })
+)

@@ -10,7 +10,7 @@ import * as Input from "../Input.ts"
 import { ask, inTime } from "../Proxies.ts"
 import * as RuntimeInput from "../RuntimeInput.ts"
 import { page, type RowsInput } from "./Rows.ts"
-import { absent, notSo, requireCommand, tell } from "./Telling.ts"
+import { absent, asWriter, notSo, requireCommand, tell } from "./Telling.ts"
 
 /** What can be shown of the process. */
 export const sections = ["info", "activity", "memory_pools"] as const
@@ -118,25 +118,27 @@ const counted = Effect.gen(function*() {
 })
 
 /** Starts the maxima anew, with `all` every counter. Read back on the frontends. */
-export const clearCounters = Tracing.fn("clearCounters")(function*(
-  input: { readonly all?: boolean }
-): Effect.fn.Return<ClearCountersAnswer, ControlError, RuntimeApi> {
-  const all = input.all ?? false
-  const before = yield* inTime(counted)
-  yield* tell(Process.clearCounters(all))
-  const after = yield* inTime(counted)
-  // New sessions may have come meanwhile, but never as many as there had been.
-  if (all ? before.total > 0 && after.total >= before.total : after.excess > 0 && after.excess >= before.excess) {
-    return yield* notSo("its counters are as before")
-  }
-  return {
-    summary: all ? "All counters start at 0 again" : "The maxima start anew; totals go on",
-    changed: true,
-    all,
-    sessions_before: before.total,
-    sessions_after: after.total
-  }
-})
+export const clearCounters = asWriter(
+  Tracing.fn("clearCounters")(function*(
+    input: { readonly all?: boolean }
+  ): Effect.fn.Return<ClearCountersAnswer, ControlError, RuntimeApi> {
+    const all = input.all ?? false
+    const before = yield* inTime(counted)
+    yield* tell(Process.clearCounters(all))
+    const after = yield* inTime(counted)
+    // New sessions may have come meanwhile, but never as many as there had been.
+    if (all ? before.total > 0 && after.total >= before.total : after.excess > 0 && after.excess >= before.excess) {
+      return yield* notSo("its counters are as before")
+    }
+    return {
+      summary: all ? "All counters start at 0 again" : "The maxima start anew; totals go on",
+      changed: true,
+      all,
+      sessions_before: before.total,
+      sessions_after: after.total
+    }
+  })
+)
 
 export interface HelpAnswer extends Answer, Paged {
   readonly commands: ReadonlyArray<Process.KnownCommand>

@@ -23,7 +23,7 @@ import { PoolAllocator } from "../PoolAllocator.ts"
 import { inTime } from "../Proxies.ts"
 import type { ProgramServices } from "../Services.ts"
 import { type ServerDetail, serverIn, serversIn } from "./Backend.ts"
-import { notSo, requireCommand, requireForeign, tell, untilRestart } from "./Telling.ts"
+import { asWriter, notSo, requireCommand, requireForeign, tell, untilRestart } from "./Telling.ts"
 
 export interface ServerAnswer extends Answer {
   readonly changed: boolean
@@ -92,55 +92,62 @@ export interface AddRuntimeServerInput {
 }
 
 /** Makes a server; it takes traffic at once unless another state is asked for. */
-export const addRuntimeServer = Tracing.fn("addRuntimeServer")(function*(
-  input: AddRuntimeServerInput
-): Effect.fn.Return<ServerAnswer, ControlError, ProgramServices> {
-  const { backend, server } = yield* named(input)
-  const { ip, port } = yield* endpointOf(input)
-  const weight = input.weight === undefined ? undefined : yield* Input.weight(input.weight)
-  const maxconn = input.maxconn === undefined
-    ? undefined
-    : yield* Input.whole("maxconn", input.maxconn, 1, mostConnections)
-  const state = yield* Input.state(input.state ?? "ready")
-  yield* requireCommand("add server", "2.5")
-  const address = formatEndpoint(ip, port)
-  const there = (yield* inTime(serversIn(backend))).find(({ name }) => name === server)
-  if (there !== undefined) {
-    if (there.addr === address) {
-      return { summary: `${backend}/${server} is there already at ${address}`, changed: false, backend, server: there }
+export const addRuntimeServer = asWriter(
+  Tracing.fn("addRuntimeServer")(function*(
+    input: AddRuntimeServerInput
+  ): Effect.fn.Return<ServerAnswer, ControlError, ProgramServices> {
+    const { backend, server } = yield* named(input)
+    const { ip, port } = yield* endpointOf(input)
+    const weight = input.weight === undefined ? undefined : yield* Input.weight(input.weight)
+    const maxconn = input.maxconn === undefined
+      ? undefined
+      : yield* Input.whole("maxconn", input.maxconn, 1, mostConnections)
+    const state = yield* Input.state(input.state ?? "ready")
+    yield* requireCommand("add server", "2.5")
+    const address = formatEndpoint(ip, port)
+    const there = (yield* inTime(serversIn(backend))).find(({ name }) => name === server)
+    if (there !== undefined) {
+      if (there.addr === address) {
+        return {
+          summary: `${backend}/${server} is there already at ${address}`,
+          changed: false,
+          backend,
+          server: there
+        }
+      }
+      return yield* new Conflict({
+        message: `${backend} has a server ${server} at ${there.addr}`,
+        hint: "Change it with haproxy_server_set, or choose another name.",
+        field: "server"
+      })
     }
-    return yield* new Conflict({
-      message: `${backend} has a server ${server} at ${there.addr}`,
-      hint: "Change it with haproxy_server_set, or choose another name.",
-      field: "server"
+    yield* tell(Dynamic.add(backend, server, address, [
+      ...(input.checks === true ? ["check"] : []),
+      ...(input.backup === true ? ["backup"] : []),
+      ...(weight === undefined ? [] : ["weight", String(weight)]),
+      ...(maxconn === undefined ? [] : ["maxconn", String(maxconn)])
+    ]))
+    // It begins in maintenance with its checks off: nobody is sent there before they are on.
+    const rest = Effect.gen(function*() {
+      if (input.checks === true) yield* tell(Dynamic.healthChecks(backend, server, true))
+      if (state !== "maint") yield* tell(Servers.setState(backend, server, state))
+      return yield* seen(backend, server, (now) => now.addr === address && now.state === state)
     })
-  }
-  yield* tell(Dynamic.add(backend, server, address, [
-    ...(input.checks === true ? ["check"] : []),
-    ...(input.backup === true ? ["backup"] : []),
-    ...(weight === undefined ? [] : ["weight", String(weight)]),
-    ...(maxconn === undefined ? [] : ["maxconn", String(maxconn)])
-  ]))
-  // It begins in maintenance with its checks off: nobody is sent there before they are on.
-  const rest = Effect.gen(function*() {
-    if (input.checks === true) yield* tell(Dynamic.healthChecks(backend, server, true))
-    if (state !== "maint") yield* tell(Servers.setState(backend, server, state))
-    return yield* seen(backend, server, (now) => now.addr === address && now.state === state)
-  })
-  const now = yield* rest.pipe(
-    Effect.tapError(() =>
-      Effect.ignore(
-        Effect.andThen(tell(Servers.setState(backend, server, "maint")), tell(Dynamic.del(backend, server)))
+    const now = yield* rest.pipe(
+      Effect.tapError(() =>
+        Effect.ignore(
+          Effect.andThen(tell(Servers.setState(backend, server, "maint")), tell(Dynamic.del(backend, server)))
+        )
       )
     )
-  )
-  return {
-    summary: `${backend}/${server} is at ${address}, ${now.state}, ${untilRestart}`,
-    changed: true,
-    backend,
-    server: now
-  }
-})
+    return {
+      summary: `${backend}/${server} is at ${address}, ${now.state}, ${untilRestart}`,
+      changed: true,
+      backend,
+      server: now
+    }
+  })
+)
 
 export interface DeleteRuntimeServerInput {
   readonly backend: string
@@ -153,52 +160,54 @@ const removableWithin = 5_000
 const removableLook = 100
 
 /** Lets its sessions end for up to `drain` seconds, then deletes it. */
-export const deleteRuntimeServer = Tracing.fn("deleteRuntimeServer")(function*(
-  input: DeleteRuntimeServerInput
-): Effect.fn.Return<ServerAnswer, ControlError, ProgramServices> {
-  const { backend, server } = yield* named(input)
-  const drain = yield* Input.whole("drain", input.drain ?? 0, 0, 35)
-  yield* requireCommand("del server", "2.5")
-  const caller = yield* Caller
-  const all = yield* inTime(serversIn(backend))
-  const before = all.find(({ name }) => name === server)
-  if (before === undefined) {
-    return { summary: `${backend} has no server ${server}`, changed: false, backend, server: null }
-  }
-  const restore = Effect.ignore(tell(Servers.setState(backend, server, before.state)))
-  const work = Effect.gen(function*() {
-    if (drain > 0) {
-      yield* tell(Servers.setState(backend, server, "drain"))
-      const ends = Date.now() + drain * 1_000
-      for (let left = before.sessions; left > 0 && Date.now() < ends; yield* Effect.sleep(lookEvery)) {
-        left = (yield* inTime(serverIn(backend, server))).sessions
-        yield* caller.progress(before.sessions - left, before.sessions, `${left} sessions are left`)
-      }
+export const deleteRuntimeServer = asWriter(
+  Tracing.fn("deleteRuntimeServer")(function*(
+    input: DeleteRuntimeServerInput
+  ): Effect.fn.Return<ServerAnswer, ControlError, ProgramServices> {
+    const { backend, server } = yield* named(input)
+    const drain = yield* Input.whole("drain", input.drain ?? 0, 0, 35)
+    yield* requireCommand("del server", "2.5")
+    const caller = yield* Caller
+    const all = yield* inTime(serversIn(backend))
+    const before = all.find(({ name }) => name === server)
+    if (before === undefined) {
+      return { summary: `${backend} has no server ${server}`, changed: false, backend, server: null }
     }
-    yield* tell(Servers.setState(backend, server, "maint"))
-    // Short waits: `wait` holds the connection that writes go over.
-    for (
-      const ends = Date.now() + removableWithin;
-      !(yield* tell(Dynamic.waitRemovable(backend, server, removableLook)));
-    ) {
-      if (Date.now() >= ends) {
-        const { sessions } = yield* inTime(serverIn(backend, server))
-        return yield* new Conflict({
-          message: `${backend}/${server} still has ${sessions} sessions or connections`,
-          hint: "It has its state back. Repeat with a longer drain, or end them with haproxy_session_kill.",
-          field: "server"
-        })
+    const restore = Effect.ignore(tell(Servers.setState(backend, server, before.state)))
+    const work = Effect.gen(function*() {
+      if (drain > 0) {
+        yield* tell(Servers.setState(backend, server, "drain"))
+        const ends = Date.now() + drain * 1_000
+        for (let left = before.sessions; left > 0 && Date.now() < ends; yield* Effect.sleep(lookEvery)) {
+          left = (yield* inTime(serverIn(backend, server))).sessions
+          yield* caller.progress(before.sessions - left, before.sessions, `${left} sessions are left`)
+        }
       }
-      yield* Effect.sleep(lookEvery)
+      yield* tell(Servers.setState(backend, server, "maint"))
+      // Short waits: `wait` holds the connection that writes go over.
+      for (
+        const ends = Date.now() + removableWithin;
+        !(yield* tell(Dynamic.waitRemovable(backend, server, removableLook)));
+      ) {
+        if (Date.now() >= ends) {
+          const { sessions } = yield* inTime(serverIn(backend, server))
+          return yield* new Conflict({
+            message: `${backend}/${server} still has ${sessions} sessions or connections`,
+            hint: "It has its state back. Repeat with a longer drain, or end them with haproxy_session_kill.",
+            field: "server"
+          })
+        }
+        yield* Effect.sleep(lookEvery)
+      }
+      yield* tell(Dynamic.del(backend, server))
+    })
+    yield* work.pipe(Effect.tapError(() => restore))
+    if ((yield* inTime(serversIn(backend))).some(({ name }) => name === server)) {
+      return yield* notSo(`${backend}/${server} is still there`)
     }
-    yield* tell(Dynamic.del(backend, server))
+    return { summary: `${backend}/${server} is deleted, ${untilRestart}`, changed: true, backend, server: null }
   })
-  yield* work.pipe(Effect.tapError(() => restore))
-  if ((yield* inTime(serversIn(backend))).some(({ name }) => name === server)) {
-    return yield* notSo(`${backend}/${server} is still there`)
-  }
-  return { summary: `${backend}/${server} is deleted, ${untilRestart}`, changed: true, backend, server: null }
-})
+)
 
 export interface SetRuntimeServerInput {
   readonly backend: string
@@ -293,58 +302,60 @@ const runSteps = (steps: ReadonlyArray<Step>): Effect.Effect<void, ControlError,
   })
 
 /** Sets what is given of one server. */
-export const setRuntimeServer = Tracing.fn("setRuntimeServer")(function*(
-  input: SetRuntimeServerInput
-): Effect.fn.Return<ServerAnswer, ControlError, ProgramServices> {
-  const { backend, server } = yield* named(input)
-  const { backend: _, server: __, ...settings } = input
-  if (Object.keys(settings).length === 0) {
-    return yield* new InvalidInput({
-      message: "Nothing to set",
-      hint: "Give at least one of state, weight, maxconn, ip with port, checks, health, agent_checks, agent.",
-      field: "state"
-    })
-  }
-  if ((input.ip === undefined) !== (input.port === undefined)) {
-    return yield* new InvalidInput({
-      message: input.ip === undefined ? "port without ip" : "ip without port",
-      hint: "Give both: an address has a port.",
-      field: input.ip === undefined ? "ip" : "port"
-    })
-  }
-  const state = input.state === undefined ? undefined : yield* Input.state(input.state)
-  if (input.weight !== undefined) yield* Input.weight(input.weight)
-  if (input.maxconn !== undefined) yield* Input.whole("maxconn", input.maxconn, 1, mostConnections)
-  const endpoint = input.ip === undefined ? null : yield* endpointOf({ ip: input.ip, port: input.port! })
-  const before = yield* inTime(serverIn(backend, server))
-  for (
-    const [field, on, have] of [
-      ["checks", input.checks ?? input.health, before.checks],
-      ["agent_checks", input.agent_checks ?? input.agent, before.agent_checks]
-    ] as const
-  ) {
-    if (on !== undefined && have === "none") {
-      return yield* new Conflict({
-        message: `${backend}/${server} was configured without ${field === "checks" ? "health" : "agent"} checks`,
-        hint: "Configure them in haproxy.cfg, or make a server with haproxy_server_add.",
-        field
+export const setRuntimeServer = asWriter(
+  Tracing.fn("setRuntimeServer")(function*(
+    input: SetRuntimeServerInput
+  ): Effect.fn.Return<ServerAnswer, ControlError, ProgramServices> {
+    const { backend, server } = yield* named(input)
+    const { backend: _, server: __, ...settings } = input
+    if (Object.keys(settings).length === 0) {
+      return yield* new InvalidInput({
+        message: "Nothing to set",
+        hint: "Give at least one of state, weight, maxconn, ip with port, checks, health, agent_checks, agent.",
+        field: "state"
       })
     }
-  }
-  const steps = stepsOf(backend, before, { ...input, state })
-  yield* runSteps(steps)
-  const now = yield* seen(backend, server, (one) =>
-    (state === undefined || one.state === state)
-    && (input.weight === undefined || one.weight === input.weight)
-    && (input.maxconn === undefined || one.maxconn === input.maxconn)
-    && (endpoint === null || one.addr === formatEndpoint(endpoint.ip, endpoint.port))
-    && (input.checks === undefined || one.checks === input.checks)
-    && (input.agent_checks === undefined || one.agent_checks === input.agent_checks))
-  return {
-    summary:
-      `${backend}/${server} is ${now.status} at ${now.addr}, ${now.state}, weight ${now.weight}, ${untilRestart}`,
-    changed: steps.length > 0,
-    backend,
-    server: now
-  }
-})
+    if ((input.ip === undefined) !== (input.port === undefined)) {
+      return yield* new InvalidInput({
+        message: input.ip === undefined ? "port without ip" : "ip without port",
+        hint: "Give both: an address has a port.",
+        field: input.ip === undefined ? "ip" : "port"
+      })
+    }
+    const state = input.state === undefined ? undefined : yield* Input.state(input.state)
+    if (input.weight !== undefined) yield* Input.weight(input.weight)
+    if (input.maxconn !== undefined) yield* Input.whole("maxconn", input.maxconn, 1, mostConnections)
+    const endpoint = input.ip === undefined ? null : yield* endpointOf({ ip: input.ip, port: input.port! })
+    const before = yield* inTime(serverIn(backend, server))
+    for (
+      const [field, on, have] of [
+        ["checks", input.checks ?? input.health, before.checks],
+        ["agent_checks", input.agent_checks ?? input.agent, before.agent_checks]
+      ] as const
+    ) {
+      if (on !== undefined && have === "none") {
+        return yield* new Conflict({
+          message: `${backend}/${server} was configured without ${field === "checks" ? "health" : "agent"} checks`,
+          hint: "Configure them in haproxy.cfg, or make a server with haproxy_server_add.",
+          field
+        })
+      }
+    }
+    const steps = stepsOf(backend, before, { ...input, state })
+    yield* runSteps(steps)
+    const now = yield* seen(backend, server, (one) =>
+      (state === undefined || one.state === state)
+      && (input.weight === undefined || one.weight === input.weight)
+      && (input.maxconn === undefined || one.maxconn === input.maxconn)
+      && (endpoint === null || one.addr === formatEndpoint(endpoint.ip, endpoint.port))
+      && (input.checks === undefined || one.checks === input.checks)
+      && (input.agent_checks === undefined || one.agent_checks === input.agent_checks))
+    return {
+      summary:
+        `${backend}/${server} is ${now.status} at ${now.addr}, ${now.state}, weight ${now.weight}, ${untilRestart}`,
+      changed: steps.length > 0,
+      backend,
+      server: now
+    }
+  })
+)

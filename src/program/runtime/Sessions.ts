@@ -14,7 +14,7 @@ import { ask, inTime } from "../Proxies.ts"
 import type { ProgramServices } from "../Services.ts"
 import { serverIn } from "./Backend.ts"
 import { type RowsInput, scanPage } from "./Rows.ts"
-import { notSo, tell } from "./Telling.ts"
+import { asWriter, notSo, tell } from "./Telling.ts"
 
 export interface SessionListInput extends RowsInput {
   readonly frontend?: string
@@ -165,31 +165,33 @@ const killOne = Effect.fnUntraced(function*(given: string) {
 })
 
 /** Ends one session, or all of a server. Clients see a broken connection. */
-export const killSessions = Tracing.fn("killSessions")(function*(
-  input: KillSessionInput
-): Effect.fn.Return<KillSessionAnswer, ControlError, ProgramServices> {
-  const both = input.backend !== undefined && input.server !== undefined
-  if ((input.id === undefined) === (input.backend === undefined) || (input.id === undefined && !both)) {
-    return yield* new InvalidInput({
-      message: input.id === undefined ? "Nothing is named" : "id stands beside backend and server",
-      hint: "Give id, or backend and server.",
-      field: "id"
-    })
-  }
-  if (input.id !== undefined) return yield* killOne(input.id)
-  const backend = yield* Input.proxyName("backend", input.backend!)
-  const server = yield* Input.proxyName("server", input.server!)
-  const before = yield* inTime(serverIn(backend, server))
-  yield* tell(Streams.killOfServer(backend, server))
-  let left = before.sessions
-  for (let look = 0; left > 0 && look < mostLooks; look++) {
-    left = (yield* inTime(serverIn(backend, server))).sessions
-    if (left > 0) yield* Effect.sleep(lookEvery)
-  }
-  return {
-    summary: `${before.sessions} sessions of ${backend}/${server} are ended`
-      + (left > 0 ? `; ${left} are there now, which may be new ones` : ""),
-    changed: before.sessions > 0,
-    remaining: left
-  }
-})
+export const killSessions = asWriter(
+  Tracing.fn("killSessions")(function*(
+    input: KillSessionInput
+  ): Effect.fn.Return<KillSessionAnswer, ControlError, ProgramServices> {
+    const both = input.backend !== undefined && input.server !== undefined
+    if ((input.id === undefined) === (input.backend === undefined) || (input.id === undefined && !both)) {
+      return yield* new InvalidInput({
+        message: input.id === undefined ? "Nothing is named" : "id stands beside backend and server",
+        hint: "Give id, or backend and server.",
+        field: "id"
+      })
+    }
+    if (input.id !== undefined) return yield* killOne(input.id)
+    const backend = yield* Input.proxyName("backend", input.backend!)
+    const server = yield* Input.proxyName("server", input.server!)
+    const before = yield* inTime(serverIn(backend, server))
+    yield* tell(Streams.killOfServer(backend, server))
+    let left = before.sessions
+    for (let look = 0; left > 0 && look < mostLooks; look++) {
+      left = (yield* inTime(serverIn(backend, server))).sessions
+      if (left > 0) yield* Effect.sleep(lookEvery)
+    }
+    return {
+      summary: `${before.sessions} sessions of ${backend}/${server} are ended`
+        + (left > 0 ? `; ${left} are there now, which may be new ones` : ""),
+      changed: before.sessions > 0,
+      remaining: left
+    }
+  })
+)

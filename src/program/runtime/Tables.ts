@@ -12,7 +12,7 @@ import * as Input from "../Input.ts"
 import { ask, inTime } from "../Proxies.ts"
 import * as RuntimeInput from "../RuntimeInput.ts"
 import { page, type RowsInput, scanPage } from "./Rows.ts"
-import { absent, notSo, tell, untilRestart } from "./Telling.ts"
+import { absent, asWriter, notSo, tell, untilRestart } from "./Telling.ts"
 
 /** How a condition compares. */
 export const operators = Tables.operators
@@ -150,32 +150,34 @@ export interface SetTableInput {
 }
 
 /** Makes an entry, or changes its data. */
-export const setTableEntry = Tracing.fn("setTableEntry")(function*(
-  input: SetTableInput
-): Effect.fn.Return<TableWriteAnswer, ControlError, RuntimeApi> {
-  const key = yield* RuntimeInput.word("key", input.key)
-  const data: Record<string, number> = {}
-  for (const [index, { name, value }] of input.data.entries()) {
-    data[yield* dataName(`data[${index}].name`, name)] = yield* Input.whole(`data[${index}].value`, value, 0, largest)
-  }
-  const table = yield* requireTable(input.table)
-  const before = yield* inTime(ask(Tables.get(table.name, key)))
-  yield* tell(Tables.set(table.name, key, data))
-  const now = yield* inTime(ask(Tables.get(table.name, key)))
-  if (now === null) return yield* notSo(`${table.name} has no ${key}`)
-  // Rates and counts of what is open move by themselves.
-  const other = Object.entries(data).find(([name, value]) =>
-    /^gp[ct]/.test(name) && now.data[name] !== undefined
-    && Number(now.data[name]) !== value
-  )
-  if (other !== undefined) return yield* notSo(`${other[0]} of ${key} is ${now.data[other[0]]}`)
-  return {
-    summary: `${table.name} has ${key}, ${untilRestart}`,
-    changed: before === null || JSON.stringify(before.data) !== JSON.stringify(now.data),
-    table: table.name,
-    used: (yield* requireTable(table.name)).used
-  }
-})
+export const setTableEntry = asWriter(
+  Tracing.fn("setTableEntry")(function*(
+    input: SetTableInput
+  ): Effect.fn.Return<TableWriteAnswer, ControlError, RuntimeApi> {
+    const key = yield* RuntimeInput.word("key", input.key)
+    const data: Record<string, number> = {}
+    for (const [index, { name, value }] of input.data.entries()) {
+      data[yield* dataName(`data[${index}].name`, name)] = yield* Input.whole(`data[${index}].value`, value, 0, largest)
+    }
+    const table = yield* requireTable(input.table)
+    const before = yield* inTime(ask(Tables.get(table.name, key)))
+    yield* tell(Tables.set(table.name, key, data))
+    const now = yield* inTime(ask(Tables.get(table.name, key)))
+    if (now === null) return yield* notSo(`${table.name} has no ${key}`)
+    // Rates and counts of what is open move by themselves.
+    const other = Object.entries(data).find(([name, value]) =>
+      /^gp[ct]/.test(name) && now.data[name] !== undefined
+      && Number(now.data[name]) !== value
+    )
+    if (other !== undefined) return yield* notSo(`${other[0]} of ${key} is ${now.data[other[0]]}`)
+    return {
+      summary: `${table.name} has ${key}, ${untilRestart}`,
+      changed: before === null || JSON.stringify(before.data) !== JSON.stringify(now.data),
+      table: table.name,
+      used: (yield* requireTable(table.name)).used
+    }
+  })
+)
 
 export interface ClearTableInput extends Which {
   readonly table: string
@@ -183,28 +185,30 @@ export interface ClearTableInput extends Which {
 }
 
 /** Forgets one entry, those that a condition holds of, or with `all` every one. */
-export const clearTable = Tracing.fn("clearTable")(function*(
-  input: ClearTableInput
-): Effect.fn.Return<TableWriteAnswer, ControlError, RuntimeApi> {
-  const which = yield* whichOf(input)
-  if ((Object.keys(which).length === 0) !== (input.all === true)) {
-    return yield* new InvalidInput({
-      message: input.all === true ? "all stands beside a key or a condition" : "Nothing is named",
-      hint: "Give a key, a condition (data, operator, value), or all=true.",
-      field: "all"
-    })
-  }
-  const table = yield* requireTable(input.table)
-  const there = "key" in which ? yield* inTime(ask(Tables.get(table.name, which.key!))) : null
-  yield* tell(Tables.clear(table.name, which))
-  if ("key" in which && (yield* inTime(ask(Tables.get(table.name, which.key!)))) !== null) {
-    return yield* notSo(`${which.key} is there; traffic may have made it anew`)
-  }
-  const { used } = yield* requireTable(table.name)
-  return {
-    summary: `${table.name} holds ${used} of ${table.size} entries now`,
-    changed: "key" in which ? there !== null : used < table.used,
-    table: table.name,
-    used
-  }
-})
+export const clearTable = asWriter(
+  Tracing.fn("clearTable")(function*(
+    input: ClearTableInput
+  ): Effect.fn.Return<TableWriteAnswer, ControlError, RuntimeApi> {
+    const which = yield* whichOf(input)
+    if ((Object.keys(which).length === 0) !== (input.all === true)) {
+      return yield* new InvalidInput({
+        message: input.all === true ? "all stands beside a key or a condition" : "Nothing is named",
+        hint: "Give a key, a condition (data, operator, value), or all=true.",
+        field: "all"
+      })
+    }
+    const table = yield* requireTable(input.table)
+    const there = "key" in which ? yield* inTime(ask(Tables.get(table.name, which.key!))) : null
+    yield* tell(Tables.clear(table.name, which))
+    if ("key" in which && (yield* inTime(ask(Tables.get(table.name, which.key!)))) !== null) {
+      return yield* notSo(`${which.key} is there; traffic may have made it anew`)
+    }
+    const { used } = yield* requireTable(table.name)
+    return {
+      summary: `${table.name} holds ${used} of ${table.size} entries now`,
+      changed: "key" in which ? there !== null : used < table.used,
+      table: table.name,
+      used
+    }
+  })
+)

@@ -23,6 +23,7 @@ import { RuntimeApi } from "../../haproxy/RuntimeApi.ts"
 import { Caller } from "../Caller.ts"
 import { shown } from "../Input.ts"
 import { Limits } from "../Limits.ts"
+import { PoolAllocator } from "../PoolAllocator.ts"
 
 /** What every verb that tells something answers with, so that nobody takes it for a desired state. */
 export const untilRestart = "until HAProxy's next start or reload"
@@ -45,6 +46,20 @@ export const requireCommand = Effect.fnUntraced(
     }
   }
 )
+
+/**
+ * A verb that changes something of HAProxy: a control plane that is fenced, or does not know whether it is, tells HAProxy
+ * nothing at all.
+ */
+export const asWriter =
+  <I, A, R>(verb: (input: I) => Effect.Effect<A, ControlError, R>) =>
+  (input: I): Effect.Effect<A, ControlError, R | PoolAllocator> =>
+    Effect.gen(function*() {
+      const { publisher } = yield* PoolAllocator
+      const { timeout } = yield* Caller
+      yield* publisher.mayWrite(Date.now() + timeout)
+      return yield* verb(input)
+    })
 
 /** One command that changes something. */
 export const tell = Effect.fnUntraced(function*<A>(command: Command<A>): Effect.fn.Return<A, ControlError, RuntimeApi> {
