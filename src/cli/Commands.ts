@@ -15,6 +15,7 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { version } from "../Version.ts"
+import { auditCommand } from "./AuditCommand.ts"
 import { backupCommand } from "./BackupCommand.ts"
 import { certsCommand } from "./CertsCommand.ts"
 import { changesCommand } from "./ChangesCommand.ts"
@@ -55,7 +56,8 @@ const make = <R>(handlers: Handlers<R>) => {
           statusCommand(handlers),
           explainCommand(handlers),
           doctorCommand(handlers),
-          changesCommand(handlers)
+          changesCommand(handlers),
+          auditCommand(handlers)
         ]
       }
     ]),

@@ -8,6 +8,7 @@
  * Guarantees: "local ahead" and "remote ahead" are said only where the one holds every commit of the other. Where the list
  * does not reach back far enough ({@link maxLives}), the answer is "diverged", which loses nothing: an operator decides.
  */
+import type { ChainHead } from "./Audit.ts"
 
 /** Lives that a database keeps, the newest ones. */
 export const maxLives = 4096
@@ -32,6 +33,8 @@ export interface Position extends State {
   readonly schema: number
   /** Oldest first, `first` strictly growing. The last one is {@link State.life}. */
   readonly lives: ReadonlyArray<Life>
+  /** The end of its audit chain; null or left out: it has none. */
+  readonly chain?: ChainHead | null
 }
 
 /** How two copies stand to each other. "other lineage": they are not of the same database at all. */

@@ -1,8 +1,9 @@
 /**
  * What only the owner of this machine may ask, through the admin socket: the verbs of the command line that are no
- * tools of MCP (whole imports and exports, the change log, foreign entries, copies of the database). The same shape as a tool, so they are
+ * tools of MCP (whole imports and exports, the change log, the audit chain, foreign entries, copies of the database). The same shape as a tool, so they are
  * decoded, timed, logged and counted like one; no MCP client can list or call them.
  */
+import { auditRecordsVerb, verifyAuditVerb } from "./admin/audit.ts"
 import { copyDatabaseVerb } from "./admin/backup.ts"
 import { listChangesVerb, showChangeVerb } from "./admin/changes.ts"
 import { exportVerb, importVerb } from "./admin/domains.ts"
@@ -18,6 +19,8 @@ export const adminVerbs: ReadonlyArray<Tool> = [
   exportVerb,
   listChangesVerb,
   showChangeVerb,
+  verifyAuditVerb,
+  auditRecordsVerb,
   listForeignVerb,
   adoptForeignVerb,
   copyDatabaseVerb,

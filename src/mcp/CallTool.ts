@@ -4,7 +4,8 @@
  * Guarantees: it never fails; every end is a result or an interruption. A defect becomes INTERNAL with the request
  * id, its cause goes to the log and no text of it to the client. Each call leaves one log line (tool, request id,
  * code, milliseconds, the names of what it was about; never the arguments as a whole) and its numbers in /metrics. A
- * caller without the right to the tool is refused before anything is decoded (Visible.ts), and that is logged as well.
+ * caller without the right to the tool is refused before anything is decoded (Visible.ts), and that is logged as well. A
+ * writing call that ends in an error, and any that its caller had no right to, goes into the audit chain.
  * A call that outlives its deadline, although programs watch theirs, ends here.
  */
 import * as Cause from "effect/Cause"
@@ -12,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { Cancelled, type ControlError, Internal, NotFound, OutcomeUnknown, TimedOut } from "../domain/Errors.ts"
 import { nearest } from "../domain/Nearest.ts"
+import { noteRefused } from "../program/AuditTrail.ts"
 import { Caller, type CallerShape } from "../program/Caller.ts"
 import type { ProgramServices } from "../program/Services.ts"
 import * as Tracing from "../Tracing.ts"
@@ -95,9 +97,12 @@ const record = (tool: Tool, args: unknown, caller: CallerShape, began: number, r
 const run = (tool: Tool, args: unknown, caller: CallerShape): Effect.Effect<ToolResult, never, ProgramServices> => {
   const began = performance.now()
   const deadline = (tool.long ? Math.max(longest, caller.timeout) : caller.timeout) + grace
+  let denied = false
   const permitted = Effect.flatMap(Rules, (rules) => {
     const refused = refusalOf(tool, caller.principal, rules)
-    return refused === null ? tool.run(args) : Effect.fail(refused)
+    if (refused === null) return tool.run(args)
+    denied = true
+    return Effect.fail(refused)
   })
   return permitted.pipe(
     Effect.map(success),
@@ -107,9 +112,13 @@ const run = (tool: Tool, args: unknown, caller: CallerShape): Effect.Effect<Tool
       const result = Effect.succeed(failure(error))
       return defect ? Effect.andThen(Effect.logError("defect in a tool", cause), result) : result
     }),
-    Effect.onExit((exit) =>
-      record(tool, args, caller, began, Exit.isSuccess(exit) ? exit.value : failure(cancelled()))
-    ),
+    Effect.onExit((exit) => {
+      const result = Exit.isSuccess(exit) ? exit.value : failure(cancelled())
+      const recorded = record(tool, args, caller, began, result)
+      return result.isError && (denied || !tool.annotations.readOnlyHint)
+        ? Effect.andThen(noteRefused(result.code, denied), recorded)
+        : recorded
+    }),
     Tracing.span(`tool ${tool.name}`, () => ({ attributes: { "haproxy_mcp.request_id": caller.actor.requestId } })),
     Effect.provideService(Caller, caller),
     Effect.annotateLogs("request_id", caller.actor.requestId)
@@ -145,7 +154,7 @@ export const callTool = (
     const offered = offer(fiber.getRef(Toolsets))
     const among = other ?? offered
     const tool = among.find(name)
-    if (tool !== undefined) return run(tool, args, { ...caller, tool: name })
+    if (tool !== undefined) return run(tool, args, { ...caller, tool: name, args })
     // To a client of MCP only those that it may call.
     const names = other?.names ?? visible(caller.principal, fiber.getRef(Rules), offered.tools).map((one) => one.name)
     return Effect.succeed(noSuchTool(name, among, names))

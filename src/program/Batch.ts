@@ -189,7 +189,8 @@ const commitInverses = Effect.fnUntraced(function*(store: Plane["store"], losers
         tool: "rollback",
         summary: `Took back ${job.changeId}`,
         edits: inverse(plan.edits),
-        outcome: "applied"
+        outcome: "applied",
+        audit: { token: job.caller.principal.id, args: { change_id: job.changeId } }
       })
     ), { discard: true }))
 })

@@ -14,6 +14,8 @@ export interface CallerShape {
   readonly principal: Principal
   /** The tool or verb that was called, for the change log. */
   readonly tool: string
+  /** What it was called with, as it came; for the audit chain. */
+  readonly args?: unknown
   /** Milliseconds that a call may take (MCP_CALL_TIMEOUT). */
   readonly timeout: number
   /** Reports progress; does nothing when the client did not ask for it. */

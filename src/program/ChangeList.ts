@@ -23,6 +23,11 @@ export interface ListChangesInput {
   readonly since?: number
   /** Only changes that speak of this name. */
   readonly domain?: string
+  /** Only changes of this caller: as the log names it, or a token's name or public id. */
+  readonly who?: string
+  /** Only changes of this time or later, and of this time or earlier, ISO 8601. */
+  readonly from?: string
+  readonly until?: string
 }
 
 /** A change, as scripts and tables take it. */
@@ -90,6 +95,8 @@ export const listChanges = Tracing.fn("listChanges")(function*(
   const store = yield* Store
   const limit = yield* Input.whole("limit", input.limit ?? usualLimit, 1, 1000)
   const name = input.domain === undefined ? undefined : yield* Input.existingName("domain", input.domain)
+  const from = input.from === undefined ? undefined : yield* Input.time("from", input.from)
+  const until = input.until === undefined ? undefined : yield* Input.time("until", input.until)
   const before = input.cursor === undefined ? undefined : Number(input.cursor)
   if (before !== undefined && (!/^\d{1,15}$/.test(input.cursor!) || !Number.isSafeInteger(before))) {
     return yield* new InvalidInput({
@@ -102,7 +109,10 @@ export const listChanges = Tracing.fn("listChanges")(function*(
     limit,
     ...(name === undefined ? {} : { name }),
     ...(before === undefined ? {} : { before }),
-    ...(input.since === undefined ? {} : { since: input.since })
+    ...(input.since === undefined ? {} : { since: input.since }),
+    ...(input.who === undefined ? {} : { who: input.who.slice(0, 300) }),
+    ...(from === undefined ? {} : { from }),
+    ...(until === undefined ? {} : { until })
   })
   return {
     summary: changes.length === 0 ? "No change" : `${changes.length} changes, newest first`,
@@ -129,4 +139,30 @@ export const showChange = Tracing.fn("showChange")(function*(
     edits: change.edits.slice(0, shownEdits).map(editItem),
     edit_count: change.edits.length
   }
+})
+
+/** Edits of one change that a model gets to see. */
+const fewEdits = 50
+
+export interface ChangesInput extends Omit<ListChangesInput, "since"> {
+  readonly change_id?: string
+}
+
+export interface ChangesAnswer extends ListChangesAnswer {
+  /** With `change_id`: what that change did. */
+  readonly edits: ReadonlyArray<EditItem>
+  readonly edit_count: number
+}
+
+/** A page of the log, or one change with what it did. */
+export const changes = Tracing.fn("changes")(function*(
+  input: ChangesInput
+): Effect.fn.Return<ChangesAnswer, ControlError, ProgramServices> {
+  const { change_id: changeId, ...query } = input
+  if (changeId === undefined) {
+    const list = yield* listChanges({ ...query, limit: query.limit ?? 20 })
+    return { ...list, edits: [], edit_count: 0 }
+  }
+  const { change, edit_count, edits, summary } = yield* showChange({ change_id: changeId })
+  return { summary, changes: [change], next_cursor: null, edits: edits.slice(0, fewEdits), edit_count }
 })

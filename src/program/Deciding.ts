@@ -15,6 +15,7 @@ import { mapKey, type RouteName } from "../domain/RouteName.ts"
 import type { Store } from "../store/Store.ts"
 import * as Tracing from "../Tracing.ts"
 import { askAhead } from "./Apply.ts"
+import { auditOf } from "./AuditTrail.ts"
 import { Caller, type CallerShape } from "./Caller.ts"
 import type { Decide, Plan, View, Written } from "./Decision.ts"
 import { exists, mapOf, type Node } from "./Node.ts"
@@ -114,7 +115,8 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
             tool: job.caller.tool,
             summary: plan.summary,
             edits: plan.edits,
-            outcome: "pending"
+            outcome: "pending",
+            audit: auditOf(job.caller)
           })
         }
         for (const key of footprint.reads) batch.reads.add(key)

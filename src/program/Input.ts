@@ -214,3 +214,14 @@ export const oneOf = <const W extends string>(
     ? invalid(field, value, "is none of the valid values", "Use one of the valid values.", words)
     : Effect.succeed(found)
 }
+
+/** Milliseconds since 1970 of an ISO 8601 time with its zone, or of the begin of a day (UTC). */
+export const time = Effect.fnUntraced(function*(field: string, value: string) {
+  const at = /^\d{4}-\d{2}-\d{2}(T[0-9:.]{5,12}(Z|[+-]\d{2}:\d{2}))?$/.test(value) ? Date.parse(value) : Number.NaN
+  if (Number.isFinite(at)) return at
+  return yield* new InvalidInput({
+    message: `${field} ${shown(value)} is no time`,
+    hint: "Write 2026-02-08 or 2026-02-08T12:00:00Z.",
+    field
+  })
+})

@@ -15,6 +15,7 @@ import { isTokenId, isTokenName, parseLimit, statusOf, type Token } from "../dom
 import { Store } from "../store/Store.ts"
 import * as Tracing from "../Tracing.ts"
 import type { Answer } from "./Answer.ts"
+import { auditOf } from "./AuditTrail.ts"
 import { Caller } from "./Caller.ts"
 import { newChangeId } from "./ChangeId.ts"
 import * as Endings from "./Endings.ts"
@@ -167,12 +168,16 @@ const committed = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, ControlError, Store> {
   const store = yield* Store
   const publisher = yield* Publisher
-  const { actor, timeout, tool } = yield* Caller
+  const caller = yield* Caller
+  const { actor, timeout, tool } = caller
   const changeId = newChangeId()
   const deadline = Date.now() + timeout
   yield* publisher.mayWrite(deadline)
   yield* store.commit(
-    Effect.andThen(rows, store.record({ changeId, actor, tool, summary, edits: [], outcome: "applied" }))
+    Effect.andThen(
+      rows,
+      store.record({ changeId, actor, tool, summary, edits: [], outcome: "applied", audit: auditOf(caller) })
+    )
   ).pipe(
     Effect.catchTag(
       "CommitUncertain",

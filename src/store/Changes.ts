@@ -54,9 +54,15 @@ const speaksOf = (text: string, name: RouteName): boolean => {
   return false
 }
 
+/** Is a change of this caller, named as a whole or by one part of `name/id`? */
+const isBy = (row: Row, who: string): boolean => {
+  const found = row["who"] as string
+  return found === who || found.startsWith(`${who}/`) || found.endsWith(`/${who}`)
+}
+
 /** Newest first, by their place in the log. Edits name routes and owners; a change of servers names them in its words. */
 export const list = (db: Database, query: ChangeQuery, settled: ReadonlyMap<string, Outcome>): ChangePage => {
-  const { limit, name, since } = query
+  const { from, limit, name, since, until, who } = query
   const found: Array<ChangeHead> = []
   let before = query.before ?? Number.MAX_SAFE_INTEGER
   for (;;) {
@@ -71,6 +77,10 @@ export const list = (db: Database, query: ChangeQuery, settled: ReadonlyMap<stri
     for (const row of rows) {
       // Revisions grow with the log.
       if (since !== undefined && (row["revision"] as number) <= since) return { changes: found, next: null }
+      // Not their order: a clock may have been set back.
+      const at = row["at"] as number
+      if ((from !== undefined && at < from) || (until !== undefined && at > until)) continue
+      if (who !== undefined && !isBy(row, who)) continue
       if (name !== undefined && row["named"] !== 1 && !speaksOf(row["summary"] as string, name)) continue
       if (found.length === limit) return { changes: found, next: before }
       found.push(toHead(row, settled))
@@ -92,8 +102,16 @@ export const pending = (db: Database, settled: ReadonlyMap<string, Outcome>): Re
     .map((row) => toChange(row, settled))
     .filter((change) => change.outcome === "pending")
 
+/** What became of a row that was added: its place and the text of its edits; and up to which place older ones were dropped. */
+export interface Inserted {
+  readonly id: number
+  readonly edits: string
+  readonly through: number | null
+}
+
 /** Adds a row, and now and then drops those that are older than the newest `keep`. */
-export const insert = (db: Database, draft: ChangeDraft, revision: number, at: number, keep: number): void => {
+export const insert = (db: Database, draft: ChangeDraft, revision: number, at: number, keep: number): Inserted => {
+  const edits = encodeEdits(draft.edits)
   const { lastInsertRowid } = db.prepare(
     `INSERT INTO changes (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
   ).run(
@@ -105,9 +123,11 @@ export const insert = (db: Database, draft: ChangeDraft, revision: number, at: n
     draft.actor.requestId,
     draft.tool,
     draft.summary,
-    encodeEdits(draft.edits),
+    edits,
     draft.outcome
   )
   const id = Number(lastInsertRowid)
-  if (id % pruneEvery === 0) db.run("DELETE FROM changes WHERE id <= ? AND outcome <> 'pending'", id - keep)
+  const drops = id % pruneEvery === 0
+    && db.run("DELETE FROM changes WHERE id <= ? AND outcome <> 'pending'", id - keep) > 0
+  return { id, edits, through: drops ? id - keep : null }
 }

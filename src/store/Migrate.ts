@@ -13,16 +13,18 @@ import { desiredState } from "./migrations/0001_desired_state.ts"
 import { certificates } from "./migrations/0002_certificates.ts"
 import { lives } from "./migrations/0003_lives.ts"
 import { tokens } from "./migrations/0004_tokens.ts"
+import { audit } from "./migrations/0005_audit.ts"
 import * as Sqlite from "./Sqlite.ts"
 
 /** The schema that this program reads and writes. */
-export const schemaVersion = 4
+export const schemaVersion = 5
 
 const migrations = {
   "0001_desired_state": desiredState,
   "0002_certificates": certificates,
   "0003_lives": lives,
-  "0004_tokens": tokens
+  "0004_tokens": tokens,
+  "0005_audit": audit
 }
 
 /** Sets `user_version` inside the migrations' own transaction: both are there, or neither. */

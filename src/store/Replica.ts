@@ -6,6 +6,7 @@
  * file is touched by {@link install} alone, and the one that was there before stays under another name.
  */
 import { DatabaseSync } from "node:sqlite"
+import { chained, type ChainHead } from "../domain/Audit.ts"
 import type { Fetched, Snapshot } from "../domain/Generation.ts"
 import { lifeAt, maxLives, type Position } from "../domain/Lineage.ts"
 import { applicationId } from "./Database.ts"
@@ -44,9 +45,12 @@ const messageOf = (cause: unknown): string => cause instanceof Error ? cause.mes
 
 const one = (db: DatabaseSync, sql: string): unknown => Object.values(db.prepare(sql).get() ?? {})[0]
 
+/** The first schema with an audit chain. */
+const auditSchema = 5
+
 /** The position of an open database. */
 const positionOf = (db: DatabaseSync, schema: number): Position => {
-  const meta = db.prepare("SELECT lineage, commits, revision FROM meta WHERE id = 1").get()
+  const meta = db.prepare("SELECT * FROM meta WHERE id = 1").get()
   if (meta === undefined) throw new Error("it has no counters")
   const commits = Number(meta["commits"])
   // Before there was a table of lives: one nameless life.
@@ -62,7 +66,8 @@ const positionOf = (db: DatabaseSync, schema: number): Position => {
     revision: Number(meta["revision"]),
     life: lifeAt(lives, commits) ?? "",
     schema,
-    lives
+    lives,
+    chain: schema < auditSchema ? null : { seq: Number(meta["audit_seq"]), hash: String(meta["audit_hash"]) }
   }
 }
 
@@ -151,11 +156,33 @@ export const materialise = ({ deltas, full, state }: Fetched): Materialised => {
   }
 }
 
+/** The record of a {@link supersede}, and the counters of the chain. */
+const noteReplaced = (db: DatabaseSync, content: Position, end: ChainHead, onto: Position | null): void => {
+  const place = (position: Position) => ({
+    commits: position.commits,
+    revision: position.revision,
+    chain: position.chain ?? null
+  })
+  const at = Date.now()
+  const seq = end.seq + 1
+  const payload = JSON.stringify({ replaced: onto === null ? null : place(onto), by: place(content) })
+  const hash = chained(end.hash, { seq, at, kind: "replaced", payload })
+  db.prepare("INSERT INTO audit (seq, at, kind, payload, hash) VALUES (?, ?, 'replaced', ?, ?)").run(
+    seq,
+    at,
+    payload,
+    hash
+  )
+  db.prepare("UPDATE meta SET audit_seq = ?, audit_hash = ? WHERE id = 1").run(seq, hash)
+}
+
 /**
  * An operator's choice as a commit of its own: the content of one copy, put on top of another one (of `onto`'s lineage, with
  * its ancestry and one new life). Whoever holds `onto` or an ancestor of it then sees a copy that is ahead, not one that
  * contradicts; the contents between are in the log, and their commits are not counted again. `onto` null: there is nothing to
  * stand on, and the content only gets a new life. `ended`: tokens of the content that goes, which may not come back.
+ *
+ * The content keeps its own audit chain, which goes on with a record of this: it names the end of the chain that was replaced.
  */
 export const supersede = (
   content: Uint8Array,
@@ -178,6 +205,8 @@ export const supersede = (
     for (const { first, life } of base.lives.slice(1 - maxLives)) insert.run(life, first)
     // Between the base's last commit and this one there is none of anybody's.
     insert.run(Lives.newLife(), base.commits + 1)
+    const end = found.position.chain ?? null
+    if (end !== null) noteReplaced(db, found.position, end, onto)
     db.prepare("UPDATE meta SET lineage = ?, commits = ?, revision = ? WHERE id = 1").run(
       base.lineage,
       commits,

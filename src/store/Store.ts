@@ -9,6 +9,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { AuditRecord, AuditReport, RefusedCall } from "../domain/Audit.ts"
 import type { Certificate } from "../domain/Certificate.ts"
 import type { Actor, Change, ChangeHead, Edit, Outcome, Route } from "../domain/Change.ts"
 import type { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
@@ -18,6 +19,8 @@ import type { PoolLimits, PoolNumber, Server } from "../domain/Pool.ts"
 import type { RouteName } from "../domain/RouteName.ts"
 import type { Token } from "../domain/Token.ts"
 import * as Tracing from "../Tracing.ts"
+import * as Audit from "./Audit.ts"
+import { AuditCheck } from "./AuditCheck.ts"
 import * as Capture from "./Capture.ts"
 import * as Certificates from "./Certificates.ts"
 import * as Changes from "./Changes.ts"
@@ -63,6 +66,17 @@ export interface ChangeDraft {
   readonly summary: string
   readonly edits: ReadonlyArray<Edit>
   readonly outcome: Outcome
+  /** For the audit chain: the public id of the caller's token, and the call's arguments without secrets, as JSON. */
+  readonly audit?: { readonly token: string | null; readonly args: unknown }
+}
+
+/** Which records of the audit chain to list. Oldest first. */
+export interface AuditQuery {
+  /** Only records after this number. */
+  readonly after: number
+  /** Only of this time or later, milliseconds since 1970. */
+  readonly from: number
+  readonly limit: number
 }
 
 /** Numbers for health and metrics. */
@@ -91,6 +105,11 @@ export interface ChangeQuery {
   readonly since?: number
   /** Only those that speak of this name. */
   readonly name?: RouteName
+  /** Only those of this caller: `ci/3f9k2m7q1z`, a token's name, or a token's public id. */
+  readonly who?: string
+  /** Only those of this time or later, and of this time or earlier, milliseconds since 1970. */
+  readonly from?: number
+  readonly until?: number
   readonly limit: number
 }
 
@@ -108,6 +127,8 @@ export interface StoreOptions {
   readonly pools: PoolLimits
   /** How many of the newest changes the log keeps. Default 10,000. */
   readonly keepChanges?: number
+  /** How many of the newest records the audit chain keeps. Default 20,000. */
+  readonly keepAudit?: number
   /** Remember what each commit changed until it is acknowledged, so that it can be shipped. Default false: no cost. */
   readonly replicate?: boolean
 }
@@ -197,6 +218,14 @@ export class Store extends Context.Service<Store, {
   readonly record: (change: ChangeDraft) => Effect.Effect<void, StorageFailed>
   /** Notes what became of a change; written with the next commit, or by `flush`. Costs no commit of its own. */
   readonly settle: (changeId: string, outcome: Outcome) => Effect.Effect<void>
+  /**
+   * Notes a call that was refused; it is in the audit chain with the next commit, after half a minute, or when the layer
+   * closes. Only so many a minute.
+   */
+  readonly refused: (call: RefusedCall) => Effect.Effect<void>
+  readonly auditRecords: (query: AuditQuery) => Effect.Effect<ReadonlyArray<AuditRecord>, StorageFailed>
+  /** Recomputes the audit chain and compares the change log with it, with turns for others in between. */
+  readonly verifyAudit: Effect.Effect<AuditReport, StorageFailed>
   /** The last committed content and its ancestry. */
   readonly position: Effect.Effect<Position>
   /**
@@ -221,6 +250,9 @@ export class Store extends Context.Service<Store, {
     Layer.effect(Store, open(options))
 }
 
+/** Milliseconds that refused calls wait for a commit that takes them along. */
+const refusalsAfter = 30_000
+
 const open = Effect.fnUntraced(function*(options: StoreOptions) {
   const db = yield* Effect.acquireRelease(
     Effect.suspend(() => {
@@ -242,9 +274,10 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
     )
   }
   const committed = yield* Metrics.commits
+  const keepAudit = options.keepAudit ?? 20_000
   const transactions = yield* attempt(
     "read the database",
-    () => Transactions.make(db, { committed, life, replicate: options.replicate === true })
+    () => Transactions.make(db, { committed, keepAudit, life, replicate: options.replicate === true })
   )
   const { read, settled, write } = transactions
   yield* Effect.addFinalizer(() =>
@@ -253,6 +286,8 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
       (cause) => Effect.logWarning("The outcomes of the last changes could not be written", cause)
     )
   )
+  const scope = yield* Effect.scope
+  const writeRefusals = Effect.andThen(Effect.sleep(refusalsAfter), Effect.ignore(transactions.flush))
   const around = { declared: options.pools.pools, usedSeq: transactions.usedSeq }
   const keep = options.keepChanges ?? 10_000
   const counts = (): Counts => ({ ...transactions.tally(), poolsDeclared: options.pools.pools })
@@ -307,6 +342,7 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
     apply: (edits) =>
       write("apply", "write the rows", (db, transaction) => {
         Edits.write(db, edits, around)
+        if (edits.length > 0) transaction.applied = true
         transaction.tally = Tally.add(transaction.tally, Tally.ofEdits(edits))
       }),
     putCertificate: (certificate) =>
@@ -319,10 +355,26 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
     touchTokens: (used) => write("touchTokens", "note the use of tokens", (db) => Tokens.touch(db, used)),
     record: (draft) =>
       write("record", "write the change log", (db, transaction) => {
-        Changes.insert(db, draft, transaction.revision, transaction.at, keep)
+        const { at, revision } = transaction
+        const { edits, id, through } = Changes.insert(db, draft, revision, at, keep)
+        const content = Audit.ofChange(draft, id, revision, edits)
+        transaction.chain = Audit.append(db, transaction.chain, at, "change", content, keepAudit)
+        if (through !== null) {
+          transaction.chain = Audit.append(db, transaction.chain, at, "pruned", { through }, keepAudit)
+        }
         transaction.recorded = true
       }),
     settle: transactions.settle,
+    refused: (call) =>
+      Effect.suspend(() =>
+        transactions.refused(call) ? Effect.asVoid(Effect.forkIn(writeRefusals, scope)) : Effect.void
+      ),
+    auditRecords: ({ after, from, limit }) => read("read the audit chain", (db) => Audit.list(db, after, from, limit)),
+    verifyAudit: Effect.gen(function*() {
+      const check = new AuditCheck()
+      while (!(yield* read("read the audit chain", (db) => check.step(db, settled)))) yield* Effect.yieldNow
+      return check.report()
+    }),
     position: Effect.sync(transactions.position),
     capture: (after) =>
       Effect.flatMap(

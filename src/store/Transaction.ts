@@ -1,5 +1,6 @@
 /** What a transaction knows of itself while it is open, and the one row of counters that tells commits apart. */
 import * as Context from "effect/Context"
+import type { ChainHead } from "../domain/Audit.ts"
 import { StorageFailed } from "../domain/Errors.ts"
 import type { Tally } from "./Counts.ts"
 import type { Database } from "./Database.ts"
@@ -16,6 +17,10 @@ export interface Transaction {
   wrote: boolean
   /** Was a change recorded? */
   recorded: boolean
+  /** Were rows of the desired state written? */
+  applied: boolean
+  /** The last record of the audit chain. */
+  chain: ChainHead
   /** What it adds to the numbers of rows. */
   tally: Tally
   /** A write that failed half-way in this savepoint: whatever the caller makes of it, the savepoint cannot stay. */
@@ -26,6 +31,7 @@ export interface Transaction {
 export interface Head {
   readonly commits: number
   readonly revision: number
+  readonly chain: ChainHead
 }
 
 /** The transaction that a fiber is in. */
@@ -35,13 +41,14 @@ export const CurrentTransaction = Context.Reference<Transaction | null>("haproxy
 
 /** The row of `meta`. */
 export const readMeta = (db: Database): Head & { readonly nextSeq: number; readonly lineage: string } => {
-  const row = db.get("SELECT lineage, commits, revision, next_seq FROM meta WHERE id = 1")
+  const row = db.get("SELECT lineage, commits, revision, next_seq, audit_seq, audit_hash FROM meta WHERE id = 1")
   if (row === undefined) throw new Error("meta has no row")
   return {
     lineage: String(row["lineage"]),
     commits: Number(row["commits"]),
     revision: Number(row["revision"]),
-    nextSeq: Number(row["next_seq"])
+    nextSeq: Number(row["next_seq"]),
+    chain: { seq: Number(row["audit_seq"]), hash: String(row["audit_hash"]) }
   }
 }
 

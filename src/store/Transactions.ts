@@ -1,8 +1,8 @@
 /**
  * One transaction at a time on one database, and the truth about how it ended.
  *
- * - A commit is `BEGIN IMMEDIATE`, the caller's work, the queued outcomes, the counters, `COMMIT`. Work that wrote
- *   nothing costs no disk flush.
+ * - A commit is `BEGIN IMMEDIATE`, the caller's work, the queued outcomes and refusals, the counters, `COMMIT`; each of
+ *   them with its record in the audit chain (Audit.ts). Work that wrote nothing costs no disk flush.
  * - A reader outside the transaction waits while one is open, and so never sees rows that may be taken back.
  * - When `COMMIT` fails nothing is assumed: the file is closed, opened again and its commit counter compared. There:
  *   it was committed (and is brought to the disk by a checkpoint first). Not there: it was not. Cannot be opened:
@@ -14,10 +14,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Semaphore from "effect/Semaphore"
+import { chainStart, type RefusedCall } from "../domain/Audit.ts"
 import type { Outcome } from "../domain/Change.ts"
 import { ConfigInvalid, StorageFailed } from "../domain/Errors.ts"
 import { type Life, lifeAt, type Position, withLife } from "../domain/Lineage.ts"
 import * as Tracing from "../Tracing.ts"
+import * as Audit from "./Audit.ts"
 import type { Tally } from "./Counts.ts"
 import { add, countRows, zero } from "./Counts.ts"
 import type { Database } from "./Database.ts"
@@ -33,20 +35,24 @@ export interface TransactionOptions {
   readonly committed: (ms: number) => void
   /** This process as a writer (Lives.ts). */
   readonly life: string
+  /** Records of the audit chain that are kept. */
+  readonly keepAudit: number
   /** Keep the changesets of commits, to be shipped. */
   readonly replicate: boolean
 }
 
 /** Makes the transactions of an open, migrated database. */
-export const make = (db: Database, { committed, life: firstLife, replicate }: TransactionOptions) => {
+export const make = (db: Database, { committed, keepAudit, life: firstLife, replicate }: TransactionOptions) => {
   const permit = Semaphore.makeUnsafe(1)
   /** What became of changes, not written yet. */
   const outcomes = new Map<string, Outcome>()
+  /** Calls that were refused, not written yet. */
+  const refusals = new Audit.Refusals()
   const { lineage } = readMeta(db)
   const run = replicate ? new Run(db) : null
   let life = firstLife
   let lives: ReadonlyArray<Life> = []
-  let head: Head = { commits: 0, revision: 0 }
+  let head: Head = { commits: 0, revision: 0, chain: chainStart }
   let nextSeq = 1
   let tally: Tally = zero
   let open: Transaction | null = null
@@ -109,6 +115,8 @@ export const make = (db: Database, { committed, life: firstLife, replicate }: Tr
       depth: 0,
       wrote: false,
       recorded: false,
+      applied: false,
+      chain: head.chain,
       tally: zero,
       failure: null
     }
@@ -133,6 +141,16 @@ export const make = (db: Database, { committed, life: firstLife, replicate }: Tr
     return failure
   }
 
+  /** Records of what comes along with the commit. */
+  const recordRest = (transaction: Transaction, commits: number) => {
+    const append = (kind: "outcome" | "refusals" | "rows", content: Readonly<Record<string, unknown>>) => {
+      transaction.chain = Audit.append(db, transaction.chain, transaction.at, kind, content, keepAudit)
+    }
+    if (transaction.applied && !transaction.recorded) append("rows", { commits })
+    if (outcomes.size > 0) append("outcome", Audit.ofOutcomes(outcomes))
+    if (!refusals.isEmpty) append("refusals", refusals.content())
+  }
+
   /** Commits what is open, or tells why not; the transaction has ended in every case. */
   const finish = (transaction: Transaction): StorageFailed | CommitUncertain | null => {
     const failure = transaction.failure ?? (db.isTransaction ? null : takenBack("commit"))
@@ -140,11 +158,14 @@ export const make = (db: Database, { committed, life: firstLife, replicate }: Tr
       rollback()
       return failure
     }
-    const next = {
+    const counted = {
       commits: head.commits + 1,
       revision: transaction.recorded ? transaction.revision : head.revision
     }
+    let next: Head
     try {
+      recordRest(transaction, counted.commits)
+      next = { ...counted, chain: transaction.chain }
       if (outcomes.size > 0) {
         db.run(
           "UPDATE changes SET outcome = each.value FROM json_each(?) AS each WHERE change_id = each.key",
@@ -152,10 +173,12 @@ export const make = (db: Database, { committed, life: firstLife, replicate }: Tr
         )
       }
       db.run(
-        "UPDATE meta SET commits = ?, revision = ?, next_seq = ? WHERE id = 1",
+        "UPDATE meta SET commits = ?, revision = ?, next_seq = ?, audit_seq = ?, audit_hash = ? WHERE id = 1",
         next.commits,
         next.revision,
-        nextSeq
+        nextSeq,
+        next.chain.seq,
+        next.chain.hash
       )
       if (lives.at(-1)?.life !== life) Lives.begin(db, life, next.commits)
     } catch (cause) {
@@ -178,7 +201,10 @@ export const make = (db: Database, { committed, life: firstLife, replicate }: Tr
     } catch (cause) {
       failed = decide(cause, next)
     }
-    if (failed === null) outcomes.clear()
+    if (failed === null) {
+      outcomes.clear()
+      refusals.clear()
+    }
     return failed
   }
 
@@ -289,7 +315,7 @@ export const make = (db: Database, { committed, life: firstLife, replicate }: Tr
       )
     })
 
-  /** An empty commit that counts as a write: it takes the outcomes along. */
+  /** An empty commit that counts as a write: it takes the outcomes and the refusals along. */
   const flush = commit(write("flush", "write the outcomes", () => {})).pipe(
     Effect.catchTag(
       "CommitUncertain",
@@ -321,6 +347,8 @@ export const make = (db: Database, { committed, life: firstLife, replicate }: Tr
     settle: (changeId: string, outcome: Outcome) => Effect.sync(() => void outcomes.set(changeId, outcome)),
     /** What was settled and is not in the table yet. */
     settled: outcomes as ReadonlyMap<string, Outcome>,
+    /** A call was refused. True: nothing waited before. */
+    refused: (call: RefusedCall): boolean => refusals.add(call),
     /** The last committed content and its ancestry. */
     position: (): Position => ({
       lineage,
@@ -328,9 +356,10 @@ export const make = (db: Database, { committed, life: firstLife, replicate }: Tr
       commits: head.commits,
       revision: head.revision,
       schema: schemaVersion,
-      lives
+      lives,
+      chain: head.chain
     }),
     run,
-    flush: Effect.suspend(() => outcomes.size === 0 ? Effect.void : flush)
+    flush: Effect.suspend(() => outcomes.size === 0 && refusals.isEmpty ? Effect.void : flush)
   }
 }

@@ -42,6 +42,9 @@ describe("help", () => {
     "remote restore",
     "remote take-over",
     "changes",
+    "audit",
+    "audit verify",
+    "audit export",
     "explain",
     "status",
     "doctor"

@@ -1,6 +1,7 @@
 /** `haproxy-mcp changes` and `haproxy-mcp foreign`, through a running `serve` and without one. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { DatabaseSync } from "node:sqlite"
 import { changesText, changeText } from "../../src/cli/Changes.ts"
 import { adoptText, foreignText } from "../../src/cli/Foreign.ts"
 import { runNode } from "../support/Process.ts"
@@ -115,4 +116,39 @@ describe("the commands", () => {
         )
       })
     }).pipe(Effect.scoped), limit)
+
+  it.live(
+    "on the audit chain verify and write it out, through a running serve and alone",
+    () =>
+      Effect.gen(function*() {
+        const shape = { pools: 4, slots: 2 }
+        const { site } = yield* startHaproxy({ binary: newestLine, ...shape })
+        const env = settingsOf(site, shape)
+        const run = (...args: ReadonlyArray<string>) => runNode(program, args, { env, limit })
+        const server = yield* startServer({ env })
+        yield* Effect.promise(async () => {
+          await server.ready()
+          const client = server.client()
+          const added = await client.good("haproxy_add_domain", { domain: "a.example.com", ip: "10.0.0.1" })
+          await client.call("haproxy_add_domain", { domain: "a.example.com", ip: "no address" })
+          const verified = await run("audit", "verify")
+          assert.deepStrictEqual([verified.code, verified.stderr], [0, ""])
+          assert.match(verified.stdout, /^\d records and 1 changes are as .*\nends with record \d {2}[0-9a-f]{64}\n$/)
+          assert.strictEqual((await server.stop()).code, 0)
+          const out = (await run("audit", "export", "--since", "2026-01-01")).stdout
+          const told = out.trimEnd().split("\n").map((line) => JSON.parse(line).content)
+          assert.deepInclude(told[0], { change_id: added["change_id"], tool: "haproxy_add_domain" })
+          assert.deepStrictEqual(told[0].args, { domain: "a.example.com", ip: "10.0.0.1" })
+          const refused = told.flatMap(({ calls }) => calls ?? [])
+          assert.deepStrictEqual(refused.map(({ code, denied }) => [code, denied]), [["INVALID_INPUT", false]])
+          const db = new DatabaseSync(env["HAPROXY_DB_FILE"]!)
+          db.exec("UPDATE changes SET who = 'nobody'")
+          db.close()
+          const edited = await run("audit", "verify")
+          assert.strictEqual(edited.code, 1)
+          assert.include(edited.stdout, `${added["change_id"]}: the change is not as it was written`)
+        })
+      }).pipe(Effect.scoped),
+    limit
+  )
 })

@@ -30,9 +30,13 @@ const secret = "hunter2-in-a-message"
 /** A service of which every part does the same. */
 const every = <S>(part: unknown): S => new Proxy({}, { get: () => part }) as S
 
+/** The same of a store, which takes note of refused calls. */
+const storeOf = (part: unknown): Store["Service"] =>
+  new Proxy({}, { get: (_, name) => name === "refused" ? () => Effect.void : part }) as Store["Service"]
+
 /** Programs find this below them. */
 const below = (part: unknown): Context.Context<ProgramServices> =>
-  Context.make(Store, every(part)).pipe(
+  Context.make(Store, storeOf(part)).pipe(
     Context.add(RuntimeApi, every(part)),
     Context.add(MapFiles, every(part)),
     Context.add(CertificateFiles, every(part)),

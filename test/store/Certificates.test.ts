@@ -174,6 +174,8 @@ describe("a database of before there were certificates", () => {
     db.exec(
       "DROP TABLE certificates; DROP TABLE lives; DROP TABLE tokens; DELETE FROM migrations WHERE migration_id >= 2; PRAGMA user_version = 1"
     )
+    db.exec("DROP TABLE audit")
+    for (const column of ["seq", "hash", "from", "anchor"]) db.exec(`ALTER TABLE meta DROP COLUMN audit_${column}`)
     db.close()
   }
 

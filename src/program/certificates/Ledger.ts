@@ -10,6 +10,7 @@ import type { Certificate } from "../../domain/Certificate.ts"
 import type { Change, Outcome } from "../../domain/Change.ts"
 import { StorageFailed } from "../../domain/Errors.ts"
 import type { CommitUncertain, Store } from "../../store/Store.ts"
+import { auditOf } from "../AuditTrail.ts"
 import { Caller } from "../Caller.ts"
 import { migrationTool } from "../TakeOver.ts"
 
@@ -54,11 +55,13 @@ export const make = Effect.fnUntraced(function*(store: Store["Service"]) {
   /** One commit with the row and its change; answers its revision. */
   const commit = Effect.fnUntraced(
     function*(entry: Entry, outcome: Outcome): Effect.fn.Return<number, StorageFailed | CommitUncertain> {
-      const { actor, tool } = yield* Caller
+      const caller = yield* Caller
+      const { actor, tool } = caller
+      const audit = auditOf(caller)
       const work = store.commit(Effect.gen(function*() {
         yield* entry.row === null ? store.removeCertificate(entry.name) : store.putCertificate(entry.row)
         const { changeId, summary } = entry
-        yield* store.record({ changeId, actor, tool, summary, edits: [], outcome })
+        yield* store.record({ changeId, actor, tool, summary, edits: [], outcome, audit })
         return yield* store.nextRevision
       }))
       const revision = yield* work.pipe(

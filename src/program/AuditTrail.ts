@@ -1,0 +1,68 @@
+/**
+ * What the audit chain says of a caller and of what it asked for.
+ *
+ * Guarantees: no secret gets there (a parameter whose name speaks of one is left out, and so is a text that holds a private
+ * key), and no argument is so large that the chain would grow with it: long texts and lists are cut.
+ */
+import * as Effect from "effect/Effect"
+import type { RefusedCall } from "../domain/Audit.ts"
+import { Store } from "../store/Store.ts"
+import { Caller, type CallerShape } from "./Caller.ts"
+
+/** Characters of a text, and elements of a list, that are kept. */
+const longestText = 200
+const mostElements = 10
+/** Arguments of one object that are kept, and how deep. */
+const mostFields = 30
+const deepest = 3
+
+/** Names of parameters that may hold a secret. No tool has one that must; clients send what they like. */
+const secretName = /secret|passw|token|credential|hmac|private|api_?key|authorization|\bpem\b/i
+const secretText = /-----BEGIN|\bBearer\s/i
+
+const cutText = (value: string): string =>
+  secretText.test(value)
+    ? "(left out)"
+    : value.length > longestText
+    ? `${value.slice(0, longestText)}… (${value.length} characters)`
+    : value
+
+/** Arguments as the chain keeps them. */
+export const shownArguments = (value: unknown, depth = 0): unknown => {
+  if (typeof value === "string") return cutText(value)
+  if (typeof value !== "object" || value === null) return value ?? null
+  if (depth === deepest) return "(left out)"
+  if (Array.isArray(value)) {
+    const shown: Array<unknown> = value.slice(0, mostElements).map((element) => shownArguments(element, depth + 1))
+    return value.length > mostElements ? [...shown, `(${value.length} in all)`] : shown
+  }
+  return Object.fromEntries(
+    Object.entries(value).slice(0, mostFields).map(([name, field]) => [
+      cutText(name),
+      secretName.test(name) ? "(left out)" : shownArguments(field, depth + 1)
+    ])
+  )
+}
+
+/** For the record of a change. */
+export const auditOf = ({ args, principal }: Pick<CallerShape, "args" | "principal">) => ({
+  token: principal.id,
+  args: shownArguments(args ?? null)
+})
+
+/** Notes a call that ended without doing what it was for. `denied`: its caller had no right to it. */
+export const noteRefused = Effect.fnUntraced(function*(code: string, denied: boolean) {
+  const { actor, args, principal, tool } = yield* Caller
+  const call: RefusedCall = {
+    at: Date.now(),
+    denied,
+    via: actor.via,
+    who: actor.who,
+    request_id: actor.requestId,
+    token: principal.id,
+    tool,
+    args: shownArguments(args ?? null),
+    code
+  }
+  yield* (yield* Store).refused(call)
+})
