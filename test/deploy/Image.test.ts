@@ -156,7 +156,7 @@ describe.skipIf(podman === undefined)("the image", () => {
       )
       assert.deepStrictEqual(unwanted, [])
     } finally {
-      await ask(engine, "rm", "--force", name)
+      await ask(engine, "rm", "--force", "--volumes", name)
     }
   })
 })
