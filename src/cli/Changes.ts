@@ -92,3 +92,19 @@ export const printChange = Effect.fnUntraced(function*<R>(
   })) as unknown as ShowChangeAnswer
   process.stdout.write(options.json ? `${JSON.stringify(found, null, 2)}\n` : changeText(found))
 })
+
+/** Takes one change back and says what became of it. */
+export const revertChange = Effect.fnUntraced(function*<R>(
+  handlers: Pick<Handlers<R>, "alone">,
+  sources: Sources,
+  changeId: string,
+  options: { readonly json: boolean }
+) {
+  const found = yield* answer(handlers, sources, {
+    name: "revert_change",
+    kind: "admin",
+    timeout: 40_000,
+    args: { change_id: changeId }
+  })
+  process.stdout.write(options.json ? `${JSON.stringify(found, null, 2)}\n` : `${clean(String(found["summary"]))}\n`)
+})

@@ -28,13 +28,19 @@ export const changesCommand = <R>(handlers: Pick<Handlers<R>, "alone">) =>
       Flag.withDescription("Only changes that speak of this name"),
       Flag.optional
     ),
+    revert: Flag.Boolean("revert").pipe(
+      Flag.withDescription("With CHANGE: take it back, as a new change"),
+      Flag.withDefault(false)
+    ),
     json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON instead of a table"), Flag.withDefault(false)),
     settings: settingFlags("stdio")
-  }, ({ change, domain, json, limit, settings, since }) =>
+  }, ({ change, domain, json, limit, revert, settings, since }) =>
     Effect.flatMap(
       Effect.promise(() => import("./Changes.ts")),
-      ({ printChange, printChanges }) =>
-        Option.isSome(change)
+      ({ printChange, printChanges, revertChange }) =>
+        Option.isSome(change) && revert
+          ? revertChange(handlers, sourcesOf(settings), change.value, { json })
+          : Option.isSome(change)
           ? printChange(handlers, sourcesOf(settings), change.value, { json })
           : printChanges(handlers, sourcesOf(settings), {
             limit: Math.min(10_000, Math.max(1, limit)),

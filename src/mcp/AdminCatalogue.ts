@@ -5,7 +5,7 @@
  */
 import { auditRecordsVerb, verifyAuditVerb } from "./admin/audit.ts"
 import { copyDatabaseVerb } from "./admin/backup.ts"
-import { listChangesVerb, showChangeVerb } from "./admin/changes.ts"
+import { listChangesVerb, revertVerb, showChangeVerb } from "./admin/changes.ts"
 import { exportVerb, importVerb } from "./admin/domains.ts"
 import { adoptForeignVerb, listForeignVerb } from "./admin/foreign.ts"
 import { remoteVerbs } from "./admin/remote.ts"
@@ -19,6 +19,7 @@ export const adminVerbs: ReadonlyArray<Tool> = [
   exportVerb,
   listChangesVerb,
   showChangeVerb,
+  revertVerb,
   verifyAuditVerb,
   auditRecordsVerb,
   listForeignVerb,

@@ -140,29 +140,3 @@ export const showChange = Tracing.fn("showChange")(function*(
     edit_count: change.edits.length
   }
 })
-
-/** Edits of one change that a model gets to see. */
-const fewEdits = 50
-
-export interface ChangesInput extends Omit<ListChangesInput, "since"> {
-  readonly change_id?: string
-}
-
-export interface ChangesAnswer extends ListChangesAnswer {
-  /** With `change_id`: what that change did. */
-  readonly edits: ReadonlyArray<EditItem>
-  readonly edit_count: number
-}
-
-/** A page of the log, or one change with what it did. */
-export const changes = Tracing.fn("changes")(function*(
-  input: ChangesInput
-): Effect.fn.Return<ChangesAnswer, ControlError, ProgramServices> {
-  const { change_id: changeId, ...query } = input
-  if (changeId === undefined) {
-    const list = yield* listChanges({ ...query, limit: query.limit ?? 20 })
-    return { ...list, edits: [], edit_count: 0 }
-  }
-  const { change, edit_count, edits, summary } = yield* showChange({ change_id: changeId })
-  return { summary, changes: [change], next_cursor: null, edits: edits.slice(0, fewEdits), edit_count }
-})

@@ -1,7 +1,8 @@
 /** Verbs of the command line on the change log. */
 import * as Schema from "effect/Schema"
 import { listChanges, showChange } from "../../program/ChangeList.ts"
-import { reads, tool } from "../Tool.ts"
+import { revert } from "../../program/Revert.ts"
+import { reads, removes, tool } from "../Tool.ts"
 import * as Field from "../tools/fields.ts"
 
 const change = Schema.Struct({
@@ -56,4 +57,20 @@ export const showChangeVerb = tool({
     edit_count: Field.count("How many edits it has.")
   },
   program: showChange
+})
+
+export const revertVerb = tool({
+  name: "revert_change",
+  title: "Revert a change",
+  description: "Takes one change back as a new one: its domains and servers are what they were before, all or none.",
+  annotations: removes,
+  input: { change_id: Field.text("Id of the change.") },
+  output: {
+    summary: Field.summary,
+    reverted: Field.text("The change that was taken back."),
+    rows: Field.count("Rows that it had changed."),
+    ...Field.written
+  },
+  long: true,
+  program: revert
 })
