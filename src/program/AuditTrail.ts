@@ -5,9 +5,11 @@
  * key), and no argument is so large that the chain would grow with it: long texts and lists are cut.
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { RefusedCall } from "../domain/Audit.ts"
 import { Store } from "../store/Store.ts"
 import { Caller, type CallerShape } from "./Caller.ts"
+import { Publisher } from "./replication/Publisher.ts"
 
 /** Characters of a text, and elements of a list, that are kept. */
 const longestText = 200
@@ -50,8 +52,14 @@ export const auditOf = ({ args, principal }: Pick<CallerShape, "args" | "princip
   args: shownArguments(args ?? null)
 })
 
-/** Notes a call that ended without doing what it was for. `denied`: its caller had no right to it. */
+/**
+ * Notes a call that ended without doing what it was for. `denied`: its caller had no right to it. Nothing is noted where there
+ * is no database yet, or where it is only read: a note is a commit, too.
+ */
 export const noteRefused = Effect.fnUntraced(function*(code: string, denied: boolean) {
+  const store = yield* Effect.serviceOption(Store)
+  const publisher = yield* Publisher
+  if (Option.isNone(store) || (yield* publisher.refusal) !== null) return
   const { actor, args, principal, tool } = yield* Caller
   const call: RefusedCall = {
     at: Date.now(),
@@ -64,5 +72,5 @@ export const noteRefused = Effect.fnUntraced(function*(code: string, denied: boo
     args: shownArguments(args ?? null),
     code
   }
-  yield* (yield* Store).refused(call)
+  yield* store.value.refused(call)
 })

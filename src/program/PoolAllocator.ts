@@ -200,7 +200,7 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     const jobs = waiting.splice(0, batchSize).filter((job) => !job.gone)
     if (jobs.length === 0) return
     const began = performance.now()
-    const result = yield* runBatch(plane, on, jobs).pipe(asBatch(jobs))
+    const result = yield* plane.publisher.deciding(runBatch(plane, on, jobs).pipe(asBatch(jobs)))
     yield* Metrics.batchDone(jobs.length - result.putOff.length, performance.now() - began)
     waiting = [...result.putOff, ...waiting]
     for (const changeId of result.unsettled) unsettled.add(changeId)

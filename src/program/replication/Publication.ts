@@ -46,6 +46,11 @@ const longestWait = 2 ** 31 - 1
 /** Milliseconds that the file at HAPROXY_REMOTE_DB_FILE gets then. */
 const exposeTime = 1_000
 
+/** Milliseconds that a decision waits at most for what was decided before it to leave: an upload that hangs ends by itself. */
+const longestTurn = 10_000
+/** The same where nobody waits for uploads. */
+const shortTurn = 50
+
 interface Waiter {
   readonly commits: number
   readonly done: Deferred.Deferred<Publication>
@@ -59,6 +64,7 @@ const reader = (mode: PublishMode, refusal: Fenced | RemoteUnreachable): Publish
   refusal: Effect.succeed(refusal),
   isGuest: Effect.succeed(false),
   mayWrite: () => Effect.fail(refusal),
+  deciding: (work) => work,
   published: () => Effect.succeed(durable),
   afterwards: () => Effect.void,
   status: Effect.succeed({
@@ -71,7 +77,7 @@ const reader = (mode: PublishMode, refusal: Fenced | RemoteUnreachable): Publish
   })
 })
 
-const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: PublicationOptions) {
+const make = Effect.fnUntraced(function*({ claim: claimsAtOnce, fenced, mode, refusal }: PublicationOptions) {
   if (refusal !== null) return reader(mode, refusal)
   const store = yield* Store
   const remote = yield* RemoteSync
@@ -80,13 +86,19 @@ const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: Publi
   let waiters: Array<Waiter> = []
   let publishedAt: number | null = null
   /** Other lives' generations do not count: one of our own is to follow them. */
-  let claimed = claim
+  let claimed = claimsAtOnce
   let isNoted = false
   let isTidying = false
   let copiedAt = 0
   let sincePruned = 0
-  let reason = claim ? "the database is being published" : ""
+  let reason = claimsAtOnce ? "the database is being published" : ""
   let over: Fenced | null = null
+  /** Commits that left, or are about to; what was decided after them waits for the next upload. */
+  let taken = -1
+  /** Done when what is being decided has its verdict; null while nothing is. */
+  let verdict: Deferred.Deferred<void> | null = null
+  /** Done when what is decided is on its way. */
+  let onItsWay = Deferred.makeUnsafe<void>()
 
   /** Commits that are there. To claim means that those of another life do not count: the first upload is due at once. */
   const there = () => {
@@ -112,6 +124,7 @@ const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: Publi
       Deferred.doneUnsafe(done, Effect.succeed<Publication>({ _tag: "Unknown", reason: error.message }))
     }
     waiters = []
+    Deferred.doneUnsafe(onItsWay, Effect.void)
     fenced(error)
   }
 
@@ -145,8 +158,12 @@ const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: Publi
 
   /** Everything that is committed. */
   const upload = Effect.gen(function*() {
+    while (verdict !== null) yield* Deferred.await(verdict)
     const head = remote.head()
     const capture = yield* store.capture(head?.isOwn === true ? head.state : null)
+    taken = capture?.state.commits ?? (yield* store.position).commits
+    Deferred.doneUnsafe(onItsWay, Effect.void)
+    onItsWay = Deferred.makeUnsafe()
     if (capture !== null) {
       if (!isNoted) yield* note
       const began = performance.now()
@@ -223,10 +240,15 @@ const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: Publi
       return Effect.succeed<Publication>({ _tag: "Behind" })
     })
 
+  const claim = () => {
+    claimed = true
+    nudge()
+  }
+
   /** A generation of our own after those of others: whoever wrote them is fenced by it. */
   const claimBy = (deadline: number): Effect.Effect<void, Fenced | RemoteUnreachable> =>
     Effect.gen(function*() {
-      claimed = true
+      claim()
       const { commits } = yield* store.position
       const found = yield* arrived(commits, deadline)
       if (over !== null) return yield* over
@@ -237,24 +259,39 @@ const make = Effect.fnUntraced(function*({ claim, fenced, mode, refusal }: Publi
       })
     })
 
+  const deciding = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.gen(function*() {
+      const { commits } = yield* store.position
+      // Where the remote is in trouble, asking it says so at once.
+      if (over === null && reason === "" && commits > Math.max(taken, there())) {
+        nudge()
+        yield* Effect.timeoutOption(Deferred.await(onItsWay), mode === "async" ? shortTurn : longestTurn)
+      }
+      const own = Deferred.makeUnsafe<void>()
+      verdict = own
+      return yield* Effect.ensuring(
+        work,
+        Effect.sync(() => {
+          verdict = null
+          Deferred.doneUnsafe(own, Effect.void)
+          nudge()
+        })
+      )
+    })
+
   const publisher: PublisherShape = {
     mode,
+    deciding,
     refusal: Effect.sync(() => over),
     isGuest: Effect.sync(() => !claimed),
     mayWrite: (deadline) =>
-      Effect.suspend((): Effect.Effect<void, Fenced | RemoteUnreachable | StorageFailed> =>
-        over !== null ?
-          Effect.fail(over) :
-          remote.head()?.isOwn === true
-          ? remote.mayWrite(deadline)
-          : claimBy(deadline)
-      ).pipe(
-        Effect.catchTag("Fenced", (error) => Effect.andThen(Effect.sync(() => over === null && end(error)), error)),
-        // Asynchronous means that a remote that is down is no reason to stop.
-        Effect.catchTags({
-          RemoteUnreachable: (error) => mode === "async" ? Effect.void : Effect.fail(error),
-          StorageFailed: (error) => mode === "async" ? Effect.void : Effect.fail(error)
-        })
+      Effect.suspend((): Effect.Effect<void, Fenced | RemoteUnreachable | StorageFailed> => {
+        if (over !== null) return Effect.fail(over)
+        // Asynchronous means that a remote that is down or slow is no reason to wait: the next upload finds another writer.
+        if (mode === "async") return Effect.sync(claim)
+        return remote.head()?.isOwn === true ? remote.mayWrite(deadline) : claimBy(deadline)
+      }).pipe(
+        Effect.catchTag("Fenced", (error) => Effect.andThen(Effect.sync(() => over === null && end(error)), error))
       ),
     published: publishedBy,
     afterwards: (work) =>

@@ -45,6 +45,12 @@ export interface PublisherShape {
    * that by a generation of its own. `deadline`: ms since 1970.
    */
   readonly mayWrite: (deadline: number) => Effect.Effect<void, Fenced | RemoteUnreachable | StorageFailed>
+  /**
+   * Runs work that commits what may be taken back: nothing of it leaves for the remote before it has ended, and it begins
+   * only once everything before it is on its way. So a generation holds verdicts, never what is still to be decided: who
+   * takes over must not find a change whose caller is told later that nothing happened.
+   */
+  readonly deciding: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Waits until all that is committed now is durable there, at most to `deadline`. */
   readonly published: (deadline: number) => Effect.Effect<Publication>
   /** Runs something once all that is committed now is durable there, whenever that is; never, when that never is. */
@@ -58,6 +64,7 @@ export const off: PublisherShape = {
   refusal: Effect.succeed(null),
   isGuest: Effect.succeed(false),
   mayWrite: () => Effect.void,
+  deciding: (work) => work,
   published: () => Effect.succeed({ _tag: "Durable" }),
   afterwards: (work) => work,
   status: Effect.succeed({ mode: "off", role: "writer", generation: null, lag: 0, publishedAt: null, reason: "" })
