@@ -27,6 +27,7 @@ import * as Endings from "./Endings.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
 import { type Plane, reconcile, type Reconciled, slotKey } from "./Reconciler.ts"
+import { askedSince, asking, mayNotWrite } from "./replication/Asking.ts"
 import type { Publication } from "./replication/Publisher.ts"
 
 /** What a batch leaves behind. */
@@ -57,24 +58,6 @@ const answer = (job: Job, exit: Exit.Exit<Written<unknown>, ControlError>) => {
   Deferred.doneUnsafe(job.done, exit)
 }
 
-/** Waits longer than this after the remote was asked, milliseconds, make it be asked again: a process that was stopped. */
-const askedFor = 2_000
-
-/** Does this process still write? Asked while the commit is made; answered before HAProxy hears of anything. */
-const askRemote = Effect.fnUntraced(function*({ publisher }: Plane, deadline: number) {
-  if (publisher.mode === "off") return Effect.succeed<ControlError | null>(null)
-  const ask = Effect.match(publisher.mayWrite(deadline), {
-    onFailure: (error): ControlError | null => error,
-    onSuccess: () => null
-  })
-  const asked = performance.now()
-  const first = yield* Effect.forkChild(ask)
-  return Effect.flatMap(
-    Fiber.join(first),
-    (error) => error === null && performance.now() - asked > askedFor ? ask : Effect.succeed(error)
-  )
-})
-
 /** Waits for the remote beside the next batch. */
 const whenPublished = (
   { publisher }: Plane,
@@ -98,6 +81,9 @@ const recover = Effect.fnUntraced(function*(plane: Plane, latest: number, before
       continue
     }
     if (sent) yield* Effect.result(plane.runtime.quiesced(Math.min(quiesceTime, Math.max(1, deadline - Date.now()))))
+    // A reconcile by one that was overtaken meanwhile would undo what the other one did.
+    const refusal = yield* mayNotWrite(plane.publisher, deadline)
+    if (refusal !== null) return { _tag: "lost", reason: refusal.message, sent: true } as const
     const result = yield* Effect.result(reconcile(plane, deadline))
     if (Result.isSuccess(result)) return result.success
     if (result.failure._tag !== "LinkLost") return result.failure
@@ -203,7 +189,8 @@ const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray
   yield* commitInverses(plane.store, losers)
   const until = Math.max(deadline, Date.now() + takeBackTime)
   const link = yield* plane.runtime.link
-  const result = link._tag === "Down" ? null : yield* Effect.result(reconcile(plane, until, "tried"))
+  const isIdle = link._tag === "Down" || (yield* mayNotWrite(plane.publisher, until)) !== null
+  const result = isIdle ? null : yield* Effect.result(reconcile(plane, until, "tried"))
   return result !== null && Result.isSuccess(result) ? result.success : null
 })
 
@@ -211,7 +198,8 @@ const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray
 export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jobs: ReadonlyArray<Job>) {
   for (const job of jobs) job.begun = true
   const deadline = Math.max(...jobs.map((job) => job.deadline)) - reserve
-  const remote = yield* askRemote(plane, deadline)
+  const remote = yield* asking(plane.publisher, deadline)
+  const { commits } = yield* plane.store.position
   const decided = yield* Effect.result(decideAll(plane, node, jobs, deadline))
   if (Result.isFailure(decided)) {
     const failure = decided.failure
@@ -240,7 +228,10 @@ export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jo
     return result
   }
   const fenced = yield* remote
-  if (fenced !== null) return yield* refuseAll(plane, node, planned, putOff, fenced)
+  if (fenced !== null) {
+    // The upload of an earlier batch takes along whatever is committed by then.
+    return yield* refuseAll(plane, node, planned, putOff, fenced, plane.publisher.sent() > commits)
+  }
   const edits = planned.reduce((sum, { plan }) => sum + plan.edits.length, 0)
   const latest = isLarge(planned) ? deadline - Math.min(longestReserve, edits * reservePerEdit) : deadline
   return yield* carryOut(plane, node, planned, ahead, revision, latest, putOff)
@@ -289,14 +280,19 @@ const refuseAll = Effect.fnUntraced(function*(
   node: Node,
   planned: ReadonlyArray<Planned>,
   putOff: ReadonlyArray<Job>,
-  error: ControlError
+  error: ControlError,
+  isSent: boolean
 ) {
   const taken = yield* Effect.result(commitInverses(store, planned))
   for (const { job } of planned) {
     answer(
       job,
       Exit.fail(
-        Result.isSuccess(taken) ? error : Endings.notTakenBack(taken.failure.message, job.changeId)
+        Result.isFailure(taken)
+          ? Endings.notTakenBack(taken.failure.message, job.changeId)
+          : isSent
+          ? Endings.overtaken(error.message, job.changeId)
+          : error
       )
     )
   }
@@ -355,6 +351,11 @@ const carryOut = Effect.fnUntraced(function*(
 
   const isLive = (index: number) => fates[index]!._tag === "live"
   const indexes = planned.map((_, index) => index)
+  // It may have taken long: the files of one that took over meanwhile are left alone.
+  const overtaken = yield* askedSince(plane.publisher, began, deadline)
+  if (overtaken !== null) {
+    for (const at of indexes) fates[at] = { _tag: "lost", sent: true, reason: overtaken.message }
+  }
   const losers = indexes.filter((index) => !isLive(index))
   let filesCurrent = live.filesCurrent
   if (losers.length > 0) filesCurrent = yield* reject(losers)

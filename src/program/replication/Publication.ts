@@ -67,6 +67,7 @@ const reader = (mode: PublishMode, refusal: Fenced | RemoteUnreachable): Publish
   deciding: (work) => work,
   published: () => Effect.succeed(durable),
   afterwards: () => Effect.void,
+  sent: () => -1,
   status: Effect.succeed({
     mode,
     role: "reader",
@@ -85,6 +86,7 @@ const make = Effect.fnUntraced(function*({ claim: claimsAtOnce, fenced, mode, re
   const wake = yield* Queue.sliding<void>(1)
   let waiters: Array<Waiter> = []
   let publishedAt: number | null = null
+  let sent = -1
   /** Other lives' generations do not count: one of our own is to follow them. */
   let claimed = claimsAtOnce
   let isNoted = false
@@ -166,6 +168,7 @@ const make = Effect.fnUntraced(function*({ claim: claimsAtOnce, fenced, mode, re
     onItsWay = Deferred.makeUnsafe()
     if (capture !== null) {
       if (!isNoted) yield* note
+      sent = capture.state.commits
       const began = performance.now()
       const { state } = yield* remote.publish(capture)
       yield* store.acknowledge(state.commits)
@@ -294,6 +297,7 @@ const make = Effect.fnUntraced(function*({ claim: claimsAtOnce, fenced, mode, re
         Effect.catchTag("Fenced", (error) => Effect.andThen(Effect.sync(() => over === null && end(error)), error))
       ),
     published: publishedBy,
+    sent: () => sent,
     afterwards: (work) =>
       Effect.asVoid(Effect.forkIn(
         Effect.gen(function*() {
