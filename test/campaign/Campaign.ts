@@ -40,6 +40,10 @@ export interface Campaign {
   readonly limit: number
   /** A full run in which one of these never occurred has tested nothing. */
   readonly mustSee: ReadonlyArray<string>
+  /** Can it run on this machine? Says aloud what stays untested when not. */
+  readonly canRun?: () => boolean
+  /** What must hold of all cases of a long run together: what is wrong, or null. Not asked in CI, where other tests take their time. */
+  readonly holds?: (tally: Tally) => string | null
   /** Its files may lie in memory: the time that the disk takes changes nothing of what is tested. */
   readonly inMemory: boolean
   /** Prepares what the cases share. */

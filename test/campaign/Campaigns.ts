@@ -1,11 +1,15 @@
 /** All campaigns, in the order in which they run. A new one is added here. */
 import type { Campaign } from "./Campaign.ts"
 import { certificates, certificatesPebble } from "./Certificates.ts"
+import { farKills } from "./FarKills.ts"
+import { farPower } from "./FarPower.ts"
 import { pairs, points } from "./Faulty.ts"
 import { killed } from "./Kills.ts"
 import { model, modelWithFaults } from "./Models.ts"
 import { outages } from "./Outages.ts"
+import { podLoss } from "./PodLoss.ts"
 import { power } from "./Power.ts"
+import { threeWriters } from "./ThreeWriters.ts"
 
 export const campaigns: ReadonlyArray<Campaign> = [
   points,
@@ -16,5 +20,9 @@ export const campaigns: ReadonlyArray<Campaign> = [
   outages,
   power,
   certificates,
-  certificatesPebble
+  certificatesPebble,
+  podLoss,
+  farKills,
+  farPower,
+  threeWriters
 ]

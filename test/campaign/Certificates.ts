@@ -8,9 +8,10 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { FastAuthority } from "../support/FastAuthority.ts"
 import { placeAcme } from "../support/StandInAcme.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import type { Campaign } from "./Campaign.ts"
 import { chain } from "./certificates/Chain.ts"
-import { shipped, temporaryFolder } from "./Life.ts"
+import { shipped } from "./Life.ts"
 
 const mustSee = [
   "issue",

@@ -13,7 +13,7 @@ import { realLines, type Site, startHaproxy } from "../support/RealHaproxy.ts"
 import { databaseOf, settingsOf } from "../support/Settings.ts"
 import type { Campaign } from "./Campaign.ts"
 import { Life, type Shipped, shipped, storedAfterKill } from "./Life.ts"
-import { base, type Call, Gone, Writer } from "./Writers.ts"
+import { base, Writer, writeUntilGone } from "./Writers.ts"
 
 const shape = { pools: 24, slots: 3, poolsFile: true }
 const clients = 6
@@ -28,14 +28,6 @@ const after = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const dumpLive = (site: Site) => dumpRuntime(site.runtimeSocket, [site.runtimeDomainsMap, site.runtimeWildcardsMap])
 const dumpDisk = (site: Site) =>
   dumpFiles({ domains: site.domainsMap, wildcards: site.wildcardsMap, pools: site.poolsFile })
-
-const writeUntilGone = async (writer: Writer, call: Call) => {
-  try {
-    while (await writer.write(call));
-  } catch (error) {
-    if (!(error instanceof Gone)) throw error
-  }
-}
 
 const chain = (program: Shipped, seed: number) =>
   Effect.gen(function*() {

@@ -1,7 +1,6 @@
 /** One life of `haproxy-mcp serve` (the bundle), from its start to a `kill -9` at any moment. */
 import * as Effect from "effect/Effect"
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { copyFileSync, existsSync } from "node:fs"
 import { join } from "node:path"
 import { buildProgram } from "../../scripts/build.ts"
 import { stored } from "../support/Agreement.ts"
@@ -10,14 +9,8 @@ import { ConnectionLost, type PlainAnswer, PlainMcp } from "../support/PlainMcp.
 import { poll } from "../support/Poll.ts"
 import { type Running, startCommand } from "../support/Process.ts"
 import type { Env } from "../support/Settings.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import { type Call, Gone } from "./Writers.ts"
-
-/** A folder that goes with the scope. */
-export const temporaryFolder = (name: string, within = tmpdir()) =>
-  Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(within, `haproxy-mcp-${name}-`))),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
-  )
 
 /** The program as it is shipped, built from the sources beside this file; gone with the scope. */
 export const shipped = Effect.flatMap(
@@ -37,10 +30,11 @@ export class Life {
   private readonly clients: Array<PlainMcp> = []
   private over = false
 
-  constructor(program: Shipped, env: Env) {
+  /** `limit`: milliseconds until it is killed, so that none is left behind. */
+  constructor(program: Shipped, env: Env, limit = 60_000) {
     this.running = startCommand(process.execPath, [program.file, "serve"], {
       env: { ...env, NODE_COMPILE_CACHE: program.cache },
-      limit: 60_000
+      limit
     })
     void this.running.ended.then(() => {
       this.over = true
@@ -50,30 +44,31 @@ export class Life {
 
   /** Waits until it says that it is ready; false when it was killed before. Fails when it ends by itself. */
   async ready(): Promise<boolean> {
+    if (!await this.listening()) return this.deadOrFailed()
+    const isReady = await poll("ready", async () => {
+      if (this.over) return false
+      return await this.probe() === 200 ? true : undefined
+    })
+    return isReady ? true : this.deadOrFailed()
+  }
+
+  /** Waits until it takes calls; false when it ended before. */
+  async listening(): Promise<boolean> {
     const url = await poll("listening", () => {
       if (this.over) return null
       const found = /"listening for MCP".*?\n/.exec(this.running.output())?.[0]
       const line = found === undefined ? undefined : lineAround(this.running.output(), "listening for MCP")
       return line === undefined ? undefined : `http://127.0.0.1:${String(line["port"])}`
     })
-    if (url === null) return this.deadOrFailed()
-    this.url = url
-    const isReady = await poll("ready", async () => {
-      if (this.over) return false
-      const status = await fetch(`${url}/readyz`).then(async (answer) => {
-        await answer.arrayBuffer()
-        return answer.status
-      }, () => 0)
-      return status === 200 ? true : undefined
-    })
-    return isReady ? true : this.deadOrFailed()
+    this.url = url ?? ""
+    return url !== null
   }
 
   private url = ""
 
   private async deadOrFailed(): Promise<false> {
     const { code, signal, stderr, stdout } = await this.running.ended
-    if (signal !== "SIGKILL") throw new Error(`it ended by itself (${code}): ${stdout}${stderr}`)
+    if (signal !== "SIGKILL") throw new Error(`it ended by itself (${code}): ${(stdout + stderr).slice(-3_000)}`)
     return false
   }
 
@@ -101,6 +96,23 @@ export class Life {
     return this.running.output().split("\n").filter((line) => line.includes("\"level\":\"ERROR\"")).join("\n").slice(
       -3_000
     )
+  }
+
+  /** Status of `/readyz`; 0 when nobody answers. */
+  probe(): Promise<number> {
+    return fetch(`${this.url}/readyz`).then(async (answer) => {
+      await answer.arrayBuffer()
+      return answer.status
+    }, () => 0)
+  }
+
+  /** Pauses it (SIGSTOP), and lets it go on (SIGCONT). */
+  pause(): void {
+    this.running.signal("SIGSTOP")
+  }
+
+  resume(): void {
+    this.running.signal("SIGCONT")
   }
 
   /** SIGKILL, and its end. */

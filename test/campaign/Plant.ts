@@ -67,6 +67,21 @@ export const plants: ReadonlyArray<Plant> = [
     file: "src/acme/RunFolder.ts",
     byHand: true,
     changes: [["!isAbandoned(folder)) continue", "folder !== \"\") continue"]]
+  },
+  {
+    name: "no-remote-folder-sync",
+    what: "a folder of the other host is not flushed after a file got its name there",
+    campaign: "far-power",
+    file: "src/remote/SftpDisk.ts",
+    changes: [["(link) => Transfer.syncFolder(link, path)", "() => Promise.resolve()"]]
+  },
+  {
+    name: "no-compare-and-swap",
+    what: "a generation takes its number by a rename that replaces what is there",
+    campaign: "three-writers",
+    file: "src/remote/SftpDisk.ts",
+    byHand: true,
+    changes: [["link.sftp.rename(from, to, answer)", "link.sftp.ext_openssh_rename(from, to, answer)"]]
   }
 ]
 

@@ -21,6 +21,7 @@ export const base = { domain: "base.example.com", ip: "10.255.0.1" }
 const refusals = new Set([
   "HAPROXY_UNREACHABLE",
   "HAPROXY_REFUSED",
+  "REMOTE_UNREACHABLE",
   "OUTCOME_UNKNOWN",
   "POOL_EXHAUSTED",
   "BUSY",
@@ -35,12 +36,15 @@ export class Writer {
   private readonly names = new Map<string, Name>()
   private readonly id: number
   private readonly dice: Dice
+  private readonly mayBeFenced: boolean
   /** Answers so far, by code. */
   readonly codes = new Map<string, number>()
 
-  constructor(id: number, dice: Dice) {
+  /** `mayBeFenced`: another control plane may become the one that writes. */
+  constructor(id: number, dice: Dice, mayBeFenced = false) {
     this.id = id
     this.dice = dice
+    this.mayBeFenced = mayBeFenced
     for (let n = 0; n < namesOf; n++) this.names.set(`n${n}.c${id}.example.com`, "none")
   }
 
@@ -65,7 +69,10 @@ export class Writer {
     this.codes.set(code, (this.codes.get(code) ?? 0) + 1)
     if (code === "OK") this.names.set(domain, next)
     else if (code !== "OUTCOME_UNKNOWN") {
-      assert.isTrue(refusals.has(code), `${tool} ${JSON.stringify(args)}: ${code}`)
+      assert.isTrue(
+        refusals.has(code) || (this.mayBeFenced && code === "FENCED"),
+        `${tool} ${JSON.stringify(args)}: ${code}`
+      )
       this.names.set(domain, state)
     }
     return true
@@ -121,6 +128,20 @@ export class Writer {
       const pool = poolIn(lines, domain)
       this.names.set(domain, pool === null ? "none" : pool === shared ? "share" : new Map(serversIn(lines, pool)))
     }
+  }
+}
+
+/** One client, write after write, until there is nobody to answer. `pace`: milliseconds from one write to the next, at least. */
+export const writeUntilGone = async (writer: Writer, call: Call, pace = 0): Promise<void> => {
+  try {
+    for (;;) {
+      const next = performance.now() + pace
+      if (!await writer.write(call)) return
+      const rest = next - performance.now()
+      if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest))
+    }
+  } catch (error) {
+    if (!(error instanceof Gone)) throw error
   }
 }
 

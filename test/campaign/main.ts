@@ -74,6 +74,11 @@ const runOne = async (crew: Crew, place: Place, campaign: Campaign, options: Opt
   const work = { campaign: campaign.name, first: options.first }
   await crew.work(work, counting(firstSeed, cases), chunkOf(campaign, cases, options.workers), stop)
   stopWatching()
+  const together = done === 0 ? null : campaign.holds?.(Object.fromEntries(tally)) ?? null
+  if (together !== null) {
+    broken.push({ seed: firstSeed, message: together })
+    say(`\n${campaign.name}: BROKEN PROMISE of all cases together: ${together}\n`)
+  }
   const { mustSee, name, title, unit } = campaign
   const whole = asked >= campaign.full && !options.short && done === cases && options.count === null &&
     options.scale >= 1
@@ -111,7 +116,7 @@ const runAll = async (options: Options): Promise<number> => {
   const results: Array<Result> = []
   try {
     await crew.ready()
-    const chosen = campaigns.filter(({ name }) => options.only.includes(name))
+    const chosen = campaigns.filter(({ canRun, name }) => options.only.includes(name) && (canRun?.() ?? true))
     for (const [index, campaign] of chosen.entries()) {
       // Time that is short is short for all: each gets its part of what is left.
       const left = began + options.minutes * 60_000 - performance.now()

@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import { spawn, spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs"
+import { cpSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ensureProgram } from "../../scripts/debian/Catalogue.ts"
@@ -54,12 +54,12 @@ ioctl($folder, 0x8004587d, $flag) or die $!;
 print "cut\\n";
 `
 
-/** A volume in the scope. */
-export const makeVolume = (host: Host, kind: VolumeKind) =>
+/** A volume in the scope. `over`: a folder that it is mounted over, with what is in it; default: one of its own. */
+export const makeVolume = (host: Host, kind: VolumeKind, over: string | null = null) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       const image = join(mkdtempSync(join(memoryFolder, "haproxy-mcp-volume-")), "image")
-      const folder = mkdtempSync(join(tmpdir(), `haproxy-mcp-${kind}-`))
+      const folder = over ?? mkdtempSync(join(tmpdir(), `haproxy-mcp-${kind}-`))
       writeFileSync(image, "")
       truncateSync(image, size)
       const [make, ...args] = await maker(kind)
@@ -70,6 +70,8 @@ export const makeVolume = (host: Host, kind: VolumeKind) =>
         return spawnSync(command, rest, { stdio: "ignore" }).status === 0
       }
       mount()
+      if (over !== null) cpSync(over, host.seen(over), { recursive: true, preserveTimestamps: true })
+      must(...host.inside("sync", "-f", folder))
       const armed = async () => {
         const [command, ...rest] = host.inside("perl", "-e", cutter, folder)
         const child = spawn(command, rest, { stdio: ["pipe", "pipe", "inherit"] })
@@ -105,7 +107,7 @@ export const makeVolume = (host: Host, kind: VolumeKind) =>
         await arm.end()
         await poll(`${folder} can be unmounted`, () => unmount() ? true : undefined)
         rmSync(join(image, ".."), { recursive: true, force: true })
-        rmSync(folder, { recursive: true, force: true })
+        if (over === null) rmSync(folder, { recursive: true, force: true })
       }
       return { volume, end }
     }),

@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { Store } from "../../../src/store/Store.ts"
 import { memoryFolder } from "../../support/MemoryFolder.ts"
 import { ask, type Site } from "../../support/RealHaproxy.ts"
-import { temporaryFolder } from "../Life.ts"
+import { temporaryFolder } from "../../support/TemporaryFolder.ts"
 import { fingerprints } from "./Prober.ts"
 
 /** Name → SHA-1. */
