@@ -89,6 +89,14 @@ export const startServe = Effect.fnUntraced(function*(
   return served
 })
 
+/** Its `/metrics`. */
+export const metricsOf = async (served: Served): Promise<string> => {
+  const answer = await fetch(`http://127.0.0.1:${served.port}/metrics`, {
+    headers: { authorization: `Bearer ${token}` }
+  })
+  return answer.text()
+}
+
 /** The reading call that rows compare with: a page of ten domains. */
 export const readingCall = { tool: "haproxy_list_domains", args: { limit: 10 } } as const
 

@@ -12,6 +12,7 @@ import { manyCallers, manyCallersOverMcp } from "./rows/ManyCallers.ts"
 import { memory } from "./rows/Memory.ts"
 import { readOverMcp } from "./rows/ReadOverMcp.ts"
 import { reconcileRow } from "./rows/Reconcile.ts"
+import { remoteAdd, remoteManyClients } from "./rows/RemoteAdd.ts"
 import { renewalsUnderLoad } from "./rows/RenewalsUnderLoad.ts"
 import { start } from "./rows/Start.ts"
 import { underLoad } from "./rows/UnderLoad.ts"
@@ -34,5 +35,7 @@ export const rows: ReadonlyArray<Row> = [
   certificatesAgainstNginx,
   certificatesRestore,
   renewalsUnderLoad,
-  certificatesMemory
+  certificatesMemory,
+  remoteAdd,
+  remoteManyClients
 ]
