@@ -28,7 +28,7 @@ const chain = (program: Shipped, seed: number) =>
     const dice = new Dice(seed)
     const kind = seed % 2 === 0 ? "ext4" : "xfs"
     const far = yield* makeFarSite({ binary: realLines[seed % realLines.length]!, volume: kind })
-    const writers = Array.from({ length: clients }, (_, id) => new Writer(id, new Dice(seed * 64 + id)))
+    const writers = Array.from({ length: clients }, (_, id) => new Writer(id, new Dice(seed * 64 + id), false, true))
     const tally: Record<string, number> = { [`on ${kind}`]: cuts }
     const count = (what: string, times = 1) => tally[what] = (tally[what] ?? 0) + times
     const acknowledged = () => writers.reduce((sum, writer) => sum + writer.count, 0)

@@ -37,11 +37,13 @@ export class Writer {
   private readonly id: number
   private readonly dice: Dice
   private readonly mayBeFenced: boolean
+  private readonly losesDisk: boolean
   /** Answers so far, by code. */
   readonly codes = new Map<string, number>()
 
-  /** `mayBeFenced`: another control plane may become the one that writes. */
-  constructor(id: number, dice: Dice, mayBeFenced = false) {
+  /** `mayBeFenced`: another control plane may become the one that writes. `losesDisk`: the disk may go in the middle of a call. */
+  constructor(id: number, dice: Dice, mayBeFenced = false, losesDisk = false) {
+    this.losesDisk = losesDisk
     this.id = id
     this.dice = dice
     this.mayBeFenced = mayBeFenced
@@ -68,7 +70,7 @@ export class Writer {
     const code = await call(tool, args)
     this.codes.set(code, (this.codes.get(code) ?? 0) + 1)
     if (code === "OK") this.names.set(domain, next)
-    else if (code !== "OUTCOME_UNKNOWN") {
+    else if (code !== "OUTCOME_UNKNOWN" && !(this.losesDisk && code === "STORAGE_FAILED")) {
       assert.isTrue(
         refusals.has(code) || (this.mayBeFenced && code === "FENCED"),
         `${tool} ${JSON.stringify(args)}: ${code}`
