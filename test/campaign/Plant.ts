@@ -73,6 +73,7 @@ export const plants: ReadonlyArray<Plant> = [
     what: "a folder of the other host is not flushed after a file got its name there",
     campaign: "far-power",
     file: "src/remote/SftpDisk.ts",
+    byHand: true,
     changes: [["(link) => Transfer.syncFolder(link, path)", "() => Promise.resolve()"]]
   },
   {
