@@ -49,6 +49,9 @@ const cheapInARow = 9
 const retryPause = 100
 const longestPause = 2_000
 
+/** Milliseconds after the start of one that takes over from another at which HAProxy is compared once more. */
+const afterTakeOver = [2_000, 10_000, 30_000]
+
 export interface AllocatorOptions {
   /** HAPROXY_RUNTIME_MAP_FILE, when set. */
   readonly runtimeMapFile?: string | null
@@ -282,6 +285,18 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
       nudge()
     })
   )))
+  // What a control plane that was overtaken had on its way may still reach HAProxy, when that one goes on.
+  if (plane.publisher.mode !== "off") {
+    for (const pause of afterTakeOver) {
+      yield* Effect.forkScoped(Effect.andThen(
+        Effect.sleep(pause),
+        Effect.sync(() => {
+          due = "full"
+          nudge()
+        })
+      ))
+    }
+  }
   nudge()
 
   /** The error of a job whose turn did not come before its deadline. */
