@@ -57,6 +57,6 @@ describe("a bug built in on purpose", () => {
         const args = ["--short", "--seed", "1", "--workers", "1", "--count", plant.campaign === "power" ? "1" : "12"]
         assert.isTrue(await caught(plant, args))
       }),
-    120_000
+    300_000
   )
 })
