@@ -77,6 +77,8 @@ const normal = (text: string): string => {
   let columns: ReadonlyArray<string> = []
   return text
     .replace(/0x[0-9a-f]{8,}/g, "POINTER")
+    // Of the package: another revision of the same version has another one.
+    .replace(/^(Version: \d[\w.]*).*\nRelease_date: .*$/m, "$1\nRelease_date: DATE")
     .replace(/(used by map at file '[^']*') line \d+/g, "$1 line N")
     .replace(/\[\d+:\d\d:\d\d:\d\d\]>/g, "[UP]>")
     .replace(
