@@ -186,12 +186,12 @@ layer(Ca.layer, { excludeTestServices: true, concurrent: true })("issue", (it) =
   it.effect("a CA that takes the connection and says nothing: the time limit ends it", () =>
     Effect.gen(function*() {
       const silentServer = yield* silentListener
-      const home = yield* homeFor({ acmeServer: `https://localhost:${silentServer.port}/dir`, acmeTimeout: 3_000 })
+      const home = yield* homeFor({ acmeServer: `https://localhost:${silentServer.port}/dir`, acmeTimeout: 8_000 })
       const running = yield* Effect.forkChild(Effect.flip(issue(home.options, ["slow.test"])))
       yield* Effect.promise(() => becomes("acme.sh waits for it", () => silentServer.connections() > 0))
       assert.isAbove(processesOf(home.folder).length, 0)
       const failed = yield* Fiber.join(running)
-      assert.strictEqual(failed.message, "acme.sh did not come to an end within 3 seconds and was ended.")
+      assert.strictEqual(failed.message, "acme.sh did not come to an end within 8 seconds and was ended.")
       assert.isTrue(failed.code === "ACME_FAILED" && failed.retryable)
       assertNothingLeft(home.folder)
     }))

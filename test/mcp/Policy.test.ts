@@ -76,7 +76,12 @@ const reached = Effect.fail(new Busy({ message: "reached", hint: "" }))
 /** A service of which every part is a fault: a program that is reached ends in one, or refuses its arguments. */
 const faulty = <S>(): S => new Proxy({}, { get: () => () => reached }) as S
 
-const below = Context.make(Store, faulty()).pipe(
+/** What the audit chain is told is not a program's work: it is taken. */
+const store = new Proxy({}, {
+  get: (_, part) => () => part === "refused" ? Effect.void : reached
+}) as Store["Service"]
+
+const below = Context.make(Store, store).pipe(
   Context.add(RuntimeApi, faulty()),
   Context.add(MapFiles, faulty()),
   Context.add(CertificateFiles, faulty()),

@@ -10,6 +10,10 @@ import { addServer, setServerState, setServerWeight } from "../../src/program/Se
 import { realLines } from "../support/RealHaproxy.ts"
 import { makeWorld } from "../support/World.ts"
 
+/** A state file without the seconds since each server's last change, the 10th field: they pass. */
+const ageless = (text: string) =>
+  text.trimEnd().split("\n").map((line) => line.split(" ").toSpliced(9, 1).join(" ")).join("\n")
+
 const foreign = ["backend other", "  server app_1 10.9.9.9:80 weight 5"]
 
 describe.each(realLines)("on HAProxy $line", (binary) => {
@@ -28,8 +32,8 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
       const saved = yield* run(saveState)
       assert.deepInclude(saved, { file, servers: 5 * 3 + 1 })
       assert.include(saved.summary, "legacy")
-      const own = (yield* world.haproxy.command("show servers state")).trimEnd()
-      assert.strictEqual(readFileSync(file, "utf8").trimEnd(), own, "HAProxy's own text")
+      const own = yield* world.haproxy.command("show servers state")
+      assert.strictEqual(ageless(readFileSync(file, "utf8")), ageless(own), "HAProxy's own text")
 
       const same = yield* run(restoreState)
       assert.deepInclude(same, { changed: false, restored_count: 0, same_count: 3, skipped_count: 0, foreign_count: 1 })

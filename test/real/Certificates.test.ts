@@ -11,6 +11,7 @@ import { issueCert } from "../../src/program/certificates/Issue.ts"
 import { loadCert } from "../../src/program/certificates/Load.ts"
 import { renewCert } from "../../src/program/certificates/Renew.ts"
 import { addDomain } from "../../src/program/Domains.ts"
+import { LongestCall } from "../../src/program/Operations.ts"
 import { compared, shown } from "../program/certificates/support/Issuer.ts"
 import { curl, curlPath, type Fetched } from "../support/Curl.ts"
 import { startOrigin } from "../support/Origin.ts"
@@ -18,6 +19,9 @@ import { acmeHome, startPebble } from "../support/Pebble.ts"
 import { realLines } from "../support/RealHaproxy.ts"
 import { startVisitors } from "../support/Visitors.ts"
 import { makeWorld } from "../support/World.ts"
+
+/** On a loaded machine a CA takes longer than a call may. */
+const patiently = Effect.provideService(LongestCall, 120_000)
 
 /** HAProxy 3.0 loses some hellos of HTTP/3: short ones, and again when no answer comes. */
 const overHttp3 = Effect.fnUntraced(function*(line: string, url: string, root: string) {
@@ -79,7 +83,7 @@ describe.skipIf(curlPath === null)("a certificate of a real CA", () => {
 
       const before = yield* curl(https(issuer, "example.test"), { root })
       assert.notStrictEqual(before.exit, 0, "HTTPS before there is a certificate")
-      const issued = yield* issuer.world.run(issueCert({ domain: "example.test" }))
+      const issued = yield* issuer.world.run(patiently(issueCert({ domain: "example.test" })))
       assert.deepInclude(issued, { changed: true, proved: true, domains: ["example.test", "*.example.test"] })
       assert.deepStrictEqual(issued.warnings, [])
       yield* visited(issuer)
@@ -94,7 +98,7 @@ describe.skipIf(curlPath === null)("a certificate of a real CA", () => {
         keepAlive: false,
         trust: pebble.root
       })
-      const renewed = yield* issuer.world.run(renewCert({ domain: "www.example.test", force: true }))
+      const renewed = yield* issuer.world.run(patiently(renewCert({ domain: "www.example.test", force: true })))
       const tally = yield* Effect.promise(() => visiting.stop())
       assert.deepStrictEqual(tally.failures, [])
       assert.isAbove(tally.requests, 10)
