@@ -15,6 +15,10 @@ export interface ChangesOptions {
   readonly limit: number
   readonly since: number | null
   readonly domain: string | null
+  readonly who: string | null
+  /** ISO 8601; the program refuses what is none. */
+  readonly from: string | null
+  readonly until: string | null
   readonly json: boolean
 }
 
@@ -68,7 +72,10 @@ export const printChanges = Effect.fnUntraced(function*<R>(
         limit: Math.min(page, options.limit - changes.length),
         ...(cursor === null ? {} : { cursor }),
         ...(options.since === null ? {} : { since: options.since }),
-        ...(options.domain === null ? {} : { domain: options.domain })
+        ...(options.domain === null ? {} : { domain: options.domain }),
+        ...(options.who === null ? {} : { who: options.who }),
+        ...(options.from === null ? {} : { from: options.from }),
+        ...(options.until === null ? {} : { until: options.until })
       }
     })) as unknown as ListChangesAnswer
     changes.push(...found.changes)

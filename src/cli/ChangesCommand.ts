@@ -28,13 +28,28 @@ export const changesCommand = <R>(handlers: Pick<Handlers<R>, "alone">) =>
       Flag.withDescription("Only changes that speak of this name"),
       Flag.optional
     ),
+    who: Flag.String("who").pipe(
+      Flag.withMetavar("NAME"),
+      Flag.withDescription("Only changes by this token (its name or id), address or user"),
+      Flag.optional
+    ),
+    from: Flag.String("from").pipe(
+      Flag.withMetavar("TIME"),
+      Flag.withDescription("Only changes since then, such as 2026-02-08T12:00:00Z"),
+      Flag.optional
+    ),
+    until: Flag.String("until").pipe(
+      Flag.withMetavar("TIME"),
+      Flag.withDescription("Only changes until then"),
+      Flag.optional
+    ),
     revert: Flag.Boolean("revert").pipe(
       Flag.withDescription("With CHANGE: take it back, as a new change"),
       Flag.withDefault(false)
     ),
     json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON instead of a table"), Flag.withDefault(false)),
     settings: settingFlags("stdio")
-  }, ({ change, domain, json, limit, revert, settings, since }) =>
+  }, ({ change, domain, from, json, limit, revert, settings, since, until, who }) =>
     Effect.flatMap(
       Effect.promise(() => import("./Changes.ts")),
       ({ printChange, printChanges, revertChange }) =>
@@ -46,6 +61,9 @@ export const changesCommand = <R>(handlers: Pick<Handlers<R>, "alone">) =>
             limit: Math.min(10_000, Math.max(1, limit)),
             since: Option.getOrNull(since),
             domain: Option.getOrNull(domain),
+            who: Option.getOrNull(who),
+            from: Option.getOrNull(from),
+            until: Option.getOrNull(until),
             json
           })
     )).pipe(
@@ -58,6 +76,7 @@ export const changesCommand = <R>(handlers: Pick<Handlers<R>, "alone">) =>
         { command: "haproxy-mcp changes", description: "The newest changes" },
         { command: "haproxy-mcp changes --domain shop.example.com", description: "Those of one domain" },
         { command: "haproxy-mcp changes chg_0mij4x2k1f3a9b7c2", description: "What one change did, row by row" },
+        { command: "haproxy-mcp changes --who ci --from 2026-02-08", description: "What one token did since a day" },
         { command: "haproxy-mcp changes --since 120 --json", description: "For scripts" }
       ])
     )

@@ -14,6 +14,7 @@ import {
   renewAllCertsTool,
   renewCertTool
 } from "./tools/certificates.ts"
+import { changesTool, revertTool } from "./tools/changes.ts"
 import { checkConfigTool, reloadTool, restoreStateTool, saveStateTool } from "./tools/configuration.ts"
 import { addDomainTool, cleanupWildcardsTool, listDomainsTool, removeDomainTool } from "./tools/domains.ts"
 import { explainTool } from "./tools/explain.ts"
@@ -65,7 +66,9 @@ export const defaultTools: ReadonlyArray<Tool> = [
   renewAllCertsTool,
   deleteCertTool,
   loadCertTool,
-  operationTool
+  operationTool,
+  changesTool,
+  revertTool
 ]
 
 /** See the module's head. */

@@ -8,6 +8,7 @@ import { Store } from "../store/Store.ts"
 import * as Tracing from "../Tracing.ts"
 import type { Answer } from "./Answer.ts"
 import * as Input from "./Input.ts"
+import * as Page from "./Page.ts"
 import type { ProgramServices } from "./Services.ts"
 
 /** Changes of one page when nobody says. */
@@ -97,27 +98,23 @@ export const listChanges = Tracing.fn("listChanges")(function*(
   const name = input.domain === undefined ? undefined : yield* Input.existingName("domain", input.domain)
   const from = input.from === undefined ? undefined : yield* Input.time("from", input.from)
   const until = input.until === undefined ? undefined : yield* Input.time("until", input.until)
-  const before = input.cursor === undefined ? undefined : Number(input.cursor)
-  if (before !== undefined && (!/^\d{1,15}$/.test(input.cursor!) || !Number.isSafeInteger(before))) {
-    return yield* new InvalidInput({
-      message: `cursor ${Input.shown(input.cursor)} is not one of this list`,
-      hint: "Pass next_cursor of the page before, or nothing for the newest changes.",
-      field: "cursor"
-    })
-  }
+  const before = input.cursor === undefined
+    ? undefined
+    : Number((yield* Page.positionOf(input.cursor, /^[1-9]\d{0,14}$/))[0])
+  if (input.who !== undefined) yield* Input.search("who", input.who)
   const { changes, next } = yield* store.changes({
     limit,
     ...(name === undefined ? {} : { name }),
     ...(before === undefined ? {} : { before }),
     ...(input.since === undefined ? {} : { since: input.since }),
-    ...(input.who === undefined ? {} : { who: input.who.slice(0, 300) }),
+    ...(input.who === undefined || input.who.trim() === "" ? {} : { who: input.who.trim() }),
     ...(from === undefined ? {} : { from }),
     ...(until === undefined ? {} : { until })
   })
   return {
     summary: changes.length === 0 ? "No change" : `${changes.length} changes, newest first`,
     changes: changes.map(item),
-    next_cursor: next === null ? null : String(next)
+    next_cursor: next === null ? null : Page.cursorOf(String(next))
   }
 })
 
@@ -129,7 +126,7 @@ export const showChange = Tracing.fn("showChange")(function*(
   if (change === null) {
     return yield* new NotFound({
       message: `There is no change ${Input.shown(input.change_id)}`,
-      hint: "`haproxy-mcp changes` lists them; the log keeps the newest 10,000.",
+      hint: "haproxy_changes and `haproxy-mcp changes` list them; the log keeps the newest 10,000.",
       field: "change_id"
     })
   }
@@ -139,4 +136,43 @@ export const showChange = Tracing.fn("showChange")(function*(
     edits: change.edits.slice(0, shownEdits).map(editItem),
     edit_count: change.edits.length
   }
+})
+
+/** Changes of one page for a model, when nobody says and at most; characters of a summary there; edits of one change. */
+const modelLimit = 20
+const modelMost = 50
+const modelSummary = 200
+const modelEdits = 50
+
+export interface ChangesInput extends Omit<ListChangesInput, "since"> {
+  readonly change_id?: string
+}
+
+export interface ChangesAnswer extends ListChangesAnswer {
+  readonly edits: ReadonlyArray<EditItem>
+  readonly edit_count: number
+}
+
+const shortened = (change: ChangeItem): ChangeItem =>
+  change.summary.length > modelSummary ? { ...change, summary: `${change.summary.slice(0, modelSummary)}…` } : change
+
+/** A page of the change log, or with `change_id` that change and its edits: at most what a model can read. */
+export const changes = Tracing.fn("changes")(function*(
+  input: ChangesInput
+): Effect.fn.Return<ChangesAnswer, ControlError, ProgramServices> {
+  const { change_id, limit = modelLimit, ...query } = input
+  if (change_id === undefined) {
+    const listed = yield* listChanges({ ...query, limit: Math.min(modelMost, limit) })
+    return { ...listed, changes: listed.changes.map(shortened), edits: [], edit_count: 0 }
+  }
+  const beside = Object.keys(input).find((name) => name !== "change_id")
+  if (beside !== undefined) {
+    return yield* new InvalidInput({
+      message: `${beside} does not go with change_id`,
+      hint: "Give change_id alone for one change, or filters for a list.",
+      field: beside
+    })
+  }
+  const { change, edits, ...one } = yield* showChange({ change_id })
+  return { ...one, changes: [change], next_cursor: null, edits: edits.slice(0, modelEdits) }
 })

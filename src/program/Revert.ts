@@ -214,7 +214,7 @@ export const revert = Tracing.fn("revert")(function*(
     if (change === null) {
       return yield* new NotFound({
         message: `There is no change ${Input.shown(input.change_id)}`,
-        hint: "`haproxy-mcp changes` lists them; the log keeps the newest 10,000.",
+        hint: "haproxy_changes and `haproxy-mcp changes` list them; the log keeps the newest 10,000.",
         field: "change_id"
       })
     }

@@ -105,6 +105,15 @@ describe("the commands", () => {
         assert.deepStrictEqual(logged.map(({ tool }) => tool), ["adopt_foreign", "migration"])
         assert.match((await run("changes", "--limit", "1")).stdout, /adopt_foreign +applied/)
         assert.strictEqual(JSON.parse((await run("changes", "--since", "1", "--json")).stdout).length, 1)
+        const who = logged[0]!["who"]!
+        const by = async (...args: ReadonlyArray<string>) =>
+          (JSON.parse((await run("changes", "--json", ...args)).stdout) as ReadonlyArray<unknown>).length
+        assert.strictEqual(await by("--who", who, "--from", logged[0]!["time"]!), 1)
+        assert.strictEqual(await by("--who", "nobody"), 0)
+        assert.strictEqual(await by("--until", "2020-01-01"), 0)
+        const noTime = await run("changes", "--from", "yesterday")
+        assert.strictEqual(noTime.code, 2)
+        assert.match(noTime.stderr, /from "yesterday" is no time/)
         const shown = await run("changes", logged[0]!["change_id"]!)
         assert.match(shown.stdout, /^loud\.example\.com +- +pool_2$/m)
         assert.strictEqual((await server.stop()).code, 0)

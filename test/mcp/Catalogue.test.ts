@@ -108,7 +108,9 @@ describe("the catalogue", () => {
       "haproxy_renew_all_certs()",
       "haproxy_delete_cert(domain, force=false)",
       "haproxy_load_cert(domain)",
-      "haproxy_operation(operation_id, wait=0)"
+      "haproxy_operation(operation_id, wait=0)",
+      "haproxy_changes(change_id?, domain?, who?, from?, until?, limit=20, cursor?)",
+      "haproxy_revert(change_id)"
     ])
   })
 
@@ -133,7 +135,7 @@ describe("the catalogue", () => {
       }
       assert.isFalse(annotations.readOnlyHint && annotations.destructiveHint, name)
       const reading =
-        /_(list_|get_|stats$|backends$|health$|domain_health$|wait_drain$|check_config$|cert_info$|explain$|operation$|[a-z_]+_(?:show|list|help|echo)$)/
+        /_(list_|get_|stats$|backends$|health$|domain_health$|wait_drain$|check_config$|cert_info$|explain$|operation$|changes$|[a-z_]+_(?:show|list|help|echo)$)/
           .test(
             name
           )

@@ -89,7 +89,9 @@ const good: Readonly<Record<string, Args>> = {
   haproxy_renew_all_certs: {},
   haproxy_delete_cert: { domain: "brought" },
   haproxy_load_cert: { domain: "fresh" },
-  haproxy_operation: { operation_id: "chg_0" }
+  haproxy_operation: { operation_id: "chg_0" },
+  haproxy_changes: {},
+  haproxy_revert: { change_id: "chg_0" }
 }
 
 /** Tools whose good call finds nothing to change here, or that change no desired state. */
@@ -100,6 +102,10 @@ const repeated = new Set([
   "haproxy_restore_state",
   "haproxy_renew_all_certs"
 ])
+
+/** The good call of a tool that takes the id of a change: there is none before one is made. */
+const ofChange = (name: string, id: unknown): Args | undefined =>
+  name === "haproxy_operation" ? { operation_id: id } : name === "haproxy_revert" ? { change_id: id } : undefined
 
 /** The bad values of a parameter, and the call to try them in when it is not the tool's good one. */
 interface Cases {
@@ -188,7 +194,15 @@ const parameters: Readonly<Record<string, Cases>> = {
   "haproxy_delete_cert.force": { bad: BadInput.notBoolean },
   "haproxy_load_cert.domain": { bad: BadInput.badCertificateFile },
   "haproxy_operation.operation_id": { bad: BadInput.badOperation },
-  "haproxy_operation.wait": { bad: BadInput.badWait }
+  "haproxy_operation.wait": { bad: BadInput.badWait },
+  "haproxy_changes.change_id": { bad: BadInput.badOperation },
+  "haproxy_changes.domain": { bad: BadInput.badRemovedDomain.filter(({ code }) => code !== "FORBIDDEN") },
+  "haproxy_changes.who": { bad: BadInput.badSearch },
+  "haproxy_changes.from": { bad: BadInput.badTime },
+  "haproxy_changes.until": { bad: BadInput.badTime },
+  "haproxy_changes.limit": { bad: BadInput.notWhole(1, 50) },
+  "haproxy_changes.cursor": { bad: BadInput.badCursor },
+  "haproxy_revert.change_id": { bad: BadInput.badOperation }
 }
 
 /** Rules between parameters, or between a parameter and the present state. */
@@ -429,7 +443,7 @@ layer(Layer.effect(World, Effect.orDie(quiet(prepare))), { excludeTestServices: 
         const world = yield* World
         const added = yield* world.good("haproxy_add_domain", { domain: "last.example" })
         for (const tool of defaultTools) {
-          const args = tool.name === "haproxy_operation" ? { operation_id: added["change_id"] } : good[tool.name]
+          const args = ofChange(tool.name, added["change_id"]) ?? good[tool.name]
           const answer = yield* world.good(tool.name, args)
           const unchanged = tool.annotations.readOnlyHint || repeated.has(tool.name)
           if (!unchanged) assert.isTrue(answer["changed"], `${tool.name} ${JSON.stringify(answer)}`)

@@ -502,6 +502,29 @@ export const badOperation: ReadonlyArray<Bad> = [
   )
 ]
 
+export const badTime: ReadonlyArray<Bad> = [
+  ...notText,
+  ...values([
+    "",
+    " ",
+    "yesterday",
+    "now",
+    "0",
+    "1767225600",
+    "2026",
+    "2026-13-01",
+    "2026-01-32",
+    "2026-01-01 00:00:00",
+    "2026-01-01T25:00:00Z",
+    "2026-01-01T00:00:00",
+    "2026-01-01\n",
+    "26-1-1",
+    huge,
+    ...prototypeNames,
+    ...injections
+  ])
+]
+
 const tooMany = Array.from({ length: 11 }, (_, index) => ({ ip: `10.1.0.${index + 1}` }))
 const oneBad = (entry: unknown): ReadonlyArray<unknown> => [{ ip: "10.1.0.1" }, entry]
 

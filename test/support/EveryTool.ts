@@ -141,6 +141,14 @@ export const callEveryTool = async (options: EveryToolOptions): Promise<void> =>
     ].sort()
   )
   await good("haproxy_cleanup_wildcards", { dry_run: true })
+  const left = await good("haproxy_remove_domain", { domain: share })
+  const log = (await good("haproxy_changes", { domain: share, limit: 1 }))["changes"] as ReadonlyArray<Data>
+  assert.deepInclude(log[0], { change_id: left["change_id"], tool: "haproxy_remove_domain", outcome: "applied" })
+  assert.deepInclude(await good("haproxy_revert", { change_id: left["change_id"] }), {
+    reverted: left["change_id"],
+    changed: true
+  })
+  assert.include(bodies, await visit(share), "what was taken back is served")
   await good("haproxy_remove_domain", { domain: share })
   assert.deepInclude(await good("haproxy_remove_domain", { domain: site }), { pool_freed: true, changed: true })
   assert.strictEqual(await visit(site), "no route")

@@ -28,7 +28,10 @@ export const listChangesVerb = tool({
     limit: Schema.optionalKey(Field.whole(1, 1000, "Most changes on one page.", 50)),
     cursor: Schema.optionalKey(Field.text("next_cursor of the page before.")),
     since: Schema.optionalKey(Field.whole(0, Number.MAX_SAFE_INTEGER, "Only changes of later revisions than this.")),
-    domain: Schema.optionalKey(Field.text("Only changes that speak of this name."))
+    domain: Schema.optionalKey(Field.text("Only changes that speak of this name.")),
+    who: Schema.optionalKey(Field.text("Only by this token (name or id), address or user.")),
+    from: Schema.optionalKey(Field.text("Only since then, ISO 8601.")),
+    until: Schema.optionalKey(Field.text("Only until then, ISO 8601."))
   },
   output: {
     summary: Field.summary,
