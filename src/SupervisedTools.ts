@@ -9,7 +9,7 @@ import type { ConfigInvalid, ControlError } from "./domain/Errors.ts"
 import { HostAccess } from "./HostAccess.ts"
 import { remoteCatalogue } from "./mcp/admin/remote.ts"
 import { callTool } from "./mcp/CallTool.ts"
-import { findTool } from "./mcp/Catalogue.ts"
+import { decisive } from "./mcp/Readings.ts"
 import { failure, success, type ToolResult } from "./mcp/ToolResult.ts"
 import { rulesHere, ToolRunner } from "./mcp/ToolRunner.ts"
 import { refusalOf } from "./mcp/Visible.ts"
@@ -113,7 +113,7 @@ const make = Effect.fnUntraced(function*(options: Supervisor.SupervisorOptions) 
     rules,
     tokens: { find: (text) => tokens().find(text), any: () => tokens().any() },
     call: (name, args, caller) => {
-      const tool = findTool(name)
+      const tool = decisive(name)
       const refused = tool === undefined ? null : refusalOf(tool, caller.principal, rules)
       return refused !== null ? Effect.succeed(failure(refused)) : Effect.flatMap(
         currentBy(caller.timeout),

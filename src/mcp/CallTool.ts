@@ -19,6 +19,7 @@ import type { ProgramServices } from "../program/Services.ts"
 import * as Tracing from "../Tracing.ts"
 import { offer } from "./Catalogue.ts"
 import { countCall } from "./Metrics.ts"
+import { findReading } from "./Readings.ts"
 import type { Tool } from "./Tool.ts"
 import { failure, success, type ToolResult } from "./ToolResult.ts"
 import { Toolsets } from "./Toolsets.ts"
@@ -99,7 +100,7 @@ const run = (tool: Tool, args: unknown, caller: CallerShape): Effect.Effect<Tool
   const deadline = (tool.long ? Math.max(longest, caller.timeout) : caller.timeout) + grace
   let denied = false
   const permitted = Effect.flatMap(Rules, (rules) => {
-    const refused = refusalOf(tool, caller.principal, rules)
+    const refused = refusalOf(tool.by ?? tool, caller.principal, rules)
     if (refused === null) return tool.run(args)
     denied = true
     return Effect.fail(refused)
@@ -143,7 +144,7 @@ const noSuchTool = (name: string, among: Catalogue, names: ReadonlyArray<string>
     })
   )
 
-/** Calls a tool by its name; out of those that this process offers unless another catalogue is given. */
+/** Calls a tool or a reading by its name; out of those that this process offers unless another catalogue is given. */
 export const callTool = (
   name: string,
   args: unknown,
@@ -153,7 +154,7 @@ export const callTool = (
   Effect.withFiber((fiber) => {
     const offered = offer(fiber.getRef(Toolsets))
     const among = other ?? offered
-    const tool = among.find(name)
+    const tool = among.find(name) ?? (other === undefined ? findReading(name) : undefined)
     if (tool !== undefined) return run(tool, args, { ...caller, tool: name, args })
     // To a client of MCP only those that it may call.
     const names = other?.names ?? visible(caller.principal, fiber.getRef(Rules), offered.tools).map((one) => one.name)

@@ -2,7 +2,8 @@
  * What another program adds to the MCP server when it embeds it: tools, prompts and resources of its own, beside ours
  * and behind the same gate, over HTTP and over stdio.
  *
- * Guarantees: ours stay as they are; a tool of the same name is never reached. What it does not do: an extension's
+ * Guarantees: our tools stay as they are; a tool of the same name is never reached. A handler that is set for resources,
+ * prompts or completions takes the place of ours. What it does not do: an extension's
  * tools get no deadline, no metrics and no `{error}` from us, and cannot be called through the admin socket.
  * `haproxy-mcp` itself has no extension, and no setting gives it one: it comes only as a layer, from code.
  */

@@ -15,8 +15,8 @@ import type { CallerShape } from "../program/Caller.ts"
 import { noTokens } from "../program/TokenIndex.ts"
 import * as Tracing from "../Tracing.ts"
 import { CallLine, Status } from "./AdminSocket.ts"
-import { findTool } from "./Catalogue.ts"
 import { errorCodes } from "./ErrorDocument.ts"
+import { decisive } from "./Readings.ts"
 import { failure, type ToolResult } from "./ToolResult.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 import { bothRules, refusalOf, Rules } from "./Visible.ts"
@@ -40,7 +40,7 @@ const unreachable = (path: string, code: string) =>
 
 /** Verbs of the admin socket count as writing: what they did is found out by asking again. */
 const lost = (kind: Kind, tool: string): ToolResult =>
-  kind === "call" && findTool(tool)?.annotations.readOnlyHint === true
+  kind === "call" && decisive(tool)?.annotations.readOnlyHint === true
     ? failure(
       new Busy({ message: "The control plane went away during the call", hint: "Repeat the call when it is back." })
     )
@@ -198,7 +198,7 @@ export const layer = (path: string): Layer.Layer<ToolRunner> =>
       const theirs = (yield* fetchStatus(path))?.rules
       const rules = theirs === undefined ? own : bothRules(own, theirs)
       const through = (kind: Kind): ToolRunner["Service"]["call"] => (name, args, caller) => {
-        const tool = kind === "call" ? findTool(name) : undefined
+        const tool = kind === "call" ? decisive(name) : undefined
         // The other process looks again, by its own rules as they are then.
         const refused = tool === undefined ? null : refusalOf(tool, caller.principal, rules)
         return refused !== null ?

@@ -11,9 +11,12 @@ import * as Effect from "effect/Effect"
 import { ParentSpan } from "effect/Tracer"
 import * as Tracing from "../Tracing.ts"
 
-/** Runs the call of a tool as the span of its request. `header`: the HTTP header, if any; `meta`: `_meta`, unchecked. */
+/**
+ * Runs the call of a tool as the span of its request. `header`: the HTTP header, if any; `meta`: `_meta`, unchecked;
+ * `method`: the request's, which for a resource or a prompt is another one.
+ */
 export const asRequest =
-  (tool: string, via: string, header: string | undefined, meta?: unknown) =>
+  (tool: string, via: string, header: string | undefined, meta?: unknown, method = "tools/call") =>
   <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.withFiber((fiber) => {
       const named = typeof meta === "object" && meta !== null
@@ -23,9 +26,9 @@ export const asRequest =
       if (!Tracing.isTraced(fiber)) {
         return parent === undefined ? call : Effect.provideService(call, ParentSpan, parent)
       }
-      return call.pipe(Tracing.span(`tools/call ${tool}`, {
+      return call.pipe(Tracing.span(`${method} ${tool}`, {
         kind: "server",
         parent,
-        attributes: { "mcp.method.name": "tools/call", "gen_ai.tool.name": tool, "haproxy_mcp.via": via }
+        attributes: { "mcp.method.name": method, "gen_ai.tool.name": tool, "haproxy_mcp.via": via }
       }))
     })

@@ -74,6 +74,8 @@ export interface Tool {
   /** The right that a caller needs. */
   readonly scope: Scope
   readonly reach: Reach
+  /** The tool by whose rights this one is judged, where that is another one (Readings.ts). */
+  readonly by?: Pick<Tool, "name" | "scope" | "reach" | "annotations">
   /** JSON Schema of the arguments: a plain object, `additionalProperties: false`. */
   readonly inputSchema: JsonDocument
   /** JSON Schema of `structuredContent`, valid for answers and for `{error}` alike: what is published, in short. */

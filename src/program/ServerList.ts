@@ -2,16 +2,27 @@
 import * as Effect from "effect/Effect"
 import type { ControlError } from "../domain/Errors.ts"
 import { HaproxyUnreachable } from "../domain/Errors.ts"
-import { slotName } from "../domain/Pool.ts"
+import { type Server, slotName } from "../domain/Pool.ts"
 import { Store } from "../store/Store.ts"
 import * as Tracing from "../Tracing.ts"
 import type { DomainHealthAnswer, DomainHealthInput } from "./HealthShapes.ts"
 import * as Input from "./Input.ts"
 import { Limits } from "./Limits.ts"
 import { poolView, requireRoute, serverItem } from "./Lookup.ts"
-import { lookAt } from "./Observed.ts"
-import type { ListServersAnswer, ListServersInput } from "./ServerShapes.ts"
+import { type Look, lookAt } from "./Observed.ts"
+import type { ListServersAnswer, ListServersInput, ServerStatus } from "./ServerShapes.ts"
 import type { ProgramServices } from "./Services.ts"
+
+/** A server of the desired state with what HAProxy observes of it; null where it was not seen. */
+export const serverStatus = (server: Server, look: Look): ServerStatus => {
+  const row = look._tag === "seen" ? look.rows.get(slotName(server.pool, server.slot)) : undefined
+  return {
+    ...serverItem(server),
+    status: row?.status ?? null,
+    check_status: row?.checkStatus ?? null,
+    current_sessions: row?.currentSessions ?? null
+  }
+}
 
 /** The servers of a domain's pool. With HAProxy down the observed fields are null and the summary says so. */
 export const listServers = Tracing.fn("listServers")(function*(
@@ -30,15 +41,7 @@ export const listServers = Tracing.fn("listServers")(function*(
     domain: route.name,
     backend,
     shares_with: sharesWith,
-    servers: servers.map((server) => {
-      const row = look._tag === "seen" ? look.rows.get(slotName(server.pool, server.slot)) : undefined
-      return {
-        ...serverItem(server),
-        status: row?.status ?? null,
-        check_status: row?.checkStatus ?? null,
-        current_sessions: row?.currentSessions ?? null
-      }
-    }),
+    servers: servers.map((server) => serverStatus(server, look)),
     // More servers than slots: the setting was lowered below what is in use.
     free_slots: Math.max(0, pools.slots - servers.length)
   }

@@ -12,6 +12,15 @@ import type { Outcome } from "../domain/Change.ts"
 import type { Database, Row } from "./Database.ts"
 import type { ChangeDraft } from "./Store.ts"
 
+/** Which records of the audit chain to list. Oldest first. */
+export interface AuditQuery {
+  /** Only records after this number. */
+  readonly after: number
+  /** Only of this time or later, milliseconds since 1970. */
+  readonly from: number
+  readonly limit: number
+}
+
 /** Old records are dropped in steps of this many. */
 const pruneEvery = 256
 /** Rows that a change touched that its record names; their number is always there. */

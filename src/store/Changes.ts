@@ -60,11 +60,24 @@ const isBy = (row: Row, who: string): boolean => {
   return found === who || found.startsWith(`${who}/`) || found.endsWith(`/${who}`)
 }
 
+/** The place in the log behind the changes of a revision. Looks through the log, which is bounded, but not at edits. */
+const placeAfter = (db: Database, revision: number): number =>
+  Number(db.get("SELECT max(id) AS id FROM changes WHERE revision = ?", revision)?.["id"] ?? 0) + 1
+
+/** Numbers of revisions that begin so, newest first. */
+export const revisions = (db: Database, prefix: string, limit: number): ReadonlyArray<number> =>
+  db.all(
+    "SELECT DISTINCT revision FROM changes WHERE substr(revision, 1, ?) = ? ORDER BY revision DESC LIMIT ?+0",
+    prefix.length,
+    prefix,
+    limit
+  ).map((row) => row["revision"] as number)
+
 /** Newest first, by their place in the log. Edits name routes and owners; a change of servers names them in its words. */
 export const list = (db: Database, query: ChangeQuery, settled: ReadonlyMap<string, Outcome>): ChangePage => {
-  const { from, limit, name, since, until, who } = query
+  const { from, limit, name, revision, since, until, who } = query
   const found: Array<ChangeHead> = []
-  let before = query.before ?? Number.MAX_SAFE_INTEGER
+  let before = query.before ?? (revision === undefined ? Number.MAX_SAFE_INTEGER : placeAfter(db, revision))
   for (;;) {
     const rows = name === undefined
       ? db.all(`SELECT ${headColumns} FROM changes WHERE id < ? ORDER BY id DESC LIMIT ?+0`, before, pageRows)
@@ -76,7 +89,8 @@ export const list = (db: Database, query: ChangeQuery, settled: ReadonlyMap<stri
       )
     for (const row of rows) {
       // Revisions grow with the log.
-      if (since !== undefined && (row["revision"] as number) <= since) return { changes: found, next: null }
+      const of = row["revision"] as number
+      if (of <= (since ?? -1) || of < (revision ?? 0)) return { changes: found, next: null }
       // Not their order: a clock may have been set back.
       const at = row["at"] as number
       if ((from !== undefined && at < from) || (until !== undefined && at > until)) continue

@@ -22,26 +22,45 @@ export const find = (db: Database, name: RouteName): Route | null => {
   return row === undefined ? null : toRoute(row)
 }
 
+/** Sorts after every name that begins as the text before it. */
+const last = "\u007f"
+
+/** All names that begin with a prefix lie between these two. */
+const rangeOf = (prefix: string): readonly [after: string, before: string] => {
+  const end = prefix.length - 1
+  return prefix === ""
+    ? ["", last]
+    : [prefix.slice(0, end) + String.fromCharCode(prefix.charCodeAt(end) - 1) + last, prefix + last]
+}
+
 /** The rows that a query asks for, with these columns and from `routes` with what is joined to it. */
 const select = (db: Database, columns: string, from: string, query: RouteQuery): ReadonlyArray<Columns> => {
-  const after = query.after ?? ""
+  const [start, end] = rangeOf(query.prefix ?? "")
+  const after = query.after !== undefined && query.after > start ? query.after : start
   const first = query.includeWildcards || after > afterWildcards ? after : afterWildcards
   if (query.within !== undefined) {
     // GLOB knows `*` alone of what a name may hold.
     return db.arrays(
-      `SELECT ${columns} FROM ${from} WHERE name > ? AND instr(name, ?) > 0
+      `SELECT ${columns} FROM ${from} WHERE name > ? AND name < ? AND instr(name, ?) > 0
        AND EXISTS (SELECT 1 FROM json_each(?) WHERE name GLOB value) ORDER BY name LIMIT ?+0`,
       first,
+      end,
       query.search?.toLowerCase() ?? "",
       JSON.stringify(query.within),
       query.limit
     )
   }
   return query.search === undefined || query.search === ""
-    ? db.arrays(`SELECT ${columns} FROM ${from} WHERE name > ? ORDER BY name LIMIT ?+0`, first, query.limit)
-    : db.arrays(
-      `SELECT ${columns} FROM ${from} WHERE name > ? AND instr(name, ?) > 0 ORDER BY name LIMIT ?+0`,
+    ? db.arrays(
+      `SELECT ${columns} FROM ${from} WHERE name > ? AND name < ? ORDER BY name LIMIT ?+0`,
       first,
+      end,
+      query.limit
+    )
+    : db.arrays(
+      `SELECT ${columns} FROM ${from} WHERE name > ? AND name < ? AND instr(name, ?) > 0 ORDER BY name LIMIT ?+0`,
+      first,
+      end,
       // Names are lower case ASCII.
       query.search.toLowerCase(),
       query.limit

@@ -44,6 +44,8 @@ export { CommitUncertain }
 export interface RouteQuery {
   /** Part of the name, case-insensitive; no wildcards of SQL. */
   readonly search?: string
+  /** Only names that begin so, in lower case: a range of the key. */
+  readonly prefix?: string
   readonly includeWildcards: boolean
   /** Only these names, and those below `*.example.com`. */
   readonly within?: ReadonlyArray<string>
@@ -70,15 +72,6 @@ export interface ChangeDraft {
   readonly audit?: { readonly token: string | null; readonly args: unknown }
 }
 
-/** Which records of the audit chain to list. Oldest first. */
-export interface AuditQuery {
-  /** Only records after this number. */
-  readonly after: number
-  /** Only of this time or later, milliseconds since 1970. */
-  readonly from: number
-  readonly limit: number
-}
-
 /** Numbers for health and metrics. */
 export interface Counts {
   readonly domains: number
@@ -103,6 +96,8 @@ export interface ChangeQuery {
   readonly before?: number
   /** Only of later revisions than this one. */
   readonly since?: number
+  /** Only those of this revision. */
+  readonly revision?: number
   /** Only those that speak of this name. */
   readonly name?: RouteName
   /** Only those of this caller: `ci/3f9k2m7q1z`, a token's name, or a token's public id. */
@@ -187,6 +182,8 @@ export class Store extends Context.Service<Store, {
 
   readonly change: (changeId: string) => Effect.Effect<Change | null, StorageFailed>
   readonly changes: (query: ChangeQuery) => Effect.Effect<ChangePage, StorageFailed>
+  /** Revisions that the log has changes of and whose number begins so, newest first. */
+  readonly revisions: (prefix: string, limit: number) => Effect.Effect<ReadonlyArray<number>, StorageFailed>
   /** Changes whose fate was not recorded before the last stop. */
   readonly pendingChanges: Effect.Effect<ReadonlyArray<Change>, StorageFailed>
 
@@ -223,7 +220,7 @@ export class Store extends Context.Service<Store, {
    * closes. Only so many a minute.
    */
   readonly refused: (call: RefusedCall) => Effect.Effect<void>
-  readonly auditRecords: (query: AuditQuery) => Effect.Effect<ReadonlyArray<AuditRecord>, StorageFailed>
+  readonly auditRecords: (query: Audit.AuditQuery) => Effect.Effect<ReadonlyArray<AuditRecord>, StorageFailed>
   /** Recomputes the audit chain and compares the change log with it, with turns for others in between. */
   readonly verifyAudit: Effect.Effect<AuditReport, StorageFailed>
   /** The last committed content and its ancestry. */
@@ -335,6 +332,7 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
       read("look for routes of a certificate", (db) => Certificates.routesUnder(db, names, limit)),
     change: (changeId) => read("read a change", (db) => Changes.find(db, changeId, settled)),
     changes: (query) => read("list changes", (db) => Changes.list(db, query, settled)),
+    revisions: (prefix, limit) => read("list revisions", (db) => Changes.revisions(db, prefix, limit)),
     pendingChanges: read("read the pending changes", (db) => Changes.pending(db, settled)),
     commit: (body) => Tracing.span("Store.commit")(transactions.commit(body)),
     savepoint: transactions.savepoint,

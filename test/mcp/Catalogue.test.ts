@@ -6,7 +6,7 @@ import { InvalidInput, OutcomeUnknown, toBody } from "../../src/domain/Errors.ts
 import { type Toolset, toolsets } from "../../src/domain/Toolset.ts"
 import { allTools, defaultTools, offer, toolsBySet } from "../../src/mcp/Catalogue.ts"
 import { ErrorDocument } from "../../src/mcp/ErrorDocument.ts"
-import { instructions } from "../../src/mcp/Server.ts"
+import { instructions } from "../../src/mcp/Instructions.ts"
 
 /** Everything, as a client sees it that has every toolset. */
 const { catalogue } = offer(new Set(toolsets))

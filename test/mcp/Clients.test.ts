@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { catalogue, defaultNames } from "../../src/mcp/Catalogue.ts"
-import { instructions } from "../../src/mcp/Server.ts"
+import { instructions } from "../../src/mcp/Instructions.ts"
 import { makeWorld } from "../support/World.ts"
 import { type CallAnswer, clients, connected, post, startHttp, token, tokenGate, worldTools } from "./harness.ts"
 
@@ -104,6 +104,7 @@ describe("over HTTP", () => {
         "container",
         "desired_state",
         "reconciler",
+        "remote",
         "certificates"
       ])
       const pong = yield* ask({ jsonrpc: "2.0", id: 4, method: "ping" })

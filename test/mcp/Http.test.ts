@@ -230,7 +230,7 @@ describe("bodies", () => {
       assert.strictEqual(yield* code(callMessage("haproxy_no_such_tool", {})), -32602)
       assert.strictEqual(yield* code({ jsonrpc: "2.0", id: 1, method: "tools/call", params: {} }), -32602)
       assert.strictEqual(yield* code(callMessage("constructor", {})), -32602)
-      assert.strictEqual(yield* code({ jsonrpc: "2.0", id: 1, method: "resources/list" }), -32601)
+      assert.strictEqual(yield* code({ jsonrpc: "2.0", id: 1, method: "logging/setLevel" }), -32601)
     }).pipe(Effect.scoped))
 
   it.live("of the newer era answer the same on the short way as on the SDK's, and wrong headers are refused", () =>

@@ -11,7 +11,6 @@ import * as Logger from "effect/Logger"
 import { mkdtempSync, readFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { PassThrough } from "node:stream"
 import { Acme } from "../../src/acme/Acme.ts"
 import { Busy, ConfigInvalid } from "../../src/domain/Errors.ts"
 import { hasScope, type Principal, type Scope, scopes, withAllRights } from "../../src/domain/Principal.ts"
@@ -26,7 +25,6 @@ import { callTool } from "../../src/mcp/CallTool.ts"
 import { allTools, defaultTools } from "../../src/mcp/Catalogue.ts"
 import type { GateOptions } from "../../src/mcp/Gate.ts"
 import * as RemoteTools from "../../src/mcp/RemoteTools.ts"
-import * as Stdio from "../../src/mcp/Stdio.ts"
 import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
 import { Toolsets } from "../../src/mcp/Toolsets.ts"
 import { matches, Rules, rulesOf, type RulesShape, unrestricted, visible } from "../../src/mcp/Visible.ts"
@@ -38,7 +36,8 @@ import type { ProgramServices } from "../../src/program/Services.ts"
 import { noTokens } from "../../src/program/TokenIndex.ts"
 import { Tokens } from "../../src/program/Tokens.ts"
 import { Store } from "../../src/store/Store.ts"
-import { captureLogs, grantOf, post, startHttp, tokenGate } from "./harness.ts"
+import { type Ask, overHttp, overStdio } from "./asking.ts"
+import { captureLogs, grantOf, startHttp, tokenGate } from "./harness.ts"
 
 const limited = (over: Partial<Principal>): Principal => ({ ...withAllRights("token", "limited"), id: "t0", ...over })
 
@@ -120,84 +119,6 @@ const toolsUnder = (rules: RulesShape): ToolRunner["Service"] => {
   }
 }
 
-interface Answer {
-  readonly error?: { readonly code: number; readonly message: string }
-  readonly result?: {
-    readonly tools?: ReadonlyArray<{ readonly name: string }>
-    readonly structuredContent?: { readonly summary?: string; readonly error?: { code: string; message: string } }
-  }
-}
-
-/** Asks one JSON-RPC question. */
-type Ask = (method: string, params: Record<string, unknown>) => Promise<Answer>
-
-const newest = "2026-07-28"
-const envelope = {
-  "io.modelcontextprotocol/protocolVersion": newest,
-  "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
-  "io.modelcontextprotocol/clientCapabilities": {}
-}
-
-/** The data of the first event, or the document. */
-const parse = (text: string): Answer =>
-  JSON.parse(text.startsWith("{") ? text : /^data: (\{.*)$/m.exec(text)?.[1] ?? `{"nothing": ${JSON.stringify(text)}}`)
-
-const overHttp = (url: string, token: string, era: "older" | "newer"): Ask => async (method, params) => {
-  const [meta, headers] = era === "older" ? [{}, { "mcp-protocol-version": "2025-11-25" }] : [
-    { _meta: envelope },
-    {
-      "mcp-protocol-version": newest,
-      "mcp-method": method,
-      ...(typeof params["name"] === "string" ? { "mcp-name": params["name"] } : {})
-    }
-  ]
-  const message = { jsonrpc: "2.0", id: 1, method, params: { ...params, ...meta } }
-  const { text } = await post(url, message, { authorization: `Bearer ${token}`, ...headers } as Record<string, string>)
-  return parse(text)
-}
-
-/** A client on streams; answers by their ids. */
-const overStdio = Effect.fnUntraced(function*(
-  runner: ToolRunner["Service"],
-  rights: ReadonlyArray<Scope>,
-  era: "older" | "newer"
-) {
-  const [input, output] = [new PassThrough(), new PassThrough()]
-  const waiting = new Map<number, (answer: Answer) => void>()
-  let rest = ""
-  output.setEncoding("utf8").on("data", (chunk: string) => {
-    const lines = (rest + chunk).split("\n")
-    rest = lines.pop()!
-    for (const line of lines) {
-      const answer = JSON.parse(line) as Answer & { readonly id: number }
-      waiting.get(answer.id)?.(answer)
-    }
-  })
-  yield* Effect.forkScoped(
-    Stdio.serve(10_000, rights, { input, output }).pipe(Effect.provideService(ToolRunner, runner))
-  )
-  yield* Effect.addFinalizer(() => Effect.sync(() => input.end()))
-  let id = 0
-  const ask: Ask = (method, params) => {
-    const { promise, resolve } = Promise.withResolvers<Answer>()
-    waiting.set(++id, resolve)
-    const message = { jsonrpc: "2.0", id, method, params: era === "older" ? params : { ...params, _meta: envelope } }
-    input.write(`${JSON.stringify(message)}\n`)
-    return promise
-  }
-  if (era === "older") {
-    yield* Effect.promise(() =>
-      ask("initialize", {
-        protocolVersion: "2025-11-25",
-        capabilities: {},
-        clientInfo: { name: "test", version: "1" }
-      })
-    )
-    input.write("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n")
-  }
-  return ask
-})
-
 /** Lists, calls every tool there is, and compares. */
 const holds = async (ask: Ask, may: ReadonlyArray<string>, note: string) => {
   const listed = (await ask("tools/list", {})).result?.tools?.map(({ name }) => name)
@@ -214,6 +135,54 @@ const holds = async (ask: Ask, may: ReadonlyArray<string>, note: string) => {
       if (note.startsWith("scope ") && note.endsWith("no rules")) assert.include(error?.message, `the scope ${scope}`)
     }
   }))
+}
+
+/** Which tool says who may read which resource: told in other words than Resources.ts does. */
+const mirrored = [
+  ["haproxy://status", "haproxy_health", "haproxy://status"],
+  ["haproxy://domains/{domain}", "haproxy_list_servers", "haproxy://domains/a.example"],
+  ["haproxy://pools/{pool}", "haproxy_backends", "haproxy://pools/pool_1"],
+  ["haproxy://changes/{revision}", "haproxy_changes", "haproxy://changes/1"]
+] as const
+
+/** Tools that a prompt's steps cannot do without. */
+const needed = [
+  ["incident_triage", ["haproxy_explain", "haproxy_list_servers"]],
+  ["safe_deploy", ["haproxy_list_servers", "haproxy_set_server_state", "haproxy_wait_drain"]],
+  ["rotate_certificate", ["haproxy_list_servers", "haproxy_cert_info", "haproxy_renew_cert"]]
+] as const
+
+/** The same for resources and prompts: there for who may call the tools that they stand for, and for nobody else. */
+const readsOnly = async (ask: Ask, caller: Principal, may: ReadonlyArray<string>, note: string) => {
+  const listed = (await ask("resources/list", {})).result?.resources?.map(({ uri }) => uri) ?? []
+  const templates = (await ask("resources/templates/list", {})).result?.resourceTemplates ?? []
+  assert.deepStrictEqual(
+    [...listed, ...templates.map(({ uriTemplate }) => uriTemplate)],
+    mirrored.filter(([, tool]) => may.includes(tool)).map(([uri]) => uri),
+    `resources: ${note}`
+  )
+  for (const [, tool, uri] of mirrored) {
+    const { error, result } = await ask("resources/read", { uri })
+    assert.isUndefined(result, `${uri}: ${note}`)
+    const within = caller.domains === null || !uri.includes("a.example") || caller.domains.includes("a.example")
+    if (may.includes(tool) && within) {
+      // Below, everything is faulty: it was reached.
+      assert.strictEqual(error?.code, -32_000, `${uri}: ${note}`)
+    } else {
+      assert.strictEqual(error?.code, -32_602, `${uri}: ${note}`)
+      assert.deepStrictEqual(error?.data, { uri })
+      assert.include(error?.message, may.includes(tool) ? "beyond" : tool, `${uri}: ${note}`)
+    }
+  }
+  const prompts = needed.filter(([, tools]) => tools.every((tool) => may.includes(tool))).map(([name]) =>
+    name as string
+  )
+  const offered = (await ask("prompts/list", {})).result?.prompts?.map(({ name }) => name)
+  assert.deepStrictEqual(offered, prompts, `prompts: ${note}`)
+  for (const [name] of needed) {
+    const { error } = await ask("prompts/get", { name, arguments: { domain: "b.example" } })
+    if (!prompts.includes(name)) assert.strictEqual(error?.code, -32_602, `${name}: ${note}`)
+  }
 }
 
 /** Every caller has a token of its own. */
@@ -238,7 +207,9 @@ describe("what is listed is what can be called", () => {
         for (const [who, caller] of some) {
           for (const era of ["older", "newer"] as const) {
             const ask = overHttp(url, who.replaceAll(/\W/g, "-"), era)
-            yield* Effect.promise(() => holds(ask, expected(caller, rules), `${who}, ${era}, ${ruled}`))
+            const [may, note] = [expected(caller, rules), `${who}, ${era}, ${ruled}`]
+            yield* Effect.promise(() => holds(ask, may, note))
+            yield* Effect.promise(() => readsOnly(ask, caller, may, note))
           }
         }
       }).pipe(Effect.provideService(Toolsets, everySet), Effect.scoped), 60_000)
@@ -256,6 +227,7 @@ describe("what is listed is what can be called", () => {
               const runner = toolsUnder(rules)
               const here = yield* overStdio(runner, rights, era)
               yield* Effect.promise(() => holds(here, may, `here, ${rights}, ${era}, ${ruled}`))
+              yield* Effect.promise(() => readsOnly(here, caller, may, `here, ${rights}, ${era}, ${ruled}`))
               const path = join(mkdtempSync(join(tmpdir(), "haproxy-mcp-policy-")), "admin.sock")
               yield* Layer.build(
                 AdminSocket.layer(path).pipe(
@@ -266,6 +238,7 @@ describe("what is listed is what can be called", () => {
               const remote = Context.get(yield* Layer.build(RemoteTools.layer(path)), ToolRunner)
               const there = yield* overStdio(remote, rights, era)
               yield* Effect.promise(() => holds(there, may, `there, ${rights}, ${era}, ${ruled}`))
+              yield* Effect.promise(() => readsOnly(there, caller, may, `there, ${rights}, ${era}, ${ruled}`))
             }
           }
         }).pipe(Effect.provideService(Toolsets, everySet), Effect.scoped),

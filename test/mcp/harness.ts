@@ -127,8 +127,15 @@ export interface Progress {
   readonly message?: string | undefined
 }
 
+/** What of both official clients is the same: resources, prompts and completions. */
+export type Reader = Pick<
+  Client2,
+  "listResources" | "listResourceTemplates" | "readResource" | "listPrompts" | "getPrompt" | "complete"
+>
+
 /** An official client, whichever. */
 export interface AnyClient {
+  readonly reader: Reader
   readonly version: string | undefined
   readonly instructions: string | undefined
   readonly listTools: () => Promise<ReadonlyArray<Record<string, unknown> & { readonly name: string }>>
@@ -155,6 +162,7 @@ const client1 = async (target: Target): Promise<AnyClient> => {
       : new Stdio1({ ...target, stderr: "ignore" })
   )
   return {
+    reader: client as unknown as Reader,
     version: undefined,
     instructions: client.getInstructions(),
     listTools: async () => (await client.listTools()).tools,
@@ -172,6 +180,7 @@ const client2 = (mode: "legacy" | { readonly pin: string }) => async (target: Ta
       : new Stdio2({ ...target, stderr: "ignore" })
   )
   return {
+    reader: client,
     version: client.getNegotiatedProtocolVersion(),
     instructions: client.getInstructions(),
     listTools: async () =>

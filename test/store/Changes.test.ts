@@ -138,6 +138,13 @@ describe("a list of changes", () => {
         const second = yield* store.changes({ limit: 3, before: first.next! })
         assert.deepStrictEqual(ids(second.changes), ["c447", "c446", "c445"])
         assert.deepStrictEqual(ids((yield* store.changes({ limit: 10, since: 449 })).changes), ["added", "c449"])
+        const made = (revision: number) =>
+          Effect.map(store.changes({ limit: 10, revision }), ({ changes }) => ids(changes))
+        assert.deepStrictEqual(yield* made(450), ["c449"])
+        assert.deepStrictEqual(yield* made(451), ["added"])
+        assert.deepStrictEqual(yield* made(452), [])
+        assert.deepStrictEqual(yield* store.revisions("45", 10), [451, 450, 45])
+        assert.deepStrictEqual(yield* store.revisions("", 2), [451, 450])
         const of = (limit: number, before?: number) =>
           store.changes({ limit, name: name("a.example.com"), ...(before === undefined ? {} : { before }) })
         const page = yield* of(2)

@@ -57,6 +57,12 @@ describe("queries", () => {
           "cart.example.com",
           "shop.example.com"
         ])
+        assert.deepStrictEqual(yield* list({ prefix: "c" }), ["cart.example.com"])
+        assert.deepStrictEqual(yield* list({ prefix: "cart.example.com" }), ["cart.example.com"])
+        assert.deepStrictEqual(yield* list({ prefix: "cart.example.comx" }), [])
+        assert.deepStrictEqual(yield* list({ prefix: "b", after: name("blog.example.com") }), [])
+        assert.deepStrictEqual(yield* list({ prefix: "*.e", includeWildcards: true }), ["*.example.org"])
+        assert.deepStrictEqual(yield* list({ prefix: "*.e" }), [])
         const paged: Array<string> = []
         for (let after: string | undefined;;) {
           const page = yield* list({
