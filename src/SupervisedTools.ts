@@ -32,16 +32,16 @@ const statusWithout = (settings: SettingsShape, { message }: ControlError): Repl
   reason: message
 })
 
-const itemOf = ({ gen, manifest }: Listed): GenerationItem => ({
+const itemOf = ({ claim, gen, manifest }: Listed): GenerationItem => ({
   generation: gen,
-  kind: manifest?.kind ?? "full",
+  kind: claim === null ? manifest?.kind ?? "full" : "claim",
   revision: manifest?.revision ?? 0,
   commits: manifest?.commits ?? 0,
   size: manifest?.size ?? 0,
-  written_at: manifest?.at ?? "",
-  writer: manifest?.writer ?? "",
-  host: manifest?.host ?? "",
-  state: manifest === null ? "its manifest cannot be read" : "ok"
+  written_at: (manifest ?? claim)?.at ?? "",
+  writer: (manifest ?? claim)?.writer ?? "",
+  host: (manifest ?? claim)?.host ?? "",
+  state: manifest === null && claim === null ? "its manifest cannot be read" : "ok"
 })
 
 const control = (

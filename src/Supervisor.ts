@@ -135,7 +135,7 @@ export const make = Effect.fnUntraced(function*({ claim }: SupervisorOptions) {
   /** One start. Answers milliseconds until it is to be tried again; Infinity: something must happen first. */
   const start = Effect.gen(function*() {
     yield* stop
-    const prepared = yield* Effect.result(Start.prepare(file, fenced))
+    const prepared = yield* Effect.result(Start.prepare(file, fenced, claim))
     if (Result.isFailure(prepared)) {
       yield* failed(prepared.failure.error)
       return prepared.failure.isPassing ? pauseWithout : Infinity

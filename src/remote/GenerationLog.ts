@@ -8,6 +8,7 @@
  * - A number is never free again: one that does not verify keeps its name ({@link Reader}), and {@link prune} takes names
  *   away from the oldest upwards only. So a writer who wakes up after its number was given, used and pruned again can be told:
  *   the manifest that it builds on is gone. That is looked at after each win, in the round trip of the folder's fsync.
+ * - Who comes while another one writes takes a number first and reads after ({@link GenerationLog.claim}, Claim.ts).
  * - A lost answer makes an attempt *unsettled*, and nothing is sent before {@link GenerationLog.settle} has read what became of
  *   it. Never a blind retry.
  *
@@ -31,16 +32,18 @@ import type { RemoteUnreachable, StorageFailed } from "../domain/Errors.ts"
 import type { Capture, Fetched, FullCopy } from "../domain/Generation.ts"
 import { expose } from "./Exposed.ts"
 import { fileMode, list, type Place, typed } from "./Folder.ts"
-import { type Checkpoint, checkpointDataName, checkpointName, encode, type Manifest } from "./Manifest.ts"
+import { type Checkpoint, checkpointDataName, checkpointName, type Claim, encode, type Manifest } from "./Manifest.ts"
 import { prune, type Pruned } from "./Pruning.ts"
-import { type Head, Reader } from "./Reading.ts"
+import { type Head, type Known, Reader } from "./Reading.ts"
 import { type Published, type Reading, type Settled, Writer } from "./Writer.ts"
 
 /** A generation in a list. */
 export interface Listed {
   readonly gen: number
-  /** The manifest; null when it cannot be read. */
+  /** The manifest; null when it cannot be read, or it has none. */
   readonly manifest: Manifest | null
+  /** What took the number, where it holds no content (Claim.ts). */
+  readonly claim: Claim | null
 }
 
 export interface LogOptions {
@@ -117,19 +120,35 @@ export class GenerationLog {
     return this.#writer.sinceFull.deltas > 0 || this.#writer.full !== this.#exposed
   }
 
+  async #look(before: Known | null): Promise<Reading> {
+    let known = before
+    for (let left = mostLooks;; left--) {
+      const listing = await list(this.#place)
+      const reader = new Reader(this.#place, listing, known)
+      const { bad, found } = await reader.newest()
+      known = await reader.known()
+      // Somebody may have published and pruned meanwhile: then what is missing is not damage.
+      if (bad.length > 0 && left > 1 && (await list(this.#place)).highest !== listing.highest) continue
+      if (found !== null) await this.#place.disk.syncFolder(this.#place.folder)
+      return { found, bad, next: Math.max(listing.highest, listing.kept[0] ?? 0) + 1, known }
+    }
+  }
+
   /** Looks for the newest generation. What it finds is durable: it may have been renamed by one who died before the fsync. */
   readonly read: Effect.Effect<Reading, Failed> = Effect.suspend(() =>
-    this.#steps("read the log", async () => {
-      for (let left = mostLooks;; left--) {
-        const listing = await list(this.#place)
-        const { bad, found } = await new Reader(this.#place, listing).newest()
-        // Somebody may have published and pruned meanwhile: then what is missing is not damage.
-        if (bad.length > 0 && left > 1 && (await list(this.#place)).highest !== listing.highest) continue
-        if (found !== null) await this.#place.disk.syncFolder(this.#place.folder)
-        return { found, bad, next: Math.max(listing.highest, listing.kept[0] ?? 0) + 1 }
-      }
-    })
+    this.#steps("read the log", () => this.#look(null))
   )
+
+  /**
+   * Takes the next number, so that whoever writes is fenced, and then reads what came since `reading` and nothing else. To be
+   * adopted by who wants to write. Null: each number was taken by others first, and nothing was changed.
+   */
+  readonly claim = (reading: Reading): Effect.Effect<Reading | null, Failed> =>
+    this.#steps("claim the writing", async () => {
+      const gen = await this.#writer.claim(reading.next)
+      // One that claimed after this one has the number that is the next here: it fences this process as any other.
+      return gen === null ? null : { ...await this.#look(reading.known), next: gen + 1 }
+    })
 
   /** From here on this process writes, after what it has read. Forgets what it knew. */
   adopt(reading: Reading): void {
@@ -212,7 +231,8 @@ export class GenerationLog {
       const all = [...new Set([...listing.manifests, ...listing.kept])].sort((a, b) => b - a)
       const generations = await Promise.all(
         all.slice(0, limit).map(async (gen): Promise<Listed> => {
-          return { gen, manifest: await reader.shown(gen) }
+          const manifest = await reader.shown(gen)
+          return { gen, manifest, claim: manifest === null ? await reader.claim(gen) : null }
         })
       )
       return { generations, total: all.length }

@@ -8,6 +8,7 @@
  * checkpoint-0000000042-1f0c9a3e-8.json    a whole copy of a content within generation 42
  * checkpoint-0000000042-1f0c9a3e-8.db      its data
  * kept-0000000017.json                     a manifest whose number is below those in the chain: kept for its hour
+ * 0000000043.json                          {"format":1,"kind":"claim",…}: a number that was taken to write from (Claim.ts)
  * ```
  *
  * Guarantees: {@link decode} accepts only what {@link encode} could have made. A name is made of digits and lower-case letters
@@ -59,6 +60,20 @@ export interface Checkpoint extends Snapshot {
   readonly at: string
 }
 
+/**
+ * What takes a number and holds no content: whoever wrote before is fenced by it, and the content of the generation below goes
+ * on. It names neither its number nor a parent, so one file can be tried on number after number.
+ */
+export interface Claim {
+  readonly format: 1
+  readonly kind: "claim"
+  /** Tells it from every other one. */
+  readonly id: string
+  readonly writer: string
+  readonly host: string
+  readonly at: string
+}
+
 /** SHA-256, hex. */
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
@@ -97,7 +112,8 @@ export const entryOf = (name: string): Entry => {
 }
 
 /** The bytes of a manifest. */
-export const encode = (manifest: Manifest | Checkpoint): Uint8Array => Buffer.from(`${JSON.stringify(manifest)}\n`)
+export const encode = (manifest: Manifest | Checkpoint | Claim): Uint8Array =>
+  Buffer.from(`${JSON.stringify(manifest)}\n`)
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -143,5 +159,14 @@ export const decodeCheckpoint = (bytes: Uint8Array, gen: number): Checkpoint | n
   const value = fieldsOf(bytes)
   return value !== null && value["kind"] === "checkpoint" && isCommon(value, "checkpoint data") && value["gen"] === gen
     ? value as unknown as Checkpoint
+    : null
+}
+
+/** The claim in some bytes; null when it is none. */
+export const decodeClaim = (bytes: Uint8Array): Claim | null => {
+  const value = fieldsOf(bytes)
+  return value !== null && value["format"] === 1 && value["kind"] === "claim"
+      && ["id", "writer", "host", "at"].every((key) => isText(value[key]))
+    ? value as unknown as Claim
     : null
 }

@@ -109,7 +109,8 @@ export const prune = async (place: Place, writer: string): Promise<Pruned> => {
   const times = new Map(entries.map(({ name, stat }) => [name, Number(stat.mtimeNs / 1_000_000n)]))
   const listing = listingOf([...times.keys()])
   const { checkpointData, checkpoints, data, highest, kept, manifests, temps } = listing
-  const oldestNeeded = manifests[newest - 1]
+  // A claim has no data, and does not count.
+  const oldestNeeded = manifests.filter((gen) => data.has(gen))[newest - 1]
   let removed = 0
   const drop = async (name: string) => {
     if (removed < most && await remove(place, name)) removed += 1

@@ -4,7 +4,8 @@
  * Guarantees: nothing is accepted that was not named by a hash: a delta's manifest names its parent's by hash, down to a whole
  * copy, and each manifest names its data by size and hash. What does not verify is told and left where it is: its number stays
  * taken, so that nobody can win it again. Reads from the newest down, never all of the folder. A file that cannot be read at
- * all (EIO, EACCES) is an error and not a bad generation: the next look may find it good.
+ * all (EIO, EACCES) is an error and not a bad generation: the next look may find it good. A claim (Claim.ts) is no content: the
+ * generation below it is the newest.
  */
 import { DiskError } from "../domain/Disk.ts"
 import type { Fetched } from "../domain/Generation.ts"
@@ -12,8 +13,10 @@ import type { State } from "../domain/Lineage.ts"
 import { inParallel, type Listing, type Place } from "./Folder.ts"
 import {
   type Checkpoint,
+  type Claim,
   decode,
   decodeCheckpoint,
+  decodeClaim,
   keptName,
   largestManifest,
   type Manifest,
@@ -50,8 +53,15 @@ export interface Found {
   readonly fetched: Fetched
 }
 
-/** Why something does not verify, and which generation that is. */
-type Failure = { readonly bad: number; readonly why: string }
+/** Why something does not verify, and which generation that is. `claim`: it is not damaged, and holds no content. */
+type Failure = { readonly bad: number; readonly why: string; readonly claim?: Claim }
+
+/** What a look found to be what it should be. Names are never given twice, so it stays so: the next look need not read it again. */
+export interface Known {
+  readonly manifests: ReadonlyMap<number, Head>
+  /** By name; the hash is compared again. */
+  readonly data: ReadonlyMap<string, Uint8Array>
+}
 
 const isFailure = <A extends object>(result: A | Failure): result is Failure => "bad" in result
 
@@ -60,10 +70,29 @@ export class Reader {
   readonly #listing: Listing
   readonly #manifests = new Map<number, Promise<Head | Failure>>()
   readonly #data = new Map<string, Promise<Uint8Array | string>>()
+  /** Read by the look before. */
+  readonly #before: Known["data"]
 
-  constructor(place: Place, listing: Listing) {
+  constructor(place: Place, listing: Listing, known: Known | null = null) {
     this.#place = place
     this.#listing = listing
+    for (const [gen, head] of known?.manifests ?? []) this.#manifests.set(gen, Promise.resolve(head))
+    this.#before = known?.data ?? new Map()
+  }
+
+  /** For the next look. */
+  async known(): Promise<Known> {
+    const manifests = new Map<number, Head>()
+    for (const [gen, head] of this.#manifests) {
+      const found = await head
+      if (!isFailure(found)) manifests.set(gen, found)
+    }
+    const data = new Map<string, Uint8Array>()
+    for (const [name, bytes] of this.#data) {
+      const found = await bytes
+      if (typeof found !== "string") data.set(name, found)
+    }
+    return { manifests, data }
   }
 
   /** A file of at most so many bytes; the reason when it is not one. */
@@ -84,7 +113,11 @@ export class Reader {
       const bytes = await this.#read(name, largestManifest)
       if (typeof bytes === "string") return { bad: gen, why: bytes }
       const manifest = decode(bytes, gen)
-      return manifest === null ? { bad: gen, why: `${name} is not a manifest` } : { gen, sha: sha256(bytes), manifest }
+      if (manifest !== null) return { gen, sha: sha256(bytes), manifest }
+      const claim = decodeClaim(bytes)
+      return claim === null
+        ? { bad: gen, why: `${name} is not a manifest` }
+        : { bad: gen, why: `${name} is a claim`, claim }
     }
     const known = this.#manifests.get(gen) ?? load()
     this.#manifests.set(gen, known)
@@ -95,7 +128,7 @@ export class Reader {
   #bytes({ data, sha256: hash, size }: Manifest | Checkpoint): Promise<Uint8Array | string> {
     const load = async () => {
       if (size > largestData) return `${data} would have ${size} bytes`
-      const bytes = await this.#read(data, size)
+      const bytes = this.#before.get(data) ?? await this.#read(data, size)
       if (typeof bytes === "string") return bytes
       if (bytes.byteLength !== size) return `${data} has ${bytes.byteLength} of ${size} bytes`
       return sha256(bytes) === hash ? bytes : `${data} holds other bytes`
@@ -187,10 +220,16 @@ export class Reader {
     return found === null ? null : { state: snapshotOf(found.checkpoint), full: found.bytes, deltas: [] }
   }
 
-  /** A manifest for a list; null when it cannot be read. */
+  /** A manifest for a list; null when it cannot be read, or there is none: {@link Reader.claim}. */
   async shown(gen: number): Promise<Manifest | null> {
     const head = await this.manifest(gen, this.#listing.manifests.includes(gen) ? manifestName(gen) : keptName(gen))
     return isFailure(head) ? null : head.manifest
+  }
+
+  /** What took the number; null where it is no claim. */
+  async claim(gen: number): Promise<Claim | null> {
+    const head = await this.manifest(gen)
+    return isFailure(head) ? head.claim ?? null : null
   }
 
   /** The newest generation that verifies, and the newer ones that do not, newest first. */
@@ -200,12 +239,14 @@ export class Reader {
     for (const gen of this.#listing.manifests) {
       const own = gen >= below ? null : await this.content(gen)
       if (own !== null && !isFailure(own)) return { found: own, bad }
+      if (own?.bad === gen && own.claim !== undefined) continue
       if (own !== null) {
         // All that build on a bad one, without a whole copy between, are as bad.
         below = own.bad
         if (bad.length >= mostTries) break
       }
       const head = await this.manifest(gen)
+      if (isFailure(head) && head.claim !== undefined) continue
       bad.push({
         gen,
         why: own === null ? `it builds on generation ${below}, which does not verify` : own.why,

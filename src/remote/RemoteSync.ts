@@ -61,6 +61,11 @@ export class RemoteSync extends Context.Service<RemoteSync, {
   readonly look: Effect.Effect<Look, Failed>
   /** One generation's content, verified; null: it is not there or does not verify. */
   readonly generation: (gen: number) => Effect.Effect<Fetched | null, Failed>
+  /**
+   * Fences whoever writes by taking the next number, then answers what is the newest now: only what came since is read. Ends
+   * within some seconds; {@link Fenced} when others took each number first, and then nothing was changed.
+   */
+  readonly claim: (look: Look) => Effect.Effect<Look, Fenced | Failed>
   /** From here on this process writes after what it found. */
   readonly adopt: (look: Look) => Effect.Effect<void>
   /** The newest generation that is known here; null before the first. */
@@ -100,6 +105,11 @@ const fencedBy = (why: string) =>
     message: `Another control plane writes the database on the remote host: ${why}`,
     hint: "This one only reads. Use the other one; or make this one the writer: haproxy-mcp remote take-over."
   })
+
+const outrun = new Fenced({
+  message: "Another control plane writes on the remote host, and took each number before this one could",
+  hint: "Nothing was changed. Repeat it, or stop the other one first."
+})
 
 const make = (
   { file, host, ssh }: { readonly ssh: Ssh["Service"]; readonly host: string; readonly file: string }
@@ -151,6 +161,15 @@ const make = (
         bare: isEmpty ? yield* log.bare(largestBare) : null
       }
     }),
+    claim: ({ reading }) =>
+      Effect.flatMap(log.claim(reading), (found) =>
+        found === null ? Effect.fail(outrun) : Effect.succeed<Look>({
+          reading: found,
+          newest: found.found?.fetched ?? null,
+          bad: found.bad,
+          isEmpty: false,
+          bare: null
+        })),
     generation: log.fetch,
     adopt: ({ reading }) =>
       Effect.sync(() => {

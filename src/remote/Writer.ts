@@ -7,10 +7,11 @@ import { hostname } from "node:os"
 import { dirname } from "node:path"
 import { RemoteUnreachable, type StorageFailed } from "../domain/Errors.ts"
 import type { Capture, FullCopy } from "../domain/Generation.ts"
+import { takeNumber } from "./Claim.ts"
 import { keepForeign } from "./Exposed.ts"
 import { fileMode, folderMode, list, type Place, typed } from "./Folder.ts"
 import { dataName, encode, type Manifest, manifestName, sha256, tempName } from "./Manifest.ts"
-import type { Bad, Found, Head } from "./Reading.ts"
+import type { Bad, Found, Head, Known } from "./Reading.ts"
 
 /** What a look at the log found. */
 export interface Reading {
@@ -20,6 +21,8 @@ export interface Reading {
   readonly bad: ReadonlyArray<Bad>
   /** The number that the next generation takes: above all that were ever seen. */
   readonly next: number
+  /** For the look after a claim. */
+  readonly known: Known
 }
 
 /** How a publication ended. A failure of the effect instead means: it is not there, and will not be. */
@@ -63,6 +66,8 @@ export class Writer {
   #fenced: string | null = null
   /** All attempts of ours at the number {@link Writer.#next}. */
   #attempts: Array<Attempt> = []
+  /** All claims of ours, by their hashes: one whose answer was lost may get its name late, and is no other writer. */
+  readonly #claims = new Set<string>()
   #isUnsettled = false
   #isNew = true
   /** The newest whole copy, by the name of its file. */
@@ -119,6 +124,21 @@ export class Writer {
     }
   }
 
+  /** Takes the first number from `next` on that is free, for a claim; null: others took each before. */
+  claim(next: number): Promise<number | null> {
+    const id = this.nextId()
+    const bytes = encode({
+      format: 1,
+      kind: "claim",
+      id,
+      writer: this.name,
+      host: this.host,
+      at: new Date().toISOString()
+    })
+    this.#claims.add(sha256(bytes))
+    return takeNumber(this.#place, { bytes, id, next })
+  }
+
   /** Has nobody else written since? One round trip. "unsettled": an attempt of ours may be the one that did. */
   async check(): Promise<"current" | "unsettled" | "fenced"> {
     if (this.#fenced !== null) return "fenced"
@@ -129,7 +149,7 @@ export class Writer {
       this.#head === null ? null : disk.stat(this.#place.at(manifestName(this.#head.gen)))
     ])
     if (next !== null) {
-      if (this.#attempts.length > 0) {
+      if (this.#attempts.length > 0 || this.#claims.size > 0) {
         // A late rename of ours, maybe: settling tells.
         this.#isUnsettled = true
         return "unsettled"
@@ -299,6 +319,12 @@ export class Writer {
       return { kind: "none" }
     }
     const sha = sha256(bytes)
+    if (this.#claims.has(sha)) {
+      // It took this number from our own attempts, and nothing else.
+      this.#attempts = []
+      this.#next += 1
+      return this.#settle()
+    }
     const ours = this.#attempts.find(({ head }) => head.sha === sha)
     if (ours === undefined) return this.#fence(`generation ${this.#next} was written by another process`)
     try {

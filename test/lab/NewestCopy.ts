@@ -10,7 +10,7 @@ import { materialise } from "../../src/store/Replica.ts"
 
 interface Manifest {
   readonly gen: number
-  readonly kind: "full" | "delta" | "checkpoint"
+  readonly kind: "full" | "delta" | "checkpoint" | "claim"
   readonly parent?: number | null
   readonly parentSha?: string | null
   readonly data: string
@@ -49,6 +49,8 @@ export const chainIsWhole = (manifests: ReadonlyMap<string, Buffer>): void => {
   for (const [name, bytes] of manifests) {
     if (name.startsWith("checkpoint-")) continue
     const manifest = JSON.parse(bytes.toString("utf8")) as Manifest
+    // It took its number and holds nothing: what comes after it follows what came before it.
+    if (manifest.kind === "claim") continue
     if (before !== null && manifest.parent === before.gen && manifest.parentSha !== before.sha) {
       throw new Error(`generation ${manifest.gen} follows another ${before.gen} than the one that is there`)
     }
@@ -62,6 +64,7 @@ const read = (file: string): Uint8Array => {
   const files = manifestsIn(folder)
   chainIsWhole(files)
   const all = [...files.values()].map((bytes) => JSON.parse(bytes.toString("utf8")) as Manifest)
+    .filter(({ kind }) => kind !== "claim")
   const chain = all.filter(({ kind }) => kind !== "checkpoint")
   const newest = chain.at(-1)
   if (newest === undefined) throw new Error("there is no generation")

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { existsSync, mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import { adminCall } from "../support/AdminCall.ts"
 import { becomes } from "../support/Poll.ts"
 import { runNode } from "../support/Process.ts"
 import { program } from "../support/Program.ts"
@@ -60,8 +61,15 @@ const add = (server: ServerProcess, domain: string) =>
 
 const names = (server: ServerProcess) =>
   Effect.promise(async () => {
-    const { data } = await server.client().call("haproxy_list_domains", {})
-    return (data["domains"] as ReadonlyArray<{ readonly domain: string }>).map(({ domain }) => domain)
+    const client = server.client()
+    const found: Array<string> = []
+    for (let cursor: Readonly<Record<string, unknown>> = {};;) {
+      const { data } = await client.call("haproxy_list_domains", cursor)
+      found.push(...(data["domains"] as ReadonlyArray<{ readonly domain: string }>).map(({ domain }) => domain))
+      const next = data["next_cursor"]
+      if (typeof next !== "string") return found
+      cursor = { cursor: next }
+    }
   })
 
 const remoteOf = (server: ServerProcess) =>
@@ -70,6 +78,32 @@ const remoteOf = (server: ServerProcess) =>
     const components = data["components"] as { readonly remote: Readonly<Record<string, unknown>> }
     return components.remote
   })
+
+/** Fifty writes a second by some clients, until one is refused as fenced. */
+const writeAlways = (server: ServerProcess, prefix: string) => {
+  const clients = 5
+  const acknowledged: Array<string> = []
+  const codes = new Set<string>()
+  let fenced: () => void = () => {}
+  const untilFenced = new Promise<void>((resolve) => fenced = resolve)
+  const one = async (id: number) => {
+    const client = server.client()
+    for (let index = 0; !codes.has("FENCED"); index++) {
+      const began = performance.now()
+      const domain = `${prefix}-${id}-${index}.example.org`
+      const { code } = await client.call("haproxy_add_domain", { domain, share_with: "shop.example.org" })
+      codes.add(code)
+      if (code === "OK") acknowledged.push(domain)
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.max(0, 1_000 * clients / 50 - (performance.now() - began)))
+      )
+    }
+    fenced()
+  }
+  const all = Promise.all(Array.from({ length: clients }, (_, id) => one(id)))
+  all.catch(() => fenced())
+  return { acknowledged, codes, untilFenced, ended: () => all }
+}
 
 /** `haproxy-mcp remote …` beside a running control plane; its JSON. */
 const remote = (env: Env, ...args: ReadonlyArray<string>) =>
@@ -190,6 +224,64 @@ describe.runIf(sshdReason === null)("a database at home on another host", () => 
         generations.map(({ generation }) => generation).toSorted((a, b) => b - a)
       )
     }).pipe(Effect.scoped), 120_000)
+
+  it.live(
+    "gives the writing to a take-over and to a start while the one before writes fifty times a second",
+    () =>
+      Effect.gen(function*() {
+        const edge = yield* makeEdge
+        const second = yield* startServer({ env: edge.env("two") })
+        yield* Effect.promise(second.ready)
+        assert.strictEqual((yield* add(second, "shop.example.org")).code, "OK")
+        const first = yield* startServer({ env: edge.env("one") })
+        yield* Effect.promise(first.ready)
+        assert.strictEqual((yield* add(second, "late.example.org")).code, "FENCED")
+
+        /** Somebody takes over from one that writes all the time; answers how long that took, milliseconds. */
+        const during = Effect.fnUntraced(
+          function*(one: ServerProcess, prefix: string, takeOver: Effect.Effect<ServerProcess, never, Scope.Scope>) {
+            const writing = writeAlways(one, prefix)
+            yield* Effect.promise(() => becomes("it writes", () => writing.acknowledged.length > 20))
+            const began = performance.now()
+            const next = yield* takeOver
+            const took = performance.now() - began
+            yield* Effect.promise(async () => {
+              await writing.untilFenced
+              await writing.ended()
+            })
+            for (const code of writing.codes) assert.include(["OK", "FENCED", "OUTCOME_UNKNOWN"], code)
+            const there = new Set(yield* names(next))
+            assert.deepStrictEqual(writing.acknowledged.filter((name) => !there.has(name)), [], "acknowledged and lost")
+            assert.strictEqual((yield* add(next, `${prefix}.example.com`)).code, "OK")
+            assert.strictEqual((yield* add(one, `${prefix}-late.example.com`)).code, "FENCED")
+            return took
+          }
+        )
+        const taken = yield* during(
+          first,
+          "one",
+          Effect.promise(async () => {
+            const { code, text } = await adminCall(join(edge.disk("two"), "local.sock"), "remote_take_over", {})
+            assert.strictEqual(code, "OK", text)
+            // Told once, it stays so: never fenced by what the other one had on its way.
+            await becomes("it is ready", async () => await second.probe("/readyz") === 200)
+            return second
+          })
+        )
+        assert.isBelow(taken, 5_000)
+        const started = yield* during(
+          second,
+          "two",
+          Effect.gen(function*() {
+            const third = yield* startServer({ env: edge.env("three") })
+            yield* Effect.promise(third.ready)
+            return third
+          })
+        )
+        assert.isBelow(started, 5_000)
+      }).pipe(Effect.scoped),
+    90_000
+  )
 
   it.live("follows by itself in async mode, and every answer says so", () =>
     Effect.gen(function*() {

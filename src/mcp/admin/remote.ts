@@ -40,7 +40,9 @@ const remoteListVerb = tool({
     generations: Schema.Array(
       Schema.Struct({
         generation: Field.count("Its number."),
-        kind: Schema.Literals(["full", "delta"]).annotate({ description: "A whole copy, or what changed." }),
+        kind: Schema.Literals(["full", "delta", "claim"]).annotate({
+          description: "A whole copy, what changed, or a number that was taken to write from."
+        }),
         revision: Field.count("Revision of the desired state in it."),
         commits: Field.count("Commits of the database in it."),
         size: Field.count("Bytes."),

@@ -2,11 +2,13 @@
  * An operator's choices about the remote copy: which database goes on, or that an old one comes back. They run while no
  * control plane has the local file open.
  *
- * Guarantees: a choice is one new generation on top of the newest one, so nothing in the log is overwritten, and whoever held
+ * Guarantees: first the number is taken, which fences whoever writes, however fast that is (remote/Claim.ts), then the newest
+ * content is made sure of, so nothing that was acknowledged is missed. A choice is one new generation on top of the newest one, so nothing in the log is overwritten, and whoever held
  * the content before sees one that is ahead; the local file follows, and the one that was there is kept. Interrupted at any
  * step, the next start finishes it or finds everything as before.
  */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import { Conflict, type ControlError, NotFound, StorageFailed } from "../../domain/Errors.ts"
 import type { FullCopy } from "../../domain/Generation.ts"
 import type { Position } from "../../domain/Lineage.ts"
@@ -78,24 +80,43 @@ const goOn = Effect.fnUntraced(function*(
   return { generation: head.generation, revision: made.position.revision, kept }
 })
 
+/**
+ * Fences whoever writes, and answers what is the newest content now, onto which the choice is made; `before` is that of the
+ * look. From here on only this process can write there.
+ */
+const claimed = Effect.fnUntraced(function*(look: Look, before: Content | null) {
+  const remote = yield* RemoteSync
+  const now = look.isEmpty ? look : yield* remote.claim(look)
+  yield* remote.adopt(now)
+  const isSame = now.reading.found?.head.sha === look.reading.found?.head.sha
+  const there = isSame ? before : contentOf(now)
+  if (before === null || there !== null) return there
+  return yield* new StorageFailed({
+    message: "What was written on the remote host meanwhile does not verify",
+    hint: "Nobody writes there any more. Check the remote's disk, then repeat the call."
+  })
+})
+
 const takeOver = Effect.fnUntraced(function*(file: string, { keep = "remote" }: RemoteTakeOverInput) {
   const remote = yield* RemoteSync
   const look = yield* remote.look
-  const there = contentOf(look)
-  yield* remote.adopt(look)
+  const before = contentOf(look)
+  const here = yield* Effect.result(local(file))
   if (keep === "local") {
+    const content = yield* Effect.fromResult(here)
+    const there = yield* claimed(look, before)
     const ended = there === null ? null : endedIn(there.bytes)
-    const done = yield* goOn(file, "The local database", yield* local(file), there?.position ?? null, ended)
+    const done = yield* goOn(file, "The local database", content, there?.position ?? null, ended)
     return { ...done, summary: `The database of this machine goes on, as generation ${done.generation}`, warnings: [] }
   }
-  if (there === null) {
+  if (before === null) {
     return yield* new NotFound({
       message: "The remote host holds no database that could go on",
       hint: "Nothing was changed. `haproxy-mcp remote take-over --keep local` puts the database of this machine there."
     })
   }
-  const here = yield* Effect.option(local(file))
-  const ended = here._tag === "Some" ? endedIn(here.value.bytes) : null
+  const there = (yield* claimed(look, before)) ?? before
+  const ended = Result.isSuccess(here) ? endedIn(here.success.bytes) : null
   const done = yield* goOn(file, "The remote host's database", there, there.position, ended)
   return { ...done, summary: `The remote host's database goes on, as generation ${done.generation}`, warnings: [] }
 })
@@ -103,7 +124,7 @@ const takeOver = Effect.fnUntraced(function*(file: string, { keep = "remote" }: 
 const restore = Effect.fnUntraced(function*(file: string, { generation }: RemoteRestoreInput) {
   const remote = yield* RemoteSync
   const look = yield* remote.look
-  const there = contentOf(look)
+  const before = contentOf(look)
   const candidate = yield* remote.generation(generation)
   if (candidate === null) {
     return yield* new NotFound({
@@ -111,15 +132,15 @@ const restore = Effect.fnUntraced(function*(file: string, { generation }: Remote
       hint: "Nothing was changed. `haproxy-mcp remote list` shows those that there are."
     })
   }
-  if (there === null) return yield* damaged("The newest generation", "none verifies; take over first")
+  if (before === null) return yield* damaged("The newest generation", "none verifies; take over first")
   const content = yield* whole(`Generation ${generation}`, Replica.materialise(candidate))
-  if (content.position.schema < there.position.schema) {
+  if (content.position.schema < before.position.schema) {
     return yield* new Conflict({
       message: `Generation ${generation} is of an older program (schema ${content.position.schema})`,
       hint: "Nothing was changed. Bring it back with `haproxy-mcp restore` and that program, then upgrade."
     })
   }
-  yield* remote.adopt(look)
+  const there = (yield* claimed(look, before)) ?? before
   const ended = Replica.revocationsIn(there.bytes)
   const done = yield* goOn(file, `Generation ${generation}`, content, there.position, ended)
   return {

@@ -12,7 +12,8 @@ import type { ReplicationStatus } from "./Publisher.ts"
 /** A generation as lists show it. */
 export interface GenerationItem {
   readonly generation: number
-  readonly kind: "full" | "delta"
+  /** `claim`: a start or a take-over took the number to fence whoever wrote; it holds no content of its own. */
+  readonly kind: "full" | "delta" | "claim"
   readonly revision: number
   readonly commits: number
   readonly size: number

@@ -2,6 +2,10 @@
  * The start beside a remote copy of the database: looks at both copies, has the table decide (domain/StartChoice.ts), and puts
  * in place what it says. Runs while nobody has the local file open.
  *
+ * A start that is to write looks twice: first at everything, then, once it is decided that it can go on, it takes the next
+ * number, which fences whoever writes (remote/Claim.ts), and looks at what came meanwhile. So it takes over from one that writes
+ * all the time, and does not take the writing away where it would then refuse.
+ *
  * Guarantees: a copy is used only after it was put together and checked whole; what is replaced is kept beside it; without an
  * answer of the remote nothing is written, here, there or in HAProxy.
  */
@@ -16,7 +20,7 @@ import {
   StorageFailed
 } from "../../domain/Errors.ts"
 import { chooseStart, type LocalCopy, type RemoteCopy, type StartChoice } from "../../domain/StartChoice.ts"
-import { RemoteSync } from "../../remote/RemoteSync.ts"
+import { type Look, RemoteSync } from "../../remote/RemoteSync.ts"
 import * as Install from "../../store/Install.ts"
 import * as RemoteNote from "../../store/RemoteNote.ts"
 import * as Replica from "../../store/Replica.ts"
@@ -50,11 +54,8 @@ const unreachable = (why: string, hint: string): Remote => ({
   adopt: Effect.void
 })
 
-/** What the log can give: its bytes are those that were written, and what they are is seen here. */
-const lookThere = Effect.gen(function*() {
-  const remote = yield* RemoteSync
-  const look = yield* remote.look
-  const adopt = remote.adopt(look)
+/** What a look found: its bytes are those that were written, and what they are is seen here. */
+const seen = (look: Look, adopt: Effect.Effect<void>): Remote => {
   const { bad, bare, isEmpty, newest } = look
   if (isEmpty) {
     const found = bare === null ? null : Replica.examine(bare)
@@ -63,7 +64,7 @@ const lookThere = Effect.gen(function*() {
       : found?.kind === "newer"
       ? found
       : { kind: "empty" }
-    return { copy, bytes: bare, adopt } satisfies Remote
+    return { copy, bytes: bare, adopt }
   }
   const made = newest === null ? null : Replica.materialise(newest)
   const copy: RemoteCopy = made?.kind === "ours"
@@ -71,12 +72,25 @@ const lookThere = Effect.gen(function*() {
     : made?.kind === "newer"
     ? { kind: "newer", schema: made.schema }
     : { kind: "all bad", newest: newest?.state ?? bad[0]?.state ?? null }
-  return { copy, bytes: made?.kind === "ours" ? made.bytes : null, adopt } satisfies Remote
-}).pipe(
-  Effect.catchTags({
-    RemoteUnreachable: ({ hint, message }) => Effect.succeed(unreachable(message, hint)),
-    StorageFailed: ({ hint, message }) => Effect.succeed(unreachable(message, hint))
+  return { copy, bytes: made?.kind === "ours" ? made.bytes : null, adopt }
+}
+
+const withoutAnswer = ({ hint, message }: RemoteUnreachable | StorageFailed) =>
+  Effect.succeed(unreachable(message, hint))
+
+/** Looks; and how the writing is claimed from whoever writes, after which it is seen what there is then. */
+const lookThere = Effect.gen(function*() {
+  const remote = yield* RemoteSync
+  const look = yield* remote.look
+  const there = seen(look, remote.adopt(look))
+  const claim = look.isEmpty ? Effect.succeed(there) : Effect.map(remote.claim(look), (now) => {
+    const isSame = now.reading.found?.head.sha === look.reading.found?.head.sha
+    return isSame ? { ...there, adopt: remote.adopt(now) } : seen(now, remote.adopt(now))
   })
+  return { there, claim: Effect.catchTags(claim, { RemoteUnreachable: withoutAnswer, StorageFailed: withoutAnswer }) }
+}).pipe(
+  Effect.catchTags({ RemoteUnreachable: withoutAnswer, StorageFailed: withoutAnswer }),
+  Effect.map((found) => "there" in found ? found : { there: found, claim: Effect.succeed(found) })
 )
 
 /** The local file as the table wants it. */
@@ -104,17 +118,22 @@ const fail = (error: ControlError, isPassing: boolean) => Effect.fail<NoStart>({
 
 /**
  * One start. `fenced`: another control plane took over from this process, which therefore only reads until an operator says
- * otherwise. Fails with {@link NoStart} where there is nothing to build a control plane on.
+ * otherwise. `claims`: it fences whoever writes now, once it is known that this one can go on. Fails with {@link NoStart} where there is nothing to build a control plane on.
  */
 export const prepare = Effect.fnUntraced(function*(
   file: string,
-  fenced: Fenced | null
+  fenced: Fenced | null,
+  claims: boolean
 ): Effect.fn.Return<Prepared, NoStart, RemoteSync> {
   if (fenced !== null) return { refusal: fenced, isPassing: false, told: fenced.message }
   const here = yield* Effect.result(lookHere(file))
   if (Result.isFailure(here)) return yield* fail(here.failure, true)
-  const there = yield* lookThere
-  const choice = chooseStart(there.copy, here.success)
+  const { claim, there: before } = yield* lookThere
+  const first = chooseStart(before.copy, here.success)
+  const claimed = first.kind !== "read-only" && claims ? yield* Effect.result(claim) : Result.succeed(before)
+  if (Result.isFailure(claimed)) return yield* fail(claimed.failure, true)
+  const there = claimed.success
+  const choice = there === before ? first : chooseStart(there.copy, here.success)
   if (choice.kind === "read-only") {
     const error = refusalOf(choice)
     if (!choice.serve || (error._tag !== "Fenced" && error._tag !== "RemoteUnreachable")) {
