@@ -24,6 +24,12 @@ export interface Command<out A> {
   readonly parse: (answer: string) => Verdict<A>
 }
 
+/** First words of commands that only ask. */
+const asking: ReadonlySet<string> = new Set(["show", "get", "help"])
+
+/** May the command change something in HAProxy? */
+export const changesHaproxy = ({ words }: Pick<Command<unknown>, "words">): boolean => !asking.has(words[0]!)
+
 /** The verdicts of a list of commands, position by position. */
 export type Verdicts<C extends ReadonlyArray<Command<unknown>>> = {
   readonly [K in keyof C]: C[K] extends Command<infer A> ? Verdict<A> : never

@@ -19,7 +19,7 @@ import type * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Tracing from "../Tracing.ts"
 import type { Capabilities } from "./Capabilities.ts"
-import type { Command, Verdict, Verdicts } from "./Command.ts"
+import { changesHaproxy, type Command, type Verdict, type Verdicts } from "./Command.ts"
 import type { Connection, Transport } from "./Connection.ts"
 import * as Info from "./InfoCommands.ts"
 import * as Metrics from "./Metrics.ts"
@@ -104,9 +104,6 @@ export interface RuntimeOptions {
 
 /** Between two looks of `quiesced`, milliseconds. */
 const quiescePause = 5
-
-/** Commands that only ask. */
-const asks: ReadonlySet<string> = new Set(["show", "get", "help"])
 
 /** What a span says of an exchange: the commands by their first two words, never what follows them. */
 const describe = (commands: ReadonlyArray<Command<unknown>>): Tracing.SpanOptions => ({
@@ -244,7 +241,7 @@ const make = Effect.fnUntraced(
           lost: (reason, sent) => {
             clearTimeout(timer)
             metrics.lost()
-            if (sent && commands.some(({ words }) => !asks.has(words[0]!))) doubt = ++losses
+            if (sent && commands.some(changesHaproxy)) doubt = ++losses
             const error = new LinkLost({ reason, sent })
             wire?.end(Exit.fail(error))
             resume(Effect.fail(error))

@@ -5,7 +5,8 @@
  * id, its cause goes to the log and no text of it to the client. Each call leaves one log line (tool, request id,
  * code, milliseconds, the names of what it was about; never the arguments as a whole) and its numbers in /metrics. A
  * caller without the right to the tool is refused before anything is decoded (Visible.ts), and that is logged as well. A
- * writing call that ends in an error, and any that its caller had no right to, goes into the audit chain.
+ * writing call that ends in an error, and any that its caller had no right to, goes into the audit chain; a refused dry run
+ * does not, since it is to leave nothing.
  * A call that outlives its deadline, although programs watch theirs, ends here.
  */
 import * as Cause from "effect/Cause"
@@ -20,7 +21,7 @@ import * as Tracing from "../Tracing.ts"
 import { offer } from "./Catalogue.ts"
 import { countCall } from "./Metrics.ts"
 import { findReading } from "./Readings.ts"
-import type { Tool } from "./Tool.ts"
+import { isDryRun, type Tool } from "./Tool.ts"
 import { failure, success, type ToolResult } from "./ToolResult.ts"
 import { Toolsets } from "./Toolsets.ts"
 import { refusalOf, Rules, visible } from "./Visible.ts"
@@ -63,8 +64,12 @@ const errorOf = (cause: Cause.Cause<ControlError>, requestId: string): { error: 
   }
 }
 
-const tooLate = (tool: Tool): ControlError =>
-  tool.annotations.readOnlyHint
+/** A call that changes nothing, whatever comes of it. */
+const onlyLooks = (tool: Tool, args: unknown): boolean =>
+  tool.annotations.readOnlyHint || (tool.plans && isDryRun(args))
+
+const tooLate = (tool: Tool, args: unknown): ControlError =>
+  onlyLooks(tool, args)
     ? new TimedOut({ message: "The call took too long", hint: "Repeat it; haproxy_health may say what is slow." })
     : new OutcomeUnknown({
       message: "The call took too long and its outcome is not known",
@@ -81,7 +86,8 @@ const record = (tool: Tool, args: unknown, caller: CallerShape, began: number, r
     ...(caller.principal.id === null ? {} : { token: caller.principal.id }),
     code: result.code,
     ms: Math.round(ms * 100) / 100,
-    ...subjectOf(args)
+    ...subjectOf(args),
+    ...(tool.plans && isDryRun(args) ? { dry_run: true } : {})
   }
   const log = Effect.logInfo("tool call", line)
   const size = result.text.length
@@ -107,7 +113,7 @@ const run = (tool: Tool, args: unknown, caller: CallerShape): Effect.Effect<Tool
   })
   return permitted.pipe(
     Effect.map(success),
-    Effect.timeoutOrElse({ duration: deadline, orElse: () => Effect.succeed(failure(tooLate(tool))) }),
+    Effect.timeoutOrElse({ duration: deadline, orElse: () => Effect.succeed(failure(tooLate(tool, args))) }),
     Effect.catchCause((cause) => {
       const { defect, error } = errorOf(cause, caller.actor.requestId)
       const result = Effect.succeed(failure(error))
@@ -116,7 +122,7 @@ const run = (tool: Tool, args: unknown, caller: CallerShape): Effect.Effect<Tool
     Effect.onExit((exit) => {
       const result = Exit.isSuccess(exit) ? exit.value : failure(cancelled())
       const recorded = record(tool, args, caller, began, result)
-      return result.isError && (denied || !tool.annotations.readOnlyHint)
+      return result.isError && (denied || !onlyLooks(tool, args))
         ? Effect.andThen(noteRefused(result.code, denied), recorded)
         : recorded
     }),

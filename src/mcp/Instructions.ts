@@ -4,7 +4,7 @@ export const instructions =
 Words: a domain is an exact host name, *.example.com a wildcard. It has a pool (HAProxy backend pool_N) of slots 1..K, each with one server; domains can share a pool (share_with). drain: a server finishes what it has and gets nothing new.
 
 1. Read first: haproxy_health, then haproxy_list_domains or haproxy_list_servers. Use the exact names and slots they answer; never guess. haproxy_explain says what becomes of a request.
-2. Change one thing. Success means durable, live in HAProxy and read back; changed=false: it was so already. Repeating is safe.
+2. Change one thing. Success means durable, live in HAProxy and read back; changed=false: it was so already. Repeating is safe. dry_run=true changes nothing: plan says what would be, warnings what to think of first.
 3. Check: haproxy_domain_health.
 
 Take a server out: haproxy_set_server_state drain, haproxy_wait_drain, haproxy_remove_server.

@@ -64,13 +64,14 @@ export const answerDocument = (schema: Schema.Constraint): JsonDocument => {
   }
 }
 
-/** Fields that mean the same in every answer: the server's instructions explain them once. */
+/** Fields that mean the same and have the same type in every answer: the server's instructions explain them once. */
 export const commonFields: ReadonlySet<string> = new Set([
   "summary",
   "changed",
   "change_id",
   "revision",
   "warnings",
+  "plan",
   "total",
   "next_cursor",
   "error"
@@ -99,10 +100,12 @@ const inside = (node: JsonNode): string => {
 }
 
 const sketch = (name: string, node: JsonNode): JsonNode => {
+  // Named only: they stand in nearly every tool. What `error` is, clients validate.
+  if (commonFields.has(name) && name !== "error") return {}
   const { type, enum: words, nullable } = present(node)
   const { description } = node
   // Where there are names, they say it; a simple value's own name does, too.
-  const text = commonFields.has(name) ? "" : inside(node) || (type === "object" || type === "array" ? description : "")
+  const text = name === "error" ? "" : inside(node) || (type === "object" || type === "array" ? description : "")
   return {
     // What may be null has no type of its own: a list of types is refused by some clients.
     ...(nullable === true || typeof type !== "string" ? {} : { type }),

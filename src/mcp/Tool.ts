@@ -10,7 +10,9 @@ import * as Schema from "effect/Schema"
 import { type ControlError, Forbidden } from "../domain/Errors.ts"
 import { isWithin, type Scope } from "../domain/Principal.ts"
 import { parseRouteName } from "../domain/RouteName.ts"
+import type { Answer } from "../program/Answer.ts"
 import { Caller } from "../program/Caller.ts"
+import { rehearse } from "../program/DryRun.ts"
 import type { ProgramServices } from "../program/Services.ts"
 import { decodeArguments } from "./Arguments.ts"
 import { answerDocument, inputDocument, type JsonDocument, outputDocument } from "./JsonDocument.ts"
@@ -84,6 +86,8 @@ export interface Tool {
   readonly answerSchema: JsonDocument
   /** It may wait longer than a normal call, up to 45 s, and reports progress when asked. */
   readonly long: boolean
+  /** It takes `dry_run`, and answers what it would do. */
+  readonly plans: boolean
   /** Its answer may be of any size: it is for a program, not for a model. */
   readonly bulk: boolean
   /** Decodes, calls the program, encodes. */
@@ -109,7 +113,27 @@ const keepWithin = (reach: Reach, input: Readonly<Record<string, unknown>>): Eff
     return Effect.void
   })
 
-/** Defines a tool. Without a scope it is for `admin` only; without a reach, not for callers with limited domains. */
+/** Do these arguments ask for a dry run? */
+export const isDryRun = (args: unknown): boolean =>
+  typeof args === "object" && args !== null && (args as Readonly<Record<string, unknown>>)["dry_run"] === true
+
+/** The program's own arguments. */
+const withoutDryRun = <I extends Readonly<Record<string, unknown>>>(input: I): I => {
+  if (!Object.hasOwn(input, "dry_run")) return input
+  const { dry_run: _, ...rest } = input
+  return rest as unknown as I
+}
+
+/** The same fields, none of which must be there. */
+const asOptional = (fields: Fields): Fields =>
+  Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [
+      name,
+      field.ast.context?.isOptional === true ? field : Schema.optionalKey(field)
+    ])
+  )
+
+/** Defines a tool. One with a `plan` among its answer's fields takes `dry_run`. Without a scope it is for `admin` only; without a reach, not for callers with limited domains. */
 export const tool = <const I extends Fields, const O extends Fields>(definition: {
   readonly name: string
   readonly title: string
@@ -140,6 +164,14 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
       ? Effect.succeed(answer as Encoded)
       : Effect.orDie(bySchema(answer))
   const reach = definition.reach ?? "everything"
+  const plans = "plan" in definition.output
+  // A dry run answers what is known before anything is done: any field may be missing.
+  const partly = Schema.encodeUnknownEffect(Schema.Struct(asOptional(definition.output)))
+  const runDry = (input: Schema.Struct.Type<I>) =>
+    Effect.flatMap(
+      rehearse(definition.program(input) as unknown as Effect.Effect<Answer, ControlError, ProgramServices>),
+      (answer) => Effect.orDie(partly(answer) as Effect.Effect<Encoded, Schema.SchemaError>)
+    )
   return {
     name: definition.name,
     title: definition.title,
@@ -158,10 +190,17 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
     },
     long: definition.long ?? false,
     bulk: definition.bulk ?? false,
+    plans,
     run: (args) =>
       Effect.flatMap(
         decode(args),
-        (input) => Effect.andThen(keepWithin(reach, input), Effect.flatMap(definition.program(input), encode))
+        (input) =>
+          Effect.andThen(
+            keepWithin(reach, input),
+            plans && isDryRun(input)
+              ? runDry(withoutDryRun(input))
+              : Effect.flatMap(definition.program(plans ? withoutDryRun(input) : input), encode)
+          )
       )
   }
 }

@@ -10,25 +10,25 @@
  *               and HAProxy is brought to it
  *   4 files     the files HAProxy starts from are put in place, in one go; side by side, what is decided is published
  *               to the remote
- *   5 answer    every job gets its own verdict; those that wait for the remote do so beside the next batch
+ *   5 answer    every job gets its own verdict; those that wait for the remote do so beside the next batch; a dry run
+ *               gets it after 1
  */
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import { type Edit, inverse, writesOf } from "../domain/Change.ts"
-import { type ControlError, RemoteUnreachable } from "../domain/Errors.ts"
+import type { ControlError } from "../domain/Errors.ts"
 import { type Ahead, applyJobs } from "./Apply.ts"
 import { newChangeId } from "./ChangeId.ts"
 import { applyInTurns, decideAll, isLarge, type Job, type Planned } from "./Deciding.ts"
-import type { Plan, Written } from "./Decision.ts"
 import * as Endings from "./Endings.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Node } from "./Node.ts"
 import { type Plane, reconcile, type Reconciled, slotKey } from "./Reconciler.ts"
 import { askedSince, asking, mayNotWrite } from "./replication/Asking.ts"
 import type { Publication } from "./replication/Publisher.ts"
+import { answer, answerRehearsed, answerSettled } from "./Settled.ts"
 
 /** What a batch leaves behind. */
 export interface BatchResult {
@@ -53,20 +53,6 @@ const takeBackTime = 3_000
 const closingTime = 1_000
 /** How long a lost connection's buffered commands may still run, milliseconds (see RuntimeApi.quiesced). */
 const quiesceTime = 1_000
-
-const answer = (job: Job, exit: Exit.Exit<Written<unknown>, ControlError>) => {
-  Deferred.doneUnsafe(job.done, exit)
-}
-
-/** Waits for the remote beside the next batch. */
-const whenPublished = (
-  { publisher }: Plane,
-  deadline: number,
-  then: (publication: Publication) => Effect.Effect<void>
-): Effect.Effect<void> =>
-  publisher.mode === "off"
-    ? then({ _tag: "Durable" })
-    : Effect.asVoid(Effect.forkDetach(Effect.flatMap(publisher.published(deadline), then)))
 
 /** 2, the long way round: wait for HAProxy, let old commands drain, bring everything to the desired state. */
 const recover = Effect.fnUntraced(function*(plane: Plane, latest: number, before: boolean) {
@@ -219,9 +205,10 @@ export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jo
     }
     return result
   }
-  const { ahead, planned, putOff, revision, settled } = decided.success
+  const { ahead, planned, putOff, rehearsed, revision, settled } = decided.success
   const now = planned.length === 0 ? yield* plane.store.revision : revision
   for (const job of putOff) job.begun = false
+  if (rehearsed.length > 0) yield* answerRehearsed(rehearsed, now, yield* remote)
   if (settled.length > 0) yield* answerSettled(plane, settled, now, deadline)
   if (planned.length === 0) {
     const result: BatchResult = { putOff, node, drifted: false, unsettled: [] }
@@ -236,43 +223,6 @@ export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jo
   const latest = isLarge(planned) ? deadline - Math.min(longestReserve, edits * reservePerEdit) : deadline
   return yield* carryOut(plane, node, planned, ahead, revision, latest, putOff)
 })
-
-/** Jobs that write nothing: what they ask for is there, and may wait for the remote only. */
-const answerSettled = (
-  plane: Plane,
-  settled: ReadonlyArray<readonly [Job, Exit.Exit<Plan<unknown>, ControlError>]>,
-  revision: number,
-  deadline: number
-): Effect.Effect<void> => {
-  const done: Array<readonly [Job, unknown]> = []
-  for (const [job, exit] of settled) {
-    if (Exit.isFailure(exit)) answer(job, Exit.failCause(exit.cause))
-    else done.push([job, exit.value.answer])
-  }
-  if (done.length === 0) return Effect.void
-  return whenPublished(plane, deadline, (publication) =>
-    Effect.sync(() => {
-      for (const [job, found] of done) {
-        answer(
-          job,
-          publication._tag === "Unknown"
-            ? Exit.fail(
-              new RemoteUnreachable({
-                message: `It is so already, but not known to be durable on the remote host: ${publication.reason}`,
-                hint: "Nothing was changed. Repeat the call once the remote host answers."
-              })
-            )
-            : Exit.succeed({
-              answer: found,
-              changed: false,
-              changeId: null,
-              revision,
-              follows: publication._tag === "Behind"
-            })
-        )
-      }
-    }))
-}
 
 /** This process may not write: what was committed is taken back, and HAProxy never hears of it. */
 const refuseAll = Effect.fnUntraced(function*(

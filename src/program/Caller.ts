@@ -16,6 +16,10 @@ export interface CallerShape {
   readonly tool: string
   /** What it was called with, as it came; for the audit chain. */
   readonly args?: unknown
+  /** It wants to know what would be done, and nothing is to be done: see DryRun.ts. */
+  readonly dryRun?: boolean
+  /** It goes on where a guardrail would stop it: see Guardrails.ts. */
+  readonly force?: boolean
   /** Milliseconds that a call may take (MCP_CALL_TIMEOUT). */
   readonly timeout: number
   /** Reports progress; does nothing when the client did not ask for it. */

@@ -82,7 +82,8 @@ const routeText = (route: Route | null): string | null =>
 const serverText = (server: Server | null): string | null =>
   server === null ? null : `${formatEndpoint(server.ip, server.port)} weight ${server.weight} ${server.state}`
 
-const editItem = (edit: Edit): EditItem =>
+/** An edit in words. */
+export const editItem = (edit: Edit): EditItem =>
   edit.kind === "route"
     ? { what: edit.name, before: routeText(edit.before), after: routeText(edit.after) }
     : edit.kind === "server"

@@ -17,7 +17,8 @@ import * as Tracing from "../Tracing.ts"
 import { askAhead } from "./Apply.ts"
 import { auditOf } from "./AuditTrail.ts"
 import { Caller, type CallerShape } from "./Caller.ts"
-import type { Decide, Plan, View, Written } from "./Decision.ts"
+import type { Decide, Foresight, Plan, View, Written } from "./Decision.ts"
+import { foreseeEdits } from "./Foresight.ts"
 import { exists, mapOf, type Node } from "./Node.ts"
 import { keepWithin } from "./Reach.ts"
 import type { Plane } from "./Reconciler.ts"
@@ -38,6 +39,13 @@ export interface Job {
 }
 
 class Collision extends Schema.TaggedError<Collision>()("Collision", {}) {}
+
+/** A dry run's job, and what it would do. */
+export interface Rehearsed {
+  readonly job: Job
+  readonly answer: unknown
+  readonly foreseen: Foresight
+}
 
 /** A job whose edits are committed. */
 export interface Planned {
@@ -88,7 +96,8 @@ export const applyInTurns = Effect.fnUntraced(
 
 /**
  * Decides all jobs in one durable commit, by `deadline`. A job that collides with a neighbour is put off. HAProxy is
- * asked what must be known first (Apply.ts) while the disk takes the commit.
+ * asked what must be known first (Apply.ts) while the disk takes the commit. A dry run decides as every other job, on a
+ * state that no neighbour is changing, and writes nothing.
  */
 export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, deadline: number) => {
   const { store } = plane
@@ -98,7 +107,9 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
     const planned: Array<Planned> = []
     const settled: Array<readonly [Job, Exit.Exit<Plan<unknown>, ControlError>]> = []
     const putOff: Array<Job> = []
+    const rehearsed: Array<Rehearsed> = []
     for (const job of jobs) {
+      const isDry = job.caller.dryRun === true
       const exit = yield* Effect.exit(store.savepoint(Effect.gen(function*() {
         const traced = Tracing.span("decide", () => ({ parent: job.span }))
         const decided = Effect.provideService(job.decide(viewOf(plane, node, batch.writes)), Caller, job.caller)
@@ -106,6 +117,11 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
         yield* keepWithin(store, job.caller.principal, plan.edits)
         const footprint = { reads: new Set(plan.reads), writes: writesOf(plan.edits) }
         if (collide(footprint, batch)) return yield* new Collision()
+        if (isDry) {
+          const foreseen = yield* foreseeEdits(plane, node, plan.edits)
+          rehearsed.push({ job, answer: plan.answer, foreseen })
+          return plan
+        }
         if (plan.edits.length > stride) yield* Effect.yieldNow
         if (plan.edits.length > 0) {
           yield* applyInTurns(store, plan.edits, job.caller)
@@ -124,6 +140,7 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
         return plan
       })))
       if (Exit.isSuccess(exit)) {
+        if (isDry) continue
         if (exit.value.edits.length > 0) planned.push({ job, plan: exit.value })
         else settled.push([job, Exit.succeed(exit.value)])
       } else {
@@ -139,7 +156,7 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
     const edits = planned.map(({ plan }) => plan.edits)
     const small = !isLarge(planned)
     const ahead = small ? yield* askAhead(plane.runtime, node, edits, deadline) : null
-    return { revision, planned, settled, putOff, ahead }
+    return { revision, planned, settled, putOff, rehearsed, ahead }
   }))
 }
 

@@ -8,6 +8,7 @@ import type { Edit } from "../domain/Change.ts"
 import type { ControlError } from "../domain/Errors.ts"
 import type { PoolNumber, SlotNumber } from "../domain/Pool.ts"
 import type { RouteName } from "../domain/RouteName.ts"
+import type { ChangePlan } from "./DryRun.ts"
 
 /** What a verb decided inside the actor's transaction, under its permit. */
 export interface Plan<A> {
@@ -42,6 +43,15 @@ export interface Written<A> {
   readonly revision: number
   /** It is not on the remote host yet, and follows (HAPROXY_REMOTE_SYNC=async). */
   readonly follows: boolean
+  /** Of a dry run: what it would do. Nothing was done. */
+  readonly foreseen?: Foresight
+}
+
+/** What edits would do, and what to think of before. */
+export interface Foresight {
+  readonly edits: ReadonlyArray<Edit>
+  readonly plan: ChangePlan
+  readonly warnings: ReadonlyArray<string>
 }
 
 /** What a decision answers before it is known under which change and revision. */

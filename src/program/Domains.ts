@@ -6,6 +6,7 @@ import { poolName } from "../domain/Pool.ts"
 import { type DomainName, isWildcard, parentOf, type RouteName, wildcardOf } from "../domain/RouteName.ts"
 import { Store } from "../store/Store.ts"
 import * as Tracing from "../Tracing.ts"
+import { Caller } from "./Caller.ts"
 import type { Decide, Draft, Plan, View } from "./Decision.ts"
 import type {
   AddDomainAnswer,
@@ -71,8 +72,12 @@ export const addDomain = Tracing.fn("addDomain")(function*(
     if (existing === null) return yield* addNew(store, view, wanted)
     return existing.implicit ? yield* promote(store, view, existing, wanted) : yield* confirm(store, existing, wanted)
   })
-  const answer = yield* write(decide)
-  return notes.length === 0 ? answer : { ...answer, warnings: [...answer.warnings, ...notes] }
+  return yield* write((view) =>
+    Effect.map(decide(view), (plan) => ({
+      ...plan,
+      answer: { ...plan.answer, warnings: [...plan.answer.warnings, ...notes] }
+    }))
+  )
 })
 
 /**
@@ -148,7 +153,8 @@ export const cleanupWildcards = Tracing.fn("cleanupWildcards")(function*(
 ): Effect.fn.Return<CleanupWildcardsAnswer, ControlError, ProgramServices> {
   const store = yield* Store
   const limits = yield* Limits
-  const dryRun = input.dry_run ?? false
+  const caller = yield* Caller
+  const dryRun = input.dry_run ?? caller.dryRun === true
   const ofSubdomain = (name: RouteName): boolean => {
     if (!isWildcard(name)) return false
     const parent: DomainName = parentOf(name)
@@ -159,12 +165,13 @@ export const cleanupWildcards = Tracing.fn("cleanupWildcards")(function*(
     const leaving = found.filter((route) => route.implicit)
     const byPool = Map.groupBy(leaving, (route) => route.pool)
     const edits: Array<Edit> = []
-    if (!dryRun) {
+    // A dry run of the caller's ends after this, with what these would do.
+    if (!dryRun || caller.dryRun === true) {
       for (const [pool, routes] of byPool) edits.push(...(yield* removeFromPool(store, pool, routes)).edits)
     }
     const count = leaving.length
     const kept = found.length - count
-    const were = dryRun ? "would be" : count === 1 ? "was" : "were"
+    const were = dryRun && caller.dryRun !== true ? "would be" : count === 1 ? "was" : "were"
     const summary = (count === 0
       ? "No wildcard of a subdomain is to be removed"
       : `${count} wildcard${count === 1 ? "" : "s"} of subdomains ${were} removed`)

@@ -16,6 +16,8 @@ export const longWork = Effect.fnUntraced(function*<A extends Answer, R>(
   still: (operationId: string) => Effect.Effect<A, ControlError, R>
 ): Effect.fn.Return<A, ControlError, R | Operations> {
   const caller = yield* Caller
+  // A dry run ends where work would begin.
+  if (caller.dryRun === true) return yield* work
   const services = yield* Effect.context<R>()
   let heard = true
   const progress: typeof caller.progress = (done, total, message) =>

@@ -20,6 +20,7 @@ import { MapFiles } from "../haproxy/MapFiles.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import { Store } from "../store/Store.ts"
 import * as Tracing from "../Tracing.ts"
+import type { Answer } from "./Answer.ts"
 import { runBatch } from "./Batch.ts"
 import { asBatch } from "./BatchSpan.ts"
 import { Caller } from "./Caller.ts"
@@ -27,7 +28,9 @@ import { isCertificateChange } from "./certificates/Ledger.ts"
 import { newChangeId } from "./ChangeId.ts"
 import type { Job } from "./Deciding.ts"
 import type { Decide, Written } from "./Decision.ts"
+import { foresee } from "./DryRun.ts"
 import * as Endings from "./Endings.ts"
+import { liveSessions } from "./Foresight.ts"
 import { Limits } from "./Limits.ts"
 import * as LostCommands from "./LostCommands.ts"
 import * as Metrics from "./Metrics.ts"
@@ -365,12 +368,22 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
   })
 })
 
-/** Submits a decision and adds to its answer which change it was. */
-export const write = Effect.fnUntraced(function*<A extends { readonly warnings: ReadonlyArray<string> }>(
+/** Submits a decision and adds to its answer which change it was. A dry run ends here. */
+export const write = Effect.fnUntraced(function*<A extends Answer & { readonly warnings: ReadonlyArray<string> }>(
   decide: Decide<A>
 ) {
   const allocator = yield* PoolAllocator
-  const { answer, changed, changeId, follows, revision } = yield* allocator.submit(decide)
+  const { answer, changed, changeId, follows, foreseen, revision } = yield* allocator.submit(decide)
+  if (foreseen !== undefined) {
+    const plan = { ...foreseen.plan, live_sessions: yield* liveSessions(foreseen.edits) }
+    const { summary, warnings } = answer
+    return yield* foresee({
+      answer: { ...answer, revision },
+      summary,
+      plan,
+      warnings: [...new Set([...foreseen.warnings, ...warnings])]
+    })
+  }
   return {
     ...answer,
     changed,

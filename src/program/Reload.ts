@@ -13,6 +13,7 @@ import { type CheckMessage, HostControl } from "../haproxy/HostControl.ts"
 import { type Epoch, RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import { Caller } from "./Caller.ts"
 import type { ReloadAnswer, WorkerItem } from "./ConfigurationShapes.ts"
+import { endOfDryRun, makePlan } from "./DryRun.ts"
 import * as Metrics from "./Metrics.ts"
 import { LongestCall } from "./Operations.ts"
 import { PoolAllocator } from "./PoolAllocator.ts"
@@ -72,6 +73,21 @@ export const reload: Effect.Effect<ReloadAnswer, ControlError, ProgramServices> 
     })
   }
   yield* caller.progress(1, 3, "The configuration is valid")
+  const serving = yield* runtime.link
+  const worker = serving._tag === "Up" ? workerItem(serving.epoch) : null
+  yield* endOfDryRun(Effect.succeed({
+    summary: `HAProxy is reloaded by ${way._tag}, since it accepts its configuration`,
+    warnings: warningsIn(checked.messages).slice(0, mostWarnings),
+    answer: { way: way._tag, old_worker: worker },
+    plan: makePlan({
+      steps: [
+        `HAProxy reads its configuration again (${way._tag}); a new worker takes over${
+          worker === null ? "" : ` from ${worker.pid}`
+        }, and open sessions end in the old one`
+      ],
+      live_sessions: null
+    })
+  }))
 
   const told = yield* allocator.withoutWrites(Effect.gen(function*() {
     if (left() < leastTime) {

@@ -19,6 +19,7 @@ import { Store } from "../store/Store.ts"
 import { Caller } from "./Caller.ts"
 import type { RestoreStateAnswer, SaveStateAnswer } from "./ConfigurationShapes.ts"
 import type { Decide, Draft } from "./Decision.ts"
+import { endOfDryRun, makePlan } from "./DryRun.ts"
 import { Limits } from "./Limits.ts"
 import { write } from "./PoolAllocator.ts"
 import type { ProgramServices } from "./Services.ts"
@@ -49,14 +50,19 @@ export const saveState: Effect.Effect<SaveStateAnswer, ControlError, ProgramServ
     })
   }
   const text = verdict.success.endsWith("\n") ? verdict.success : `${verdict.success}\n`
-  yield* stateFile.write(text)
   const servers = Result.getOrElse(parseState(text), () => []).length
-  return {
+  const answer: SaveStateAnswer = {
     summary: `${servers} servers saved to ${stateFile.path} (legacy: ${legacy})`,
     file: stateFile.path,
     servers,
     bytes: Buffer.byteLength(text)
   }
+  const { summary } = answer
+  yield* endOfDryRun(
+    Effect.succeed({ answer, summary, warnings: [], plan: makePlan({ files: [stateFile.path] }) })
+  )
+  yield* stateFile.write(text)
+  return answer
 })
 
 const isWeight = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 256

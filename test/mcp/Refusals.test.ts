@@ -128,6 +128,9 @@ const setter = (tool: string, rest: Args): Readonly<Record<string, Cases>> => ({
 
 /** Every parameter there is. */
 const parameters: Readonly<Record<string, Cases>> = {
+  ...Object.fromEntries(
+    defaultTools.filter(({ plans }) => plans).map(({ name }) => [`${name}.dry_run`, { bad: BadInput.notBoolean }])
+  ),
   "haproxy_list_domains.include_wildcards": { bad: BadInput.notBoolean },
   "haproxy_list_domains.search": { bad: BadInput.badSearch },
   "haproxy_list_domains.limit": { bad: BadInput.badLimit },
@@ -137,7 +140,6 @@ const parameters: Readonly<Record<string, Cases>> = {
   "haproxy_add_domain.http_port": { bad: BadInput.badPort },
   "haproxy_add_domain.share_with": { bad: BadInput.badKnownDomain, base: { domain: "new.example" } },
   "haproxy_remove_domain.domain": { bad: BadInput.badRemovedDomain },
-  "haproxy_cleanup_wildcards.dry_run": { bad: BadInput.notBoolean },
   "haproxy_list_servers.domain": { bad: BadInput.badKnownDomain },
   "haproxy_add_server.domain": { bad: BadInput.badKnownDomain },
   "haproxy_add_server.slot": {
@@ -358,6 +360,9 @@ const shapes = (tool: Tool, base: Args): ReadonlyArray<Refusal> => {
   ]
 }
 
+/** Arguments whose refusal takes more than their schema: a dry run has to come as far. */
+const stateful = (tool: string): ReadonlyArray<unknown> => (relations[tool] ?? []).map(([args]) => args)
+
 const refusalsOf = (tool: Tool): ReadonlyArray<Refusal> => {
   const base = good[tool.name]!
   return [
@@ -422,12 +427,17 @@ layer(Layer.effect(World, Effect.orDie(quiet(prepare))), { excludeTestServices: 
           const before = yield* world.everything
           const refusals = refusalsOf(tool)
           const wrong: Array<string> = []
+          const inDry = new Set(tool.plans ? stateful(tool.name) : [])
           for (const refusal of refusals) {
             const sent = world.sent.length
             const result = yield* world.call(tool.name, refusal.args)
             const answer = `${described(refusal.args)} → ${result.text.slice(0, 600)}`
             const problem = problemOf(result, refusal, (content) => validate(content).valid)
             if (problem !== null) wrong.push(`${problem}: ${answer}`)
+            if (inDry.has(refusal.args)) {
+              const dry = yield* world.call(tool.name, { ...refusal.args as Args, dry_run: true })
+              if (dry.text !== result.text) wrong.push(`a dry run says something else, ${dry.text}: ${answer}`)
+            }
             const writes = writesIn(world.sent.slice(sent))
             if (writes.length > 0) wrong.push(`HAProxy was sent ${writes.join("; ")}: ${answer}`)
             const after = yield* world.everything

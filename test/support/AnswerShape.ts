@@ -54,7 +54,7 @@ const validatorOf = (name: string) => {
   const tool = findTool(name)
   assert.isDefined(tool, name)
   const { properties, ...document } = tool!.answerSchema as { readonly properties: Data }
-  const absent = ["error", "change_id", ...sometimes[name] ?? []]
+  const absent = ["error", "change_id", "plan", ...sometimes[name] ?? []]
   const required = Object.keys(properties).filter((field) => !absent.includes(field))
   const made = validator.getValidator({ ...document, properties, required } as JsonSchemaType)
   validators.set(name, made)
@@ -63,6 +63,18 @@ const validatorOf = (name: string) => {
 
 const at = (value: unknown, path: string): unknown =>
   path.split(".").reduce<unknown>((inside, key) => (inside as Data | undefined)?.[key], value)
+
+/** Fails unless the answer of a dry run has its shape: what every one answers, and of the tool's own fields some. */
+export const assertDryShape = (tool: string, answer: unknown): void => {
+  const document = findTool(tool)!.answerSchema as unknown as JsonSchemaType
+  const required = ["summary", "changed", "warnings", "plan"]
+  const own = Object.keys((document as { readonly properties: Data }).properties)
+  const { errorMessage, valid } = validator.getValidator({
+    ...document,
+    required: required.filter((field) => own.includes(field))
+  })(answer)
+  assert.isTrue(valid, `${tool}: ${errorMessage}\n${JSON.stringify(answer)}`)
+}
 
 /** Fails unless the answer of a successful call has the tool's shape. */
 export const assertShape = (tool: string, answer: unknown): void => {

@@ -52,6 +52,8 @@ export interface CertificatePlaneOptions {
   readonly ca?: Acme["Service"]
   /** Milliseconds between comparisons that nothing asked for. */
   readonly compareEvery?: number
+  /** Milliseconds until certificates are renewed by themselves; default: at once. */
+  readonly renewAfter?: number
 }
 
 /** Settings of a machine without acme.sh. */
@@ -116,7 +118,7 @@ export const planeLayer = (options: PlaneOptions) => {
     },
     tlsAddress: certificates.tlsAddress ?? null,
     haproxyHost: "127.0.0.1",
-    renewAfter: 0,
+    renewAfter: certificates.renewAfter ?? 0,
     ...(compareEvery === undefined ? {} : { compareEvery })
   }).pipe(
     Layer.provideMerge(Layer.mergeAll(PoolAllocator.layer(options), Operations.layer, Tokens.layer, host)),

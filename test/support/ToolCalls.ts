@@ -6,7 +6,7 @@ import { toolsets } from "../../src/domain/Toolset.ts"
 import { callTool } from "../../src/mcp/CallTool.ts"
 import { offer } from "../../src/mcp/Catalogue.ts"
 import type { ToolResult } from "../../src/mcp/ToolResult.ts"
-import { assertShape } from "./AnswerShape.ts"
+import { assertDryShape, assertShape } from "./AnswerShape.ts"
 import type { World } from "./World.ts"
 
 export type Data = Record<string, unknown>
@@ -33,7 +33,8 @@ export const callOn = (
 export const good = (world: Pick<World, "run">, name: string, args: Data = {}): Effect.Effect<Data> =>
   Effect.map(callOn(world, name, args), (result) => {
     assert.isFalse(result.isError, `${name} ${JSON.stringify(args)}: ${result.text.slice(0, 500)}`)
-    assertShape(name, result.structuredContent)
+    if (args["dry_run"] === true) assertDryShape(name, result.structuredContent)
+    else assertShape(name, result.structuredContent)
     return result.structuredContent as Data
   })
 

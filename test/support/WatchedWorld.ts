@@ -41,6 +41,8 @@ export interface WatchedOptions extends SiteOptions {
   readonly suffixes?: ReadonlyArray<string>
   /** acme.sh as the control plane has it; default: none. */
   readonly acme?: (site: Site) => Partial<AcmeOptions>
+  /** Milliseconds until certificates are renewed by themselves; default: at once. */
+  readonly renewAfter?: number
 }
 
 export interface WatchedWorld {
@@ -99,7 +101,12 @@ export const makeWatchedWorld = Effect.fnUntraced(function*(options: WatchedOpti
     pools,
     slots,
     reconcileEvery: never,
-    certificates: { folder: site.certDir, acme: options.acme?.(site) ?? {}, compareEvery: never },
+    certificates: {
+      folder: site.certDir,
+      acme: options.acme?.(site) ?? {},
+      compareEvery: never,
+      ...(options.renewAfter === undefined ? {} : { renewAfter: options.renewAfter })
+    },
     host: { masterSocket: site.masterSocket, stateFile: join(site.dir, "servers.state") }
   }
   const outer = yield* Effect.scope

@@ -49,7 +49,8 @@ const writeAnswer = {
   fingerprint_sha256: Field.text("SHA-256 of the certificate."),
   proved: Field.flag("A TLS handshake with HAProxy showed it."),
   operation_id: operationId,
-  ...Field.written
+  ...Field.written,
+  ...Field.planned
 }
 
 export const listCertsTool = tool({
@@ -117,7 +118,8 @@ export const issueCertTool = tool({
     domain: Field.text("Exact host name such as example.com."),
     wildcard: Schema.optionalKey(
       Schema.Boolean.annotate({ description: "Also *.domain.", default: true })
-    )
+    ),
+    ...Field.dryRun
   },
   output: writeAnswer,
   long: true,
@@ -135,7 +137,7 @@ export const renewCertTool = tool({
     + "an operation_id for haproxy_operation.",
   // With force each call gets a new certificate.
   annotations: { ...issues, idempotentHint: false },
-  input: { domain: named, force: Field.offUnlessSaid("Also when it is not due.") },
+  input: { domain: named, force: Field.offUnlessSaid("Also when it is not due."), ...Field.dryRun },
   output: writeAnswer,
   long: true,
   program: renewCert
@@ -150,7 +152,7 @@ export const renewAllCertsTool = tool({
     + "provider or its token was mended. May answer an operation_id for haproxy_operation. First look: "
     + "haproxy_list_certs.",
   annotations: issues,
-  input: {},
+  input: Field.dryRun,
   output: {
     summary: Field.summary,
     due: int("How many were due."),
@@ -160,7 +162,8 @@ export const renewAllCertsTool = tool({
     ).annotate({ description: "What failed; the old ones go on serving." }),
     skipped: int("Not due, or tried a short time ago."),
     operation_id: operationId,
-    warnings: Field.texts("What to look at; empty when all is well.")
+    warnings: Field.texts("What to look at; empty when all is well."),
+    ...Field.planned
   },
   long: true,
   program: renewAllCerts
@@ -178,9 +181,10 @@ export const deleteCertTool = tool({
   annotations: removes,
   input: {
     domain: Field.text("Name of the certificate, as haproxy_list_certs says it."),
-    force: Field.offUnlessSaid("Also while a routed domain needs it.")
+    force: Field.offUnlessSaid("Also while a routed domain needs it."),
+    ...Field.dryRun
   },
-  output: { summary: Field.summary, certificate, needed_by: neededBy, ...Field.written },
+  output: { summary: Field.summary, certificate, needed_by: neededBy, ...Field.written, ...Field.planned },
   program: deleteCert
 })
 
@@ -194,7 +198,7 @@ export const loadCertTool = tool({
     + "proves it by a TLS handshake; what served before stays if it is refused. Not renewed here. Use it after a "
     + "file came or changed.",
   annotations: sets,
-  input: { domain: Field.text("NAME of NAME.pem in the folder; no path.") },
+  input: { domain: Field.text("NAME of NAME.pem in the folder; no path."), ...Field.dryRun },
   output: writeAnswer,
   program: loadCert
 })

@@ -56,12 +56,13 @@ export const revertTool = tool({
     "Undoes one change (imports too) as a new change: its domains and servers go back to what they were before, all or "
     + "none. CONFLICT names later changes that stand in the way. Not for certificates. Look first: haproxy_changes.",
   annotations: removes,
-  input: { change_id: Field.text("Id from haproxy_changes.") },
+  input: { change_id: Field.text("Id from haproxy_changes."), ...Field.dryRun },
   output: {
     summary: Field.summary,
     reverted: Field.text("The change that was taken back."),
     rows: Field.count("Rows that it had changed."),
-    ...Field.written
+    ...Field.written,
+    ...Field.planned
   },
   long: true,
   program: revert

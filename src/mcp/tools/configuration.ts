@@ -20,7 +20,7 @@ export const reloadTool = tool({
     "Checks HAProxy's configuration, lets HAProxy read it again, waits for the new worker and compares it with the "
     + "desired state. Needed after haproxy.cfg was edited, never for domains or servers. First: haproxy_check_config.",
   annotations: removes,
-  input: {},
+  input: Field.dryRun,
   output: {
     summary: Field.summary,
     way: Schema.Literals(["master_socket", "container", "systemd", "command"]).annotate({
@@ -30,7 +30,8 @@ export const reloadTool = tool({
     new_worker: worker.annotate({ description: "The worker that serves now." }),
     duration_ms: Field.count("Milliseconds for all of it."),
     repaired: Field.count("Differences that were repaired in the new worker."),
-    warnings: Field.texts("What HAProxy warned of; its own words.")
+    warnings: Field.texts("What HAProxy warned of; its own words."),
+    ...Field.planned
   },
   long: true,
   program: () => reload
@@ -76,12 +77,13 @@ export const saveStateTool = tool({
     "Legacy: writes HAProxy's `show servers state` to HAPROXY_STATE_FILE. Not needed for restarts: weights, states "
     + "and addresses are in the database. haproxy_restore_state reads the file.",
   annotations: sets,
-  input: {},
+  input: Field.dryRun,
   output: {
     summary: Field.summary,
     file: Field.text("The file that was written."),
     servers: Field.count("Servers in it."),
-    bytes: Field.count("Its size.")
+    bytes: Field.count("Its size."),
+    ...Field.planned
   },
   program: () => saveState
 })
@@ -94,7 +96,7 @@ export const restoreStateTool = tool({
     "Legacy: sets weight and state of our servers as haproxy_save_state saved them, where the slot still holds the "
     + "saved address. Not needed after restarts: the desired state is in the database and wins.",
   annotations: removes,
-  input: {},
+  input: Field.dryRun,
   output: {
     summary: Field.summary,
     file: Field.text("The file that was read."),
@@ -108,7 +110,8 @@ export const restoreStateTool = tool({
     same_count: Field.count("Saved servers that were as saved already."),
     skipped_count: Field.count("Saved servers whose slot is empty or holds another address now: left alone."),
     foreign_count: Field.count("Saved servers that are not ours: never touched."),
-    ...Field.written
+    ...Field.written,
+    ...Field.planned
   },
   program: () => restoreState
 })

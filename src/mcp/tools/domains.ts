@@ -52,7 +52,8 @@ export const addDomainTool = tool({
     domain: Field.domain,
     ip: Schema.optionalKey(Field.ip),
     http_port: Field.httpPort,
-    share_with: Schema.optionalKey(Field.text("Domain whose pool it shall use; not with ip."))
+    share_with: Schema.optionalKey(Field.text("Domain whose pool it shall use; not with ip.")),
+    ...Field.dryRun
   },
   output: {
     summary: Field.summary,
@@ -61,7 +62,8 @@ export const addDomainTool = tool({
     shares_with: Field.sharesWith,
     wildcard: Field.textOrNull("Wildcard that was added with it."),
     servers: Field.servers,
-    ...Field.written
+    ...Field.written,
+    ...Field.planned
   },
   program: addDomain
 })
@@ -76,7 +78,7 @@ export const removeDomainTool = tool({
     + "removing the last domain of a pool clears and frees it; otherwise the oldest share becomes its owner. Note "
     + "its servers first (haproxy_list_servers).",
   annotations: removes,
-  input: { domain: Field.domain },
+  input: { domain: Field.domain, ...Field.dryRun },
   output: {
     summary: Field.summary,
     domain: Field.text("The domain that is not routed any more."),
@@ -84,7 +86,8 @@ export const removeDomainTool = tool({
     backend: Field.textOrNull("Pool that served it."),
     pool_freed: Field.flag("The pool has no domain left and is free."),
     new_owner: Field.textOrNull("Share that owns the pool now."),
-    ...Field.written
+    ...Field.written,
+    ...Field.planned
   },
   program: removeDomain
 })
@@ -97,14 +100,15 @@ export const cleanupWildcardsTool = tool({
     + "registrable domains stay. Call it with dry_run=true first. What someone added: haproxy_remove_domain, one by "
     + "one.",
   annotations: removes,
-  input: { dry_run: Field.offUnlessSaid("Only say what would be removed.") },
+  input: Field.dryRun,
   output: {
     summary: Field.summary,
     dry_run: Field.flag("Nothing was removed: this was a dry run."),
     removed: Field.texts("Wildcards that were (or would be) removed; at most 100 are listed."),
     removed_count: Field.count("How many."),
     kept_explicit: Field.texts("Wildcards of subdomains that someone added; at most 100 are listed."),
-    ...Field.written
+    ...Field.written,
+    ...Field.planned
   },
   program: cleanupWildcards
 })

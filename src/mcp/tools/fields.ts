@@ -94,6 +94,33 @@ export const backend = text("HAProxy backend that serves it, such as pool_3.")
 /** The owner of a shared pool. */
 export const sharesWith = textOrNull("Domain whose pool it uses; null when the pool is its own.")
 
+/** The parameter of every tool that changes something; see program/DryRun.ts. */
+export const dryRun = { dry_run: offUnlessSaid("Only plan.") }
+
+/** What a dry run answers in place of the change: the answer's field of every tool that takes {@link dryRun}. */
+export const planned = {
+  plan: Schema.optionalKey(
+    Schema.Struct({
+      would_change: flag("False: there is nothing to do."),
+      edits: Schema.Array(
+        Schema.Struct({
+          what: text("A name, a server's slot or a pool's owner."),
+          before: textOrNull("As it is; null: not there."),
+          after: textOrNull("As it would be; null: gone.")
+        })
+      ).annotate({ description: "Rows of the desired state, at most 50." }),
+      edit_count: count("How many."),
+      commands: texts("What HAProxy would be told, in order, at most 50."),
+      command_count: count("How many."),
+      files: texts("Files that would be written or deleted."),
+      steps: texts("What else would be done."),
+      domains: texts("Routed names that are touched, at most 50."),
+      domain_count: count("How many."),
+      live_sessions: countOrNull("Sessions open now on the servers concerned; null: not known.")
+    }).annotate({ description: "Of a dry run." })
+  )
+}
+
 /** What every write answers beside its data. The answer exists only when the change is durable and live. */
 export const written = {
   changed: flag("False: it was so already, and nothing was written."),

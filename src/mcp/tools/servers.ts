@@ -18,7 +18,8 @@ const poolAnswer = {
   domain: Field.text("The domain whose pool it is."),
   backend: Field.backend,
   servers: Schema.Array(Field.serverItem).annotate({ description: "All servers of the pool after the write." }),
-  ...Field.written
+  ...Field.written,
+  ...Field.planned
 }
 
 export const listServersTool = tool({
@@ -53,7 +54,7 @@ export const addServerTool = tool({
     + "address that is there already is not added twice. Domains that share the pool get it too. Several at once: "
     + "haproxy_add_servers. Then haproxy_domain_health.",
   annotations: sets,
-  input: { domain: Field.domain, slot: Field.anySlot, ip: Field.ip, http_port: Field.httpPort },
+  input: { domain: Field.domain, slot: Field.anySlot, ip: Field.ip, http_port: Field.httpPort, ...Field.dryRun },
   output: { ...poolAnswer, slot: Field.count("Slot that holds the server.") },
   program: addServer
 })
@@ -75,7 +76,8 @@ export const addServersTool = tool({
       Schema.Struct({ ip: Field.ip, http_port: Field.httpPort, slot: Field.anySlot })
     ).check(Schema.isBetweenLength(1, 10)).annotate({
       description: "1 to 10 servers."
-    })
+    }),
+    ...Field.dryRun
   },
   jsonText: ["servers"],
   output: poolAnswer,
@@ -91,7 +93,7 @@ export const removeServerTool = tool({
     "Takes the server in a slot out of a domain's pool; no new request goes to it and its address is forgotten. To "
     + "let open sessions end first: haproxy_set_server_state drain, haproxy_wait_drain, then this.",
   annotations: removes,
-  input: { domain: Field.domain, slot: Field.usedSlot },
+  input: { domain: Field.domain, slot: Field.usedSlot, ...Field.dryRun },
   output: poolAnswer,
   program: removeServer
 })
@@ -106,7 +108,7 @@ export const setServerStateTool = tool({
     + "it over restarts. Name it by domain and slot, or by backend and server. After drain use haproxy_wait_drain. "
     + "Only in our pools.",
   annotations: removes,
-  input: { ...Field.target, state: Field.state },
+  input: { ...Field.target, state: Field.state, ...Field.dryRun },
   output: poolAnswer,
   program: setServerState
 })
@@ -121,7 +123,7 @@ export const setServerWeightTool = tool({
     + "over restarts; 0 takes no new requests. Name it by domain and slot, or by backend and server. Only in our "
     + "pools.",
   annotations: sets,
-  input: { ...Field.target, weight: Field.whole(0, 256, "New weight; servers start with 1.") },
+  input: { ...Field.target, weight: Field.whole(0, 256, "New weight; servers start with 1."), ...Field.dryRun },
   output: poolAnswer,
   program: setServerWeight
 })
@@ -140,7 +142,8 @@ export const setDomainStateTool = tool({
     slot: Schema.optionalKey(Field.whole(1, 1000, "Only this slot.")),
     backend: Schema.optionalKey(Field.text("HAProxy's name, such as pool_3, in place of domain.")),
     server: Schema.optionalKey(Field.text("Only this server, such as pool_3_1.")),
-    state: Field.state
+    state: Field.state,
+    ...Field.dryRun
   },
   output: poolAnswer,
   program: setDomainState

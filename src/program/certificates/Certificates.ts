@@ -60,7 +60,11 @@ export class Certificates extends Context.Service<Certificates, {
     readonly renewAt: number | null
   }) => Effect.Effect<Installed, ControlError>
   /** Takes it from HAProxy, from the folder and from the database. */
-  readonly remove: (request: { readonly name: string }) => Effect.Effect<
+  readonly remove: (request: {
+    readonly name: string
+    /** What a dry run is to warn of. */
+    readonly warnings?: ReadonlyArray<string>
+  }) => Effect.Effect<
     { readonly changed: boolean; readonly changeId: string | null; readonly revision: number },
     ControlError
   >

@@ -46,7 +46,8 @@ export const deleteCert = Tracing.fn("deleteCert")(function*(
       field: "domain"
     })
   }
-  const { changed, changeId, revision } = yield* certificates.remove({ name })
+  const warnings = needers.length === 0 ? [] : [`HTTPS of ${some(needers)} has no certificate now`]
+  const { changed, changeId, revision } = yield* certificates.remove({ name, warnings })
   const answer: DeleteCertAnswer = {
     summary: changed ? `Deleted the certificate ${name}` : `There is no certificate ${name}`,
     certificate: name,
@@ -54,7 +55,7 @@ export const deleteCert = Tracing.fn("deleteCert")(function*(
     changed,
     ...(changeId === null ? {} : { change_id: changeId }),
     revision,
-    warnings: needers.length === 0 ? [] : [`HTTPS of ${some(needers)} has no certificate now`]
+    warnings
   }
   return answer
 })

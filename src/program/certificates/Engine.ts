@@ -182,7 +182,10 @@ const make = Effect.fnUntraced(function*(options: CertificatesOptions) {
 
   const issueOne = Issuance.make(shop, turns, (request) => install(request, issuedTime))
   const issue: Certificates["Service"]["issue"] = (request) =>
-    issuing.run(request.name, request.names, Effect.ensuring(issueOne(request), upkeep.changed))
+    Effect.flatMap(Caller, ({ dryRun }) =>
+      dryRun === true
+        ? issueOne(request)
+        : issuing.run(request.name, request.names, Effect.ensuring(issueOne(request), upkeep.changed)))
 
   if (!isReader) yield* upkeep.start
   yield* Effect.addFinalizer(() =>

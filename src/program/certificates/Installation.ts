@@ -6,7 +6,7 @@
  *   3 proof     a TLS handshake shows it
  *   4 database  its row and the change, in one commit
  *
- * What fails before the commit is taken back: the file, and what HAProxy had in memory. A lost link is waited for until
+ * A dry run ends before 1.  * What fails before the commit is taken back: the file, and what HAProxy had in memory. A lost link is waited for until
  * the deadline, and HAProxy looked at anew; when it is still away then, the file decides: not in place yet, nothing has
  * happened; in place, the change goes forward as soon as HAProxy is back, and the caller is told that it is not known.
  */
@@ -19,6 +19,7 @@ import { Conflict, type ControlError, HaproxyRefused, RemoteUnreachable } from "
 import * as Commands from "../../haproxy/CertificateCommands.ts"
 import type { CertificateBundle } from "../../haproxy/certificates/Bundle.ts"
 import type { StagedCertificate } from "../../haproxy/certificates/CertificateFiles.ts"
+import { ownFile } from "../../haproxy/certificates/FileNames.ts"
 import * as Haproxy from "../../haproxy/certificates/Install.ts"
 import { pathIn, type Place } from "../../haproxy/certificates/Place.ts"
 import * as Info from "../../haproxy/InfoCommands.ts"
@@ -26,6 +27,7 @@ import { LinkLost } from "../../haproxy/RuntimeApi.ts"
 import * as Tracing from "../../Tracing.ts"
 import * as Endings from "../Endings.ts"
 import type { Installed } from "./Certificates.ts"
+import { endOfCertificateDryRun } from "./Foresight.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Proof } from "./Proof.ts"
 import * as Staging from "./Staging.ts"
@@ -196,6 +198,17 @@ const protocol = Effect.fnUntraced(
       }
     }
 
+    const known = (yield* plane.files.fileOf(name)) ?? ownFile(name)
+    yield* endOfCertificateDryRun(plane.store, {
+      name,
+      names: bundle.facts.names,
+      summary: `${summary}; HAProxy serves it`,
+      files: [`${plane.files.folder}/${known}`],
+      steps: [
+        `HAProxy takes ${known}${old === null ? "" : " in place of what it serves from it"}; a handshake proves it`
+      ],
+      warnings: bundle.warnings
+    })
     const staged = yield* Staging.begin(plane.files, name, bundle)
     const { file } = staged
     return yield* Effect.gen(function*() {

@@ -13,10 +13,12 @@ import type { Issued } from "../../acme/Acme.ts"
 import { issuingRow } from "../../domain/Certificate.ts"
 import { AcmeFailed, type ControlError } from "../../domain/Errors.ts"
 import type { CertificateBundle } from "../../haproxy/certificates/Bundle.ts"
+import { ownFile } from "../../haproxy/certificates/FileNames.ts"
 import { parseBundle } from "../../haproxy/certificates/Pem.ts"
 import * as Tracing from "../../Tracing.ts"
 import { Caller } from "../Caller.ts"
 import type { Installed } from "./Certificates.ts"
+import { endOfCertificateDryRun } from "./Foresight.ts"
 import type { InstallRequest } from "./Installation.ts"
 import * as Metrics from "./Metrics.ts"
 import { renewalOf } from "./RenewalPlan.ts"
@@ -71,9 +73,28 @@ export const make = (
     return yield* Effect.fromResult(check(request, issued))
   })
 
+  /** A dry run ends here. */
+  const foreseen = Effect.fnUntraced(function*({ name, names, summary }: IssueRequest) {
+    const { files } = shop.plane
+    const file = (yield* files.fileOf(name)) ?? ownFile(name)
+    const { problem, warnings } = yield* acme.state
+    yield* endOfCertificateDryRun(store, {
+      name,
+      names,
+      summary: `${summary} for ${names.join(" and ")}; HAProxy serves it`,
+      files: [`${files.folder}/${file}`],
+      steps: [
+        `acme.sh asks the CA ${acme.server} for a certificate of ${names.join(" and ")}`,
+        `HAProxy takes ${file}; a handshake proves it`
+      ],
+      warnings: problem === null ? warnings : [problem, ...warnings]
+    })
+  })
+
   return Tracing.fn("Certificates.issue")(function*(request: IssueRequest): Effect.fn.Return<Installed, ControlError> {
     const { name, summary } = request
     yield* requirePlace(shop, Date.now() + readyTime)
+    yield* foreseen(request)
     // What is there already keeps its row, and its file.
     const isNew = (yield* store.certificate(name)) === null && (yield* shop.plane.files.fileOf(name)) === null
     if (isNew) yield* shop.ledger.note(store.putCertificate(issuingRow(name, request.names)))

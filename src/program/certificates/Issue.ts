@@ -9,6 +9,7 @@ import { isWildcard } from "../../domain/RouteName.ts"
 import { CertificateFiles } from "../../haproxy/certificates/CertificateFiles.ts"
 import { Store } from "../../store/Store.ts"
 import * as Tracing from "../../Tracing.ts"
+import { Caller } from "../Caller.ts"
 import * as Input from "../Input.ts"
 import { Limits } from "../Limits.ts"
 import { longWork } from "../LongWork.ts"
@@ -71,8 +72,11 @@ export const issueInTime = (
     Effect.gen(function*() {
       const certificates = yield* Certificates
       const store = yield* Store
+      const { dryRun } = yield* Caller
       const installed = yield* certificates.issue(request).pipe(
-        Effect.tapError((error) => passing.has(error._tag) ? Effect.void : noteFailure(store, request.name, error))
+        Effect.tapError((error) =>
+          passing.has(error._tag) || dryRun === true ? Effect.void : noteFailure(store, request.name, error)
+        )
       )
       return yield* written(installed, `${request.summary} for ${request.names.join(" and ")}; HAProxy serves it`)
     }),

@@ -6,6 +6,8 @@
  *   3 database  the row goes with the change that says so: from here on it is decided
  *   4 file      the way back goes
  *
+ * A dry run ends before 1.
+ *
  * What fails before 3 is taken back. A process that dies before 3 has the file back at its next start, and HAProxy gets
  * it again; one that dies after 3 finishes the deletion then ({@link finish}).
  */
@@ -20,6 +22,7 @@ import * as Info from "../../haproxy/InfoCommands.ts"
 import { LinkLost } from "../../haproxy/RuntimeApi.ts"
 import * as Tracing from "../../Tracing.ts"
 import * as Endings from "../Endings.ts"
+import { endOfCertificateDryRun } from "./Foresight.ts"
 import { deletedSummary } from "./Ledger.ts"
 import {
   findPlaceBy,
@@ -36,6 +39,7 @@ export interface RemoveRequest {
   /** The change that it is, if it is one. */
   readonly changeId: string
   readonly name: string
+  readonly warnings?: ReadonlyArray<string>
 }
 
 /** What a removal did. */
@@ -105,6 +109,20 @@ export const remove = Tracing.fn("Certificates.remove")(
     if (found._tag === "NoPlace" && found.kind !== "no-tls") return yield* noPlace(found)
     const place = found._tag === "Place" ? found.place : null
     const known = file ?? `${name}.pem`
+
+    if (row !== null || file !== undefined) {
+      yield* endOfCertificateDryRun(plane.store, {
+        name,
+        names: row?.facts.names ?? old?.facts.names ?? [],
+        summary,
+        files: file === undefined ? [] : [`${plane.files.folder}/${file}`],
+        steps: [
+          ...(place === null ? [] : [`HAProxy gives up ${known}`]),
+          ...(file === undefined ? [] : [`${known} is deleted with its key, for good`])
+        ],
+        ...(request.warnings === undefined ? {} : { warnings: request.warnings })
+      })
+    }
 
     let had = false
     if (place !== null) {

@@ -1,10 +1,12 @@
 /** The verbs that renew certificates: one of them, or all that are due. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type { Certificate } from "../../domain/Certificate.ts"
 import { Conflict, type ControlError } from "../../domain/Errors.ts"
 import { Store } from "../../store/Store.ts"
 import * as Tracing from "../../Tracing.ts"
 import { Caller } from "../Caller.ts"
+import { endOfDryRun, makePlan } from "../DryRun.ts"
 import { longWork } from "../LongWork.ts"
 import type { ProgramServices } from "../Services.ts"
 import { shownAs } from "./Answers.ts"
@@ -51,10 +53,33 @@ export const renewCert = Tracing.fn("renewCert")(function*(
   })
 })
 
+/** What a round of renewals would do now. */
+const foreseeDue = Effect.gen(function*() {
+  const certificates = yield* Certificates
+  const now = yield* Clock.currentTimeMillis
+  const due: Array<Certificate> = []
+  for (const row of yield* (yield* Store).certificates) {
+    const moment = row.source === "acme" && row.state === "active" ? yield* certificates.nextAttempt(row) : null
+    if (moment !== null && moment <= now) due.push(row)
+  }
+  const count = `${due.length} certificate${due.length === 1 ? "" : "s"}`
+  return {
+    summary: `${count} that ${due.length === 1 ? "is" : "are"} due would be renewed`,
+    warnings: [],
+    answer: { due: due.length },
+    plan: makePlan({
+      files: due.map(({ name }) => `${certificates.folder}/${name}.pem`),
+      steps: due.length === 0 ? [] : [`acme.sh asks the CA for ${count}, and HAProxy takes each that comes`],
+      domains: due.flatMap(({ facts }) => facts.names)
+    })
+  }
+})
+
 /** Renews all that are due. Failures are in the answer, and tried again by themselves. */
 export const renewAllCerts = Tracing.fn("renewAllCerts")(
   function*(): Effect.fn.Return<RenewAllCertsAnswer, ControlError, ProgramServices> {
     const certificates = yield* Certificates
+    yield* endOfDryRun(foreseeDue)
     const work = Effect.gen(function*() {
       const caller = yield* Caller
       let heard = 0
