@@ -4,6 +4,7 @@ import { copyFileSync, existsSync } from "node:fs"
 import { join } from "node:path"
 import { buildProgram } from "../../scripts/build.ts"
 import { stored } from "../support/Agreement.ts"
+import { builtOnce } from "../support/BuiltOnce.ts"
 import { memoryFolder } from "../support/MemoryFolder.ts"
 import { ConnectionLost, type PlainAnswer, PlainMcp } from "../support/PlainMcp.ts"
 import { poll } from "../support/Poll.ts"
@@ -12,10 +13,16 @@ import type { Env } from "../support/Settings.ts"
 import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import { type Call, Gone } from "./Writers.ts"
 
-/** The program as it is shipped, built from the sources beside this file; gone with the scope. */
+/** The program as it is shipped, built from the sources beside this file; gone with the scope, or with the run of the tests. */
 export const shipped = Effect.flatMap(
   temporaryFolder("program"),
-  (folder) => Effect.promise(async () => ({ file: await buildProgram(folder), cache: join(folder, "cache") }))
+  (folder) =>
+    Effect.promise(async () => {
+      const file = builtOnce()
+      return file === undefined
+        ? { file: await buildProgram(folder), cache: join(folder, "cache") }
+        : { file, cache: process.env["NODE_COMPILE_CACHE"] ?? join(folder, "cache") }
+    })
 )
 
 /** What {@link shipped} answers. */
