@@ -85,14 +85,22 @@ export class ProcessList {
   /** Those of acme.sh and all that it starts: they get the credentials. */
   readonly ofAcme = new Set<string>()
   private readonly timer: NodeJS.Timeout
+  /** How often each was read: a child shows its parent's words until it runs its own program, and then never others. */
+  private seen = new Map<string, number>()
 
   constructor(every = 10) {
     this.timer = setInterval(() => this.look(), every)
   }
 
   look(): void {
+    const before = this.seen
+    this.seen = new Map()
     for (const pid of readdirSync("/proc")) {
       if (!/^\d+$/.test(pid)) continue
+      const times = before.get(pid) ?? 0
+      this.seen.set(pid, times + 1)
+      // The first half second, and one look in a hundred after it.
+      if (times > 50 && times % 100 !== 0) continue
       try {
         const command = readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ")
         const environment = readFileSync(`/proc/${pid}/environ`, "latin1")
