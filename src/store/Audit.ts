@@ -105,20 +105,17 @@ export class Refusals {
   #minute = 0
   #budget = perMinute
 
-  /** True: the first one that waits. */
-  add(call: RefusedCall): boolean {
+  add(call: RefusedCall): void {
     const minute = Math.floor(call.at / 60_000)
     if (minute !== this.#minute) {
       this.#minute = minute
       this.#budget = perMinute
     }
-    const first = this.isEmpty
     if (this.#budget === 0 || this.#waiting.length === mostWaiting) this.#left += 1
     else {
       this.#budget -= 1
       this.#waiting.push(call)
     }
-    return first
   }
 
   get isEmpty(): boolean {

@@ -284,7 +284,13 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
     )
   )
   const scope = yield* Effect.scope
-  const writeRefusals = Effect.andThen(Effect.sleep(refusalsAfter), Effect.ignore(transactions.flush))
+  /** One clock for all refused calls that wait, however many commits take some of them along meanwhile. */
+  let refusalsTimed = false
+  const writeRefusals = Effect.gen(function*() {
+    yield* Effect.sleep(refusalsAfter)
+    refusalsTimed = false
+    yield* Effect.ignore(transactions.flush)
+  })
   const around = { declared: options.pools.pools, usedSeq: transactions.usedSeq }
   const keep = options.keepChanges ?? 10_000
   const counts = (): Counts => ({ ...transactions.tally(), poolsDeclared: options.pools.pools })
@@ -364,9 +370,12 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
       }),
     settle: transactions.settle,
     refused: (call) =>
-      Effect.suspend(() =>
-        transactions.refused(call) ? Effect.asVoid(Effect.forkIn(writeRefusals, scope)) : Effect.void
-      ),
+      Effect.suspend(() => {
+        transactions.refused(call)
+        if (refusalsTimed) return Effect.void
+        refusalsTimed = true
+        return Effect.asVoid(Effect.forkIn(writeRefusals, scope))
+      }),
     auditRecords: ({ after, from, limit }) => read("read the audit chain", (db) => Audit.list(db, after, from, limit)),
     verifyAudit: Effect.gen(function*() {
       const check = new AuditCheck()

@@ -347,8 +347,8 @@ export const make = (db: Database, { committed, keepAudit, life: firstLife, repl
     settle: (changeId: string, outcome: Outcome) => Effect.sync(() => void outcomes.set(changeId, outcome)),
     /** What was settled and is not in the table yet. */
     settled: outcomes as ReadonlyMap<string, Outcome>,
-    /** A call was refused. True: nothing waited before. */
-    refused: (call: RefusedCall): boolean => refusals.add(call),
+    /** A call was refused. */
+    refused: (call: RefusedCall): void => refusals.add(call),
     /** The last committed content and its ancestry. */
     position: (): Position => ({
       lineage,
