@@ -22,6 +22,9 @@ import { type TokenLookup, unreadTokens } from "./program/TokenIndex.ts"
 import { type Listed, RemoteSync } from "./remote/RemoteSync.ts"
 import * as Supervisor from "./Supervisor.ts"
 
+/** Milliseconds between two looks whether another control plane is there, while somebody watches. */
+const lookEvery = 500
+
 /** How the copy stands while there is no control plane. */
 const statusWithout = (settings: SettingsShape, { message }: ControlError): ReplicationStatus => ({
   mode: settings.haproxyRemoteSync,
@@ -130,6 +133,24 @@ const make = Effect.fnUntraced(function*(options: Supervisor.SupervisorOptions) 
         : callTool(verb, args, caller, remoteCatalogue).pipe(
           Effect.provideService(RemoteControl, remoteControl)
         ) as Effect.Effect<ToolResult, never, Exclude<ProgramServices, ProgramServices>>,
+    watch: (uris, caller, told, begun) =>
+      Effect.gen(function*() {
+        const runnerNow = () => {
+          const found = supervised.now()
+          return "runner" in found ? found.runner : null
+        }
+        let ready = begun
+        for (;;) {
+          const runner = runnerNow()
+          const other = Effect.repeat(Effect.sleep(lookEvery), { while: () => runnerNow() === runner })
+          const watching = runner === null
+            ? Effect.andThen(ready, Effect.never)
+            : runner.watch(uris, caller, told, ready)
+          yield* Effect.raceFirst(other, watching)
+          // Another control plane, or none: what it knows may be another state.
+          ready = told(uris)
+        }
+      }),
     notReady: Effect.suspend(() => {
       const found = supervised.now()
       return "runner" in found ? found.runner.notReady : Effect.succeed(found.message)

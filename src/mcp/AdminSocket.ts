@@ -7,6 +7,8 @@
  *   `{progress: {done, total, message}}`, then one `{result: {structuredContent, isError}}`;
  * - `POST /admin/<verb>` is the same for what only the command line may ask (AdminCatalogue.ts), with larger bodies;
  *   on both, the header `traceparent` says which trace a call is part of;
+ * - `POST /watch` with `{uris, principal}` answers lines `{uris}` for as long as the caller reads: the first is empty and says
+ *   that it watches now, each later one names resources that changed (Subscriptions.ts);
  * - `GET /status` answers {@link Status}.
  *
  * A caller that goes away interrupts its call. A stale file of a dead process is replaced, a live one never.
@@ -44,18 +46,21 @@ export const Status = Schema.Struct({
 /** See {@link Status}. */
 export type Status = typeof Status.Type
 
+/** Rights of a caller (domain/Principal.ts). */
+const Rights = Schema.Struct({
+  kind: Schema.Literals(["token", "open", "process", "owner", "program"]),
+  id: Schema.NullOr(Schema.String),
+  name: Schema.String,
+  scopes: Schema.Array(Schema.Literals(scopes)),
+  domains: Schema.NullOr(Schema.Array(Schema.String))
+})
+
 /** What a call sends. */
 export const CallRequest = Schema.Struct({
   args: Schema.Unknown,
   actor: Schema.Struct({ via: Schema.String, who: Schema.String, requestId: Schema.String }),
   /** Rights of an MCP client of that process; without it the caller is the command line, which has all. */
-  principal: Schema.optionalKey(Schema.Struct({
-    kind: Schema.Literals(["token", "open", "process", "owner", "program"]),
-    id: Schema.NullOr(Schema.String),
-    name: Schema.String,
-    scopes: Schema.Array(Schema.Literals(scopes)),
-    domains: Schema.NullOr(Schema.Array(Schema.String))
-  })),
+  principal: Schema.optionalKey(Rights),
   /** Milliseconds. */
   timeout: Schema.Finite
 })
@@ -73,10 +78,15 @@ export const CallLine = Schema.Union([
   })
 ])
 
+/** What somebody who watches sends, and a line of the answer. */
+const WatchRequest = Schema.Struct({ uris: Schema.Array(Schema.String), principal: Rights })
+export const WatchLine = Schema.Struct({ uris: Schema.Array(Schema.String) })
+
 /** The largest body of a verb in bytes: an import of 200,000 rows has some 40 MB. */
 const largestImport = 128 * 1024 * 1024
 
 const decodeCall = Schema.decodeUnknownResult(CallRequest)
+const decodeWatch = Schema.decodeUnknownResult(WatchRequest)
 
 const answerJson = (response: ServerResponse, status: number, value: unknown) => {
   const json = JSON.stringify(value)
@@ -85,9 +95,12 @@ const answerJson = (response: ServerResponse, status: number, value: unknown) =>
   )
 }
 
-const parse = (text: string): Result.Result<typeof CallRequest.Type, unknown> => {
+const parse = <A>(
+  text: string,
+  decode: (value: unknown) => Result.Result<A, unknown>
+): Result.Result<A, unknown> => {
   try {
-    return decodeCall(JSON.parse(text))
+    return decode(JSON.parse(text))
   } catch (error) {
     return Result.fail(error)
   }
@@ -110,7 +123,7 @@ export const layer = (path: string): Layer.Layer<never, ConfigInvalid | Conflict
       largest = largestBody
     ) => {
       const text = await readBody(request, largest)
-      const decoded = typeof text === "string" ? parse(text) : Result.fail(text)
+      const decoded = typeof text === "string" ? parse(text, decodeCall) : Result.fail(text)
       if (Result.isFailure(decoded)) return answerJson(response, 400, { error: "not a call" })
       const { actor, args, principal, timeout } = decoded.success
       const line = (value: typeof CallLine.Type) => {
@@ -136,6 +149,22 @@ export const layer = (path: string): Layer.Layer<never, ConfigInvalid | Conflict
       })
     }
 
+    const watch = async (request: IncomingMessage, response: ServerResponse) => {
+      const text = await readBody(request)
+      const decoded = typeof text === "string" ? parse(text, decodeWatch) : Result.fail(text)
+      if (Result.isFailure(decoded)) return answerJson(response, 400, { error: "nothing to watch" })
+      const { principal, uris } = decoded.success
+      response.writeHead(200, { "content-type": "application/x-ndjson" })
+      // The next notice waits until this one is taken: for a slow reader nothing piles up.
+      const line = (changed: ReadonlyArray<string>) =>
+        Effect.callback<void>((resume) => {
+          if (response.write(`${JSON.stringify({ uris: changed })}\n`)) return resume(Effect.void)
+          response.once("drain", () => resume(Effect.void))
+        })
+      const fiber = runFork(runner.watch(uris, principal, line, line([])))
+      response.once("close", () => fiber.interruptUnsafe())
+    }
+
     const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
       const url = request.url ?? ""
       if (request.method === "GET" && url === "/status") {
@@ -149,6 +178,7 @@ export const layer = (path: string): Layer.Layer<never, ConfigInvalid | Conflict
         }
         return answerJson(response, 200, status)
       }
+      if (request.method === "POST" && url === "/watch") return watch(request, response)
       const [, kind, name] = /^\/(call|admin)\/([a-z_]{1,64})$/.exec(url) ?? []
       if (request.method === "POST" && name !== undefined) {
         return kind === "call"

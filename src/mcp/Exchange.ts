@@ -11,13 +11,13 @@
 import * as sdk from "@modelcontextprotocol/server"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { DirectCall } from "./DirectCall.ts"
+import { makeListens, type StartWatch } from "./Listen.ts"
 import type { Client, ServerFactory } from "./Server.ts"
 import { plainEra, serveSingle } from "./SingleExchange.ts"
+import type { RulesShape } from "./Visible.ts"
 
 /** Comments on quiet streams, in milliseconds: below the idle timeouts of common proxies (30 to 60 s). */
 const keepAliveMs = 15_000
-/** Subscriptions carry nothing here (the catalogue is fixed), so few are held. */
-const maxSubscriptions = 64
 
 /** Serves parsed POST bodies. */
 export interface Exchanges {
@@ -109,12 +109,19 @@ const writeResponse = async (from: Response, to: ServerResponse, open: { streams
   }
 }
 
-/** Makes the exchanges of a server. `report` hears of faults that no client is told of. */
-export const makeExchanges = (
-  makeServer: ServerFactory,
-  directCall: DirectCall,
-  report: (error: Error) => void
-): Exchanges => {
+/** What exchanges are made of. */
+export interface ExchangeOptions {
+  readonly makeServer: ServerFactory
+  readonly directCall: DirectCall
+  /** What the operator leaves to MCP clients. */
+  readonly rules: RulesShape
+  readonly watch: StartWatch
+  /** Hears of faults that no client is told of. */
+  readonly report: (error: Error) => void
+}
+
+/** Makes the exchanges of a server. */
+export const makeExchanges = ({ directCall, makeServer, report, rules, watch }: ExchangeOptions): Exchanges => {
   const clients = new WeakMap<object, Client>()
   // Nobody's request, were there one, may do nothing.
   const nobody: Client = {
@@ -122,13 +129,14 @@ export const makeExchanges = (
     who: "unknown",
     principal: { kind: "open", id: null, name: "unknown", scopes: [], domains: null }
   }
-  const factory: sdk.McpServerFactory = ({ authInfo }) =>
-    makeServer((authInfo === undefined ? undefined : clients.get(authInfo)) ?? nobody)
-  const base = { legacy: "stateless", keepAliveMs, maxSubscriptions, onerror: report } as const
+  const factory: sdk.McpServerFactory = ({ authInfo, era }) =>
+    // Without sessions there is nobody to notify in the older eras, so nothing is said of it there.
+    makeServer((authInfo === undefined ? undefined : clients.get(authInfo)) ?? nobody, { live: era === "modern" })
+  const base = { legacy: "stateless", keepAliveMs, maxSubscriptions: 0, onerror: report } as const
   const whole = sdk.createMcpHandler(factory, { ...base, responseMode: "auto" })
   const streamed = sdk.createMcpHandler(factory, { ...base, responseMode: "sse" })
 
-  const subscriptions = new Set<AbortController>()
+  const listens = makeListens({ makeServer, report, rules, watch })
   const open = { streams: 0 }
 
   return {
@@ -145,25 +153,26 @@ export const makeExchanges = (
         if (json !== "refused") return writeJson(response, 200, json)
       }
       const controller = new AbortController()
-      response.once("close", () => {
-        subscriptions.delete(controller)
-        controller.abort()
-      })
-      if (isRecord(body) && body["method"] === "subscriptions/listen") subscriptions.add(controller)
+      response.once("close", () => controller.abort())
+      const view = requestView(request, controller.signal)
+      if (isRecord(body) && body["method"] === "subscriptions/listen") {
+        const answer = await listens.serve(body, view, response, client)
+        if (answer === null) return
+        if (!(answer instanceof Response)) return writeJson(response, 200, JSON.stringify(answer))
+        return writeResponse(answer, response, open)
+      }
       // The handler hands this object through to the factory untouched; it carries no token.
       const authInfo: sdk.AuthInfo = { token: "", clientId: client.who, scopes: [] }
       clients.set(authInfo, client)
       const handler = streaming ? streamed : whole
       await writeResponse(
-        await handler.fetch(requestView(request, controller.signal), { authInfo, parsedBody: body }),
+        await handler.fetch(view, { authInfo, parsedBody: body }),
         response,
         open
       )
     },
-    streams: () => open.streams,
-    closeSubscriptions: () => {
-      for (const controller of subscriptions) controller.abort()
-    },
+    streams: () => open.streams + listens.open(),
+    closeSubscriptions: listens.close,
     close: async () => {
       await Promise.all([whole.close(), streamed.close()])
     }

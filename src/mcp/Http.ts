@@ -258,11 +258,18 @@ const listen = Effect.fnUntraced(
     const runPromise = Effect.runPromiseWith(context)
     const runFork = Effect.runForkWith(context)
     const refusalLog = makeRefusalLog()
-    const exchanges = makeExchanges(
-      yield* makeServerFactory(options.timeout),
-      yield* makeDirectCall(options.timeout),
-      (error) => runFork(Effect.logDebug("mcp", { error: error.message }))
-    )
+    const exchanges = makeExchanges({
+      makeServer: yield* makeServerFactory(options.timeout),
+      directCall: yield* makeDirectCall(options.timeout),
+      rules: runner.rules,
+      watch: (uris, { principal }, told) => {
+        const fiber = runFork(
+          runner.watch(uris, principal, (changed) => Effect.promise(() => told(changed)), Effect.void)
+        )
+        return () => fiber.interruptUnsafe()
+      },
+      report: (error) => runFork(Effect.logDebug("mcp", { error: error.message }))
+    })
     const ready = Effect.map(runner.notReady, (reason) => reason === null)
     const running = new Map<ServerResponse, () => boolean>()
     const parts: Parts = {

@@ -17,6 +17,8 @@ import * as Tracing from "../Tracing.ts"
 import { CallLine, Status } from "./AdminSocket.ts"
 import { errorCodes } from "./ErrorDocument.ts"
 import { decisive } from "./Readings.ts"
+import { watchThrough } from "./RemoteWatch.ts"
+import { watchable } from "./Subscriptions.ts"
 import { failure, type ToolResult } from "./ToolResult.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 import { bothRules, refusalOf, Rules } from "./Visible.ts"
@@ -220,6 +222,9 @@ export const layer = (path: string): Layer.Layer<ToolRunner> =>
         tokens: noTokens,
         call: through("call"),
         admin: through("admin"),
+        watch: (uris, caller, told, begun) =>
+          // The other process looks again, by its own rules.
+          watchThrough(path)(watchable(uris, caller, rules), caller, told, begun),
         notReady: Effect.map(
           fetchStatus(path),
           (status) => status === null ? "the control plane does not answer on its admin socket" : status.not_ready

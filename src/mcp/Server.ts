@@ -86,9 +86,18 @@ const entitled = ({ definition, scope }: ExtensionTool): Entitled => ({
   annotations: { readOnlyHint: definition.annotations?.readOnlyHint === true }
 })
 
+/** How a client may be told that resources changed. */
+export interface Liveness {
+  /** It may: the transport and the era have a way. Else nothing is announced. */
+  readonly live: boolean
+  /** `resources/subscribe` and `unsubscribe` of the older eras, on a connection that lasts. */
+  readonly subscribe?: (uri: string) => Promise<void>
+  readonly unsubscribe?: (uri: string) => void
+}
+
 /** Makes a server for one request or one connection. */
 export interface ServerFactory {
-  (client: Client): sdk.Server
+  (client: Client, liveness?: Liveness): sdk.Server
   /** May a call of the tool report progress or take long? Then it is answered as a stream. */
   readonly streams: (tool: string) => boolean
 }
@@ -113,6 +122,10 @@ export const makeServerFactory = Effect.fnUntraced(function*(timeout: number) {
     ...extension.options,
     capabilities: { ...options.capabilities, ...extension.options?.capabilities },
     cacheHints: { ...options.cacheHints, ...extension.options?.cacheHints }
+  }
+  const live: sdk.ServerOptions = {
+    ...all,
+    capabilities: { ...all.capabilities, resources: { subscribe: true, ...all.capabilities?.resources } }
   }
   const runPromiseExit = Effect.runPromiseExitWith(yield* Effect.context<never>())
 
@@ -181,11 +194,24 @@ export const makeServerFactory = Effect.fnUntraced(function*(timeout: number) {
     )
   }
 
-  const factory = (client: Client) => {
-    const server = new sdk.Server(identity, all)
+  const factory = (client: Client, liveness?: Liveness) => {
+    const server = new sdk.Server(identity, liveness?.live === true ? live : all)
     server.setRequestHandler("tools/list", () => listedFor(client))
     server.setRequestHandler("tools/call", (request, context) => call(client, request, context))
     registerReading(server, client)
+    const { subscribe, unsubscribe } = liveness ?? {}
+    if (subscribe !== undefined) {
+      server.setRequestHandler("resources/subscribe", async ({ params }) => {
+        await subscribe(params.uri)
+        return {}
+      })
+    }
+    if (unsubscribe !== undefined) {
+      server.setRequestHandler("resources/unsubscribe", ({ params }) => {
+        unsubscribe(params.uri)
+        return {}
+      })
+    }
     // After ours: an embedding program may have others in their place.
     extension.register?.(server)
     return server

@@ -7,8 +7,10 @@
  */
 import type {
   JSONRPCMessage,
+  JSONRPCRequest,
   MessageExtraInfo,
   RequestId,
+  Server,
   Transport,
   TransportSendOptions
 } from "@modelcontextprotocol/server"
@@ -19,7 +21,8 @@ import { PassThrough, type Readable, type Writable } from "node:stream"
 import { setImmediate as nextTurn } from "node:timers/promises"
 import type { Scope } from "../domain/Principal.ts"
 import { type Client, makeServerFactory } from "./Server.ts"
-import type { ToolRunner } from "./ToolRunner.ts"
+import { ConnectionWatches, mostListens } from "./StdioWatches.ts"
+import { ToolRunner } from "./ToolRunner.ts"
 
 /** How long requests may still be worked on after the end of the input, in milliseconds. */
 export const finishWithin = 8_000
@@ -49,23 +52,36 @@ const userName = (): string => {
   }
 }
 
+/** Has an answer that comes when all is over: it is not waited for. */
+const listenOf = (message: JSONRPCMessage): JSONRPCRequest | null =>
+  "method" in message && "id" in message && message.method === "subscriptions/listen" ? message : null
+
 /** The SDK's transport, with a list of what has been asked and not answered. */
 class CountingTransport implements Transport {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: <T extends JSONRPCMessage>(message: T, extra?: MessageExtraInfo) => void
   private readonly inner: StdioServerTransport
+  private readonly watches: ConnectionWatches
   private readonly open = new Set<RequestId>()
   private whenNone: (() => void) | null = null
 
-  constructor(inner: StdioServerTransport) {
+  constructor(inner: StdioServerTransport, watches: ConnectionWatches) {
     this.inner = inner
+    this.watches = watches
     inner.onclose = () => this.onclose?.()
     inner.onerror = (error) => this.onerror?.(error)
     inner.onmessage = (message) => {
+      const listen = listenOf(message)
+      if (listen !== null) {
+        void watches.listen(listen).then((allowed) => allowed === null || this.onmessage?.(allowed))
+        return
+      }
       if ("method" in message && "id" in message) this.open.add(message.id)
       if ("method" in message && message.method === "notifications/cancelled") {
-        this.settle(message.params?.["requestId"] as RequestId | undefined)
+        const id = message.params?.["requestId"] as RequestId | undefined
+        this.settle(id)
+        if (id !== undefined) watches.drop(id)
       }
       this.onmessage?.(message)
     }
@@ -77,7 +93,9 @@ class CountingTransport implements Transport {
 
   async send(message: JSONRPCMessage, _options?: TransportSendOptions): Promise<void> {
     await this.inner.send(message)
-    if (!("method" in message)) this.settle(message.id)
+    if ("method" in message) return
+    this.settle(message.id)
+    if ("error" in message && message.id !== undefined) this.watches.drop(message.id)
   }
 
   close(): Promise<void> {
@@ -109,6 +127,7 @@ export const serve = Effect.fnUntraced(function*(
   streams: StdioStreams = { input: process.stdin, output: process.stdout }
 ): Effect.fn.Return<void, never, ToolRunner> {
   const makeServer = yield* makeServerFactory(timeout)
+  const runner = yield* ToolRunner
   const who = userName()
   const client: Client = {
     via: "stdio",
@@ -122,24 +141,42 @@ export const serve = Effect.fnUntraced(function*(
     Effect.callback<void>((resume) => {
       // The SDK drops what runs at the end of its input, so it learns of the end when all has been answered.
       const held = new PassThrough()
-      const transport = new CountingTransport(new StdioServerTransport(held, streams.output))
-      const handle = serveStdio(() => makeServer(client), {
+      // The SDK makes one for a look (server/discover), and perhaps another one for what comes after it.
+      let server: Server | null = null
+      const watches = new ConnectionWatches({
+        caller: client.principal,
+        rules: runner.rules,
+        watch: (uri, told, begun) => {
+          const run = runner.watch([uri], client.principal, () => Effect.promise(told), Effect.sync(begun))
+          const fiber = runFork(run)
+          return () => fiber.interruptUnsafe()
+        },
+        notify: async (uri) => server?.sendResourceUpdated({ uri }).catch(() => {})
+      })
+      const transport = new CountingTransport(new StdioServerTransport(held, streams.output), watches)
+      const handle = serveStdio(() => server = makeServer(client, watches.liveness), {
         transport,
+        maxSubscriptions: mostListens,
         onerror: (error) => runFork(Effect.logDebug("stdio", { error: error.message }))
       })
       const ended = async () => {
         while (held.readableLength > 0) await nextTurn()
         await transport.idle(finishWithin)
+        watches.stop()
         await handle.close()
         resume(Effect.void)
       }
-      const gone = () => resume(Effect.promise(() => handle.close()))
+      const gone = () => {
+        watches.stop()
+        resume(Effect.promise(() => handle.close()))
+      }
       streams.input.pipe(held, { end: false })
       streams.input.once("end", () => void ended())
       streams.input.once("error", gone)
       streams.output.once("error", gone)
       return Effect.promise(async () => {
         streams.input.unpipe(held)
+        watches.stop()
         await handle.close()
       })
     })

@@ -12,6 +12,7 @@ import type { ProgramServices } from "../program/Services.ts"
 import type { TokenLookup } from "../program/TokenIndex.ts"
 import { Tokens } from "../program/Tokens.ts"
 import { callTool } from "./CallTool.ts"
+import { type Watch, watchHere } from "./Subscriptions.ts"
 import type { ToolResult } from "./ToolResult.ts"
 import { leavesNothing, Rules, rulesOf, type RulesShape } from "./Visible.ts"
 
@@ -29,6 +30,8 @@ export class ToolRunner extends Context.Service<ToolRunner, {
   readonly call: (name: string, args: unknown, caller: Omit<CallerShape, "tool">) => Effect.Effect<ToolResult>
   /** The same for a verb of the admin socket (AdminCatalogue.ts). */
   readonly admin: (verb: string, args: unknown, caller: Omit<CallerShape, "tool">) => Effect.Effect<ToolResult>
+  /** Tells when resources change, as far as the caller may read them. */
+  readonly watch: Watch
   /** What the operator leaves to MCP clients: what they may list is computed from it. Calls are held to it here. */
   readonly rules: RulesShape
   /** The bearer tokens of the database, for the gate. */
@@ -64,6 +67,7 @@ export class ToolRunner extends Context.Service<ToolRunner, {
             Effect.promise(() => import("./AdminCatalogue.ts")),
             ({ adminCatalogue }) => Effect.provideContext(callTool(verb, args, caller, adminCatalogue), services)
           ),
+        watch: (...how) => Effect.provideContext(watchHere(rules)(...how), services),
         notReady: Effect.provideContext(notReadyReason, services),
         stopping: Effect.provideContext(Effect.flatMap(PoolAllocator, (allocator) => allocator.stopping), services)
       })

@@ -37,6 +37,7 @@ import * as Servers from "./Servers.ts"
 import { type Image, imageOf } from "./Snapshot.ts"
 import * as Tokens from "./Tokens.ts"
 import * as Transactions from "./Transactions.ts"
+import type { Touched } from "./Watchers.ts"
 
 export { CommitUncertain }
 
@@ -215,6 +216,8 @@ export class Store extends Context.Service<Store, {
   readonly record: (change: ChangeDraft) => Effect.Effect<void, StorageFailed>
   /** Notes what became of a change; written with the next commit, or by `flush`. Costs no commit of its own. */
   readonly settle: (changeId: string, outcome: Outcome) => Effect.Effect<void>
+  /** Tells what settled changes are about (Watchers.ts), until the function that it answers is called. */
+  readonly watch: (listener: (touched: Touched) => void) => () => void
   /**
    * Notes a call that was refused; it is in the audit chain with the next commit, after half a minute, or when the layer
    * closes. Only so many a minute.
@@ -367,8 +370,10 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
           transaction.chain = Audit.append(db, transaction.chain, at, "pruned", { through }, keepAudit)
         }
         transaction.recorded = true
+        transaction.records = { draft, earlier: transaction.records }
       }),
     settle: transactions.settle,
+    watch: transactions.watch,
     refused: (call) =>
       Effect.suspend(() => {
         transactions.refused(call)

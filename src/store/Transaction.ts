@@ -4,6 +4,7 @@ import type { ChainHead } from "../domain/Audit.ts"
 import { StorageFailed } from "../domain/Errors.ts"
 import type { Tally } from "./Counts.ts"
 import type { Database } from "./Database.ts"
+import type { Recorded } from "./Watchers.ts"
 
 /** An open transaction. */
 export interface Transaction {
@@ -17,6 +18,8 @@ export interface Transaction {
   wrote: boolean
   /** Was a change recorded? */
   recorded: boolean
+  /** Which ones, for those who watch. */
+  records: Recorded | null
   /** Were rows of the desired state written? */
   applied: boolean
   /** The last record of the audit chain. */

@@ -28,6 +28,7 @@ import * as Lives from "./Lives.ts"
 import { schemaVersion } from "./Migrate.ts"
 import { Run } from "./Run.ts"
 import { CurrentTransaction, type Head, readMeta, takenBack, type Transaction } from "./Transaction.ts"
+import { Watchers } from "./Watchers.ts"
 
 /** How transactions are made. */
 export interface TransactionOptions {
@@ -48,6 +49,7 @@ export const make = (db: Database, { committed, keepAudit, life: firstLife, repl
   const outcomes = new Map<string, Outcome>()
   /** Calls that were refused, not written yet. */
   const refusals = new Audit.Refusals()
+  const watchers = new Watchers()
   const { lineage } = readMeta(db)
   const run = replicate ? new Run(db) : null
   let life = firstLife
@@ -115,6 +117,7 @@ export const make = (db: Database, { committed, keepAudit, life: firstLife, repl
       depth: 0,
       wrote: false,
       recorded: false,
+      records: null,
       applied: false,
       chain: head.chain,
       tally: zero,
@@ -204,6 +207,7 @@ export const make = (db: Database, { committed, keepAudit, life: firstLife, repl
     if (failed === null) {
       outcomes.clear()
       refusals.clear()
+      watchers.committed(transaction.records, next.revision)
     }
     return failed
   }
@@ -344,7 +348,12 @@ export const make = (db: Database, { committed, keepAudit, life: firstLife, repl
     },
     /** The committed numbers of rows. */
     tally: () => tally,
-    settle: (changeId: string, outcome: Outcome) => Effect.sync(() => void outcomes.set(changeId, outcome)),
+    settle: (changeId: string, outcome: Outcome) =>
+      Effect.sync(() => {
+        outcomes.set(changeId, outcome)
+        watchers.settled(changeId)
+      }),
+    watch: watchers.watch,
     /** What was settled and is not in the table yet. */
     settled: outcomes as ReadonlyMap<string, Outcome>,
     /** A call was refused. */

@@ -290,6 +290,7 @@ describe("the commands", () => {
           call: (name, args, caller) =>
             world.run(Effect.provideService(callTool(name, args, caller), LongestCall, 100)),
           admin: () => Effect.die("not asked for here"),
+          watch: () => Effect.never,
           notReady: Effect.succeed(null),
           stopping: Effect.void
         })

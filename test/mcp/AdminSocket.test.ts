@@ -89,6 +89,7 @@ describe("the admin socket", () => {
               : failure(new Busy({ message: "full", hint: "wait" }))
           ),
         admin: () => Effect.die("not asked for here"),
+        watch: () => Effect.never,
         notReady: Effect.succeed("HAProxy is down"),
         stopping: Effect.void
       })
@@ -138,6 +139,7 @@ describe("the admin socket", () => {
         tokens: noTokens,
         call: () => Effect.andThen(Effect.sync(() => void began++), Effect.never),
         admin: () => Effect.die("not asked for here"),
+        watch: () => Effect.never,
         notReady: Effect.succeed(null),
         stopping: Effect.void
       })

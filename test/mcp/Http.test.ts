@@ -487,6 +487,7 @@ describe("calls", () => {
         tokens: noTokens,
         call: () => Effect.die(new Error("hunter2")),
         admin: () => Effect.die("not asked for here"),
+        watch: () => Effect.never,
         notReady: Effect.die("hunter2"),
         stopping: Effect.void
       })

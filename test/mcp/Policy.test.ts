@@ -114,6 +114,7 @@ const toolsUnder = (rules: RulesShape): ToolRunner["Service"] => {
     tokens: noTokens,
     call: (name, args, caller) => Effect.provideContext(callTool(name, args, caller), services),
     admin: () => Effect.die("not asked for here"),
+    watch: () => Effect.never,
     notReady: Effect.succeed(null),
     stopping: Effect.void
   }

@@ -57,7 +57,9 @@ export const overHttp = (url: string, token: string, era: "older" | "newer"): As
 export const overStdio = Effect.fnUntraced(function*(
   runner: ToolRunner["Service"],
   rights: ReadonlyArray<Scope>,
-  era: "older" | "newer"
+  era: "older" | "newer",
+  /** Hears the addresses of resources that changed, and `acknowledged` for a subscription. */
+  heard: (what: string) => void = () => {}
 ) {
   const [input, output] = [new PassThrough(), new PassThrough()]
   const waiting = new Map<number, (answer: Answer) => void>()
@@ -66,7 +68,13 @@ export const overStdio = Effect.fnUntraced(function*(
     const lines = (rest + chunk).split("\n")
     rest = lines.pop()!
     for (const line of lines) {
-      const answer = JSON.parse(line) as Answer & { readonly id: number }
+      const answer = JSON.parse(line) as Answer & {
+        readonly id: number
+        readonly method?: string
+        readonly params?: { readonly uri?: string }
+      }
+      if (answer.method === "notifications/subscriptions/acknowledged") heard("acknowledged")
+      if (answer.method === "notifications/resources/updated") heard(String(answer.params?.uri))
       waiting.get(answer.id)?.(answer)
     }
   })

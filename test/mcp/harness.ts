@@ -14,6 +14,7 @@ import { type Grant, type Principal, withAllRights } from "../../src/domain/Prin
 import { callTool } from "../../src/mcp/CallTool.ts"
 import type { GateOptions } from "../../src/mcp/Gate.ts"
 import { HttpListener, type HttpOptions } from "../../src/mcp/Http.ts"
+import { watchHere } from "../../src/mcp/Subscriptions.ts"
 import { success } from "../../src/mcp/ToolResult.ts"
 import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
 import { unrestricted } from "../../src/mcp/Visible.ts"
@@ -48,6 +49,7 @@ export const worldTools = (world: World): ToolRunner["Service"] => ({
   tokens: noTokens,
   call: (name, args, caller) => world.run(callTool(name, args, caller)),
   admin: () => Effect.die("not asked for here"),
+  watch: (...how) => world.run(watchHere(unrestricted)(...how)),
   notReady: world.run(notReadyReason),
   stopping: world.run(Effect.flatMap(PoolAllocator, (allocator) => allocator.stopping))
 })
@@ -64,6 +66,7 @@ export const toolsOf = (
   tokens: noTokens,
   call: (name, args, caller) => Effect.map(call(name, (args ?? {}) as Record<string, unknown>, caller), success),
   admin: () => Effect.die("not asked for here"),
+  watch: () => Effect.never,
   notReady: Effect.succeed(null),
   stopping: Effect.void
 })
