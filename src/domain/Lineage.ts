@@ -63,6 +63,13 @@ export const relation = (local: Position, remote: Position): Relation => {
   return holds(remote, local) ? "remote ahead" : "diverged"
 }
 
+/** Lives that made commits which `position` holds and `other` does not, oldest first. */
+export const livesBeyond = (position: Position, other: Position): ReadonlyArray<string> =>
+  position.lives.filter(({ life }, index) => {
+    const commits = Math.min(position.commits, (position.lives[index + 1]?.first ?? Infinity) - 1)
+    return !holds(other, { lineage: position.lineage, life, commits })
+  }).map(({ life }) => life)
+
 /** The lives after a commit of `life` with a number; the list stays as it is within a life. */
 export const withLife = (lives: ReadonlyArray<Life>, life: string, commits: number): ReadonlyArray<Life> =>
   lives.at(-1)?.life === life ? lives : [...lives, { life, first: commits }].slice(-maxLives)

@@ -5,13 +5,19 @@
  * "read-only", with the reason and what to do. What is replaced is kept by those who replace. Pure: who looks, and who acts, is
  * in program/.
  */
-import { holds, type Position, relation, type State } from "./Lineage.ts"
+import { holds, livesBeyond, type Position, relation, type State } from "./Lineage.ts"
 
 /** The local file. */
 export type LocalCopy =
   | { readonly kind: "none" }
   /** `wasPublished`: it, or what it came out of, was on a remote (store/RemoteNote.ts). */
-  | { readonly kind: "ours"; readonly position: Position; readonly wasPublished: boolean }
+  | {
+    readonly kind: "ours"
+    readonly position: Position
+    readonly wasPublished: boolean
+    /** What is known to be durable on this remote, and the life that got it there in strict mode (store/DurableMark.ts). */
+    readonly durable?: { readonly by: string; readonly state: State } | null
+  }
   | { readonly kind: "damaged" | "foreign"; readonly why: string }
   | { readonly kind: "newer"; readonly schema: number }
 
@@ -41,8 +47,8 @@ export type RemoteCopy =
 export type StartChoice =
   /** Open the local file. `publish`: the remote does not hold it yet. */
   | { readonly kind: "use local"; readonly publish: boolean; readonly notice: string | null }
-  /** Put the remote's content in place; a local file is kept under another name. */
-  | { readonly kind: "take remote"; readonly notice: string | null }
+  /** Put the remote's content in place; a local file is kept under another name, `aside` for ever: only it holds all of it. */
+  | { readonly kind: "take remote"; readonly notice: string | null; readonly aside: boolean }
   /** Make a new database, here and there. */
   | { readonly kind: "start new" }
   /** Write nothing, here, there or in HAProxy. `serve`: the local file can be read from meanwhile. */
@@ -142,14 +148,24 @@ const newer = (which: "local" | "remote", schema: number): StartChoice => ({
   retry: false
 })
 
+/**
+ * Is all that only the local database holds of one life in strict mode, and never acknowledged? The remote holds what that life ever
+ * saw durable there, so nothing between was lost: another one went on from it.
+ */
+const neverLeft = ({ durable, position }: Extract<LocalCopy, { readonly kind: "ours" }>, remote: Position): boolean =>
+  durable !== null && durable !== undefined && holds(remote, durable.state)
+  && livesBeyond(position, remote).every((life) => life === durable.by)
+
+/** `isLog`: the remote's is the newest of a log, not a copy that somebody may have put there. */
 const withVerified = (
   remote: Position,
   bad: ReadonlyArray<{ readonly gen: number; readonly state: State | null }>,
-  local: LocalCopy
+  local: LocalCopy,
+  isLog = true
 ): StartChoice => {
-  const take = (also: string | null = null): StartChoice => {
+  const take = (also: string | null = null, aside = false): StartChoice => {
     const notice = [also, lossOf(bad, remote)].filter((text) => text !== null).join(" ")
-    return { kind: "take remote", notice: notice === "" ? null : notice }
+    return { kind: "take remote", notice: notice === "" ? null : notice, aside }
   }
   if (local.kind === "none") return take()
   if (local.kind === "damaged") {
@@ -171,6 +187,15 @@ const withVerified = (
     case "remote ahead":
       return take()
     case "diverged":
+      if (isLog && bad.length === 0 && neverLeft(local, remote)) {
+        return take(
+          "Another control plane went on while this one still had commits on their way. They never reached the remote and were never "
+            + `acknowledged, so they are put aside (up to ${
+              name(position)
+            }), and the remote's newest database goes on here.`,
+          true
+        )
+      }
       return fenced(
         `Two control planes wrote at the same time: the local database (${name(position)}) and the remote's (${
           name(remote)
@@ -213,7 +238,7 @@ const withBare = (remote: Position, local: LocalCopy): StartChoice => {
   const notice =
     "The remote has no generations, only a copy of the database: it is taken as the newest. What was acknowledged "
     + "after it was made may be missing."
-  const choice = withVerified(remote, [], local)
+  const choice = withVerified(remote, [], local, false)
   if (choice.kind === "take remote") return { ...choice, notice }
   return choice.kind === "use local" ? { ...choice, publish: true } : choice
 }

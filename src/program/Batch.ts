@@ -185,7 +185,6 @@ export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jo
   for (const job of jobs) job.begun = true
   const deadline = Math.max(...jobs.map((job) => job.deadline)) - reserve
   const remote = yield* asking(plane.publisher, deadline)
-  const { commits } = yield* plane.store.position
   const decided = yield* Effect.result(decideAll(plane, node, jobs, deadline))
   if (Result.isFailure(decided)) {
     const failure = decided.failure
@@ -215,23 +214,22 @@ export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jo
     return result
   }
   const fenced = yield* remote
-  if (fenced !== null) {
-    // The upload of an earlier batch takes along whatever is committed by then.
-    return yield* refuseAll(plane, node, planned, putOff, fenced, plane.publisher.sent() > commits)
-  }
+  if (fenced !== null) return yield* refuseAll(plane, node, planned, putOff, fenced)
   const edits = planned.reduce((sum, { plan }) => sum + plan.edits.length, 0)
   const latest = isLarge(planned) ? deadline - Math.min(longestReserve, edits * reservePerEdit) : deadline
   return yield* carryOut(plane, node, planned, ahead, revision, latest, putOff)
 })
 
-/** This process may not write: what was committed is taken back, and HAProxy never hears of it. */
+/**
+ * This process may not write: what was committed is taken back, and neither HAProxy nor the remote ever hears of it (nothing
+ * leaves before its verdict: Publisher.deciding).
+ */
 const refuseAll = Effect.fnUntraced(function*(
   { store }: Plane,
   node: Node,
   planned: ReadonlyArray<Planned>,
   putOff: ReadonlyArray<Job>,
-  error: ControlError,
-  isSent: boolean
+  error: ControlError
 ) {
   const taken = yield* Effect.result(commitInverses(store, planned))
   for (const { job } of planned) {
@@ -240,8 +238,6 @@ const refuseAll = Effect.fnUntraced(function*(
       Exit.fail(
         Result.isFailure(taken)
           ? Endings.notTakenBack(taken.failure.message, job.changeId)
-          : isSent
-          ? Endings.overtaken(error.message, job.changeId)
           : error
       )
     )

@@ -73,16 +73,6 @@ export const notPublished = (reason: string, changeId: string): ControlError =>
     changeId
   })
 
-/** Another control plane took over while an upload was on its way that may carry the change: it may hold it, or not. */
-export const overtaken = (reason: string, changeId: string): ControlError =>
-  new OutcomeUnknown({
-    message:
-      `Another control plane took over in the middle of the change, which may or may not be in what it goes on from: `
-      + reason,
-    hint: "Read the present state from the one that writes now, or repeat the call there: writes name a desired state.",
-    changeId
-  })
-
 /** What every success says while the remote follows by itself. */
 export const publishedLater =
   "The remote copy of the database follows (HAPROXY_REMOTE_SYNC=async): until then a loss of this machine loses this change."

@@ -100,6 +100,9 @@ export class RemoteSync extends Context.Service<RemoteSync, {
   ): Layer.Layer<RemoteSync> => Layer.sync(RemoteSync, () => make(options))
 }
 
+/** A remote home in notes, for people and to tell one from another. */
+export const nameOf = ({ file, host }: Pick<RemoteSync["Service"], "host" | "file">): string => `${host}:${file}`
+
 const fencedBy = (why: string) =>
   new Fenced({
     message: `Another control plane writes the database on the remote host: ${why}`,

@@ -2,7 +2,8 @@
  * The local database file, while nobody has it open: looked at, and replaced by a copy that came from elsewhere.
  *
  * Guarantees: those of Snapshot.ts. What is replaced stays as `<file>.before-<n>`, the newest {@link kept} of them, with its
- * log where it had one that could not be read: an operator's way back.
+ * log where it had one that could not be read: an operator's way back. What is put aside because it holds what nothing else does
+ * stays as `<file>.aside-<n>`, and is never removed.
  */
 import * as Effect from "effect/Effect"
 import { mkdirSync, readdirSync, rmSync } from "node:fs"
@@ -79,9 +80,12 @@ export const readWhole = (file: string): Effect.Effect<Uint8Array, StorageFailed
     })
   }).pipe(Effect.scoped)
 
+/** How the one that goes is kept. */
+export type Kept = "before" | "aside"
+
 /** Numbers of the databases that were replaced, oldest first. */
-const replaced = (file: string): ReadonlyArray<number> => {
-  const pattern = /^\.before-(\d+)(?:-wal)?$/
+const replaced = (file: string, as: Kept): ReadonlyArray<number> => {
+  const pattern = as === "before" ? /^\.before-(\d+)(?:-wal)?$/ : /^\.aside-(\d+)(?:-wal)?$/
   const numbers = readdirSync(dirname(file)).flatMap((name) => {
     const match = name.startsWith(basename(file)) ? pattern.exec(name.slice(basename(file).length)) : null
     return match === null ? [] : [Number(match[1])]
@@ -89,15 +93,19 @@ const replaced = (file: string): ReadonlyArray<number> => {
   return [...new Set(numbers)].sort((a, b) => a - b)
 }
 
-const replace = async (file: string, bytes: Uint8Array): Promise<string | null> => {
+const replace = async (file: string, bytes: Uint8Array, as: Kept): Promise<string | null> => {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   sweep(file, readdirSync(dirname(file)), draft)
   const coming = draftBeside(file, draft)
-  const earlier = replaced(file)
+  const earlier = replaced(file, as)
   try {
     await writeNew(coming, bytes)
-    const old = Snapshot.install(coming, file, `.before-${(earlier.at(-1) ?? 0) + 1}`)
-    for (const number of old === null ? [] : earlier.slice(0, Math.max(0, earlier.length + 1 - kept))) {
+    const old = Snapshot.install(coming, file, `.${as}-${(earlier.at(-1) ?? 0) + 1}`)
+    for (
+      const number of old === null || as === "aside"
+        ? []
+        : earlier.slice(0, Math.max(0, earlier.length + 1 - kept))
+    ) {
       for (const suffix of ["-wal", ""]) rmSync(`${file}.before-${number}${suffix}`, { force: true })
     }
     return old
@@ -109,11 +117,12 @@ const replace = async (file: string, bytes: Uint8Array): Promise<string | null> 
 /** Puts a whole database in place, durably; answers where the old one is kept, null when there was none. */
 export const install = (
   path: string,
-  bytes: Uint8Array
+  bytes: Uint8Array,
+  as: Kept = "before"
 ): Effect.Effect<string | null, StorageFailed | Conflict | ConfigInvalid> => {
   const file = resolve(path)
   return Effect.uninterruptible(Effect.tryPromise({
-    try: () => replace(file, bytes),
+    try: () => replace(file, bytes, as),
     catch: (cause) =>
       cause instanceof Conflict || cause instanceof ConfigInvalid
         ? cause

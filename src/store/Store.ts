@@ -228,6 +228,8 @@ export class Store extends Context.Service<Store, {
   readonly verifyAudit: Effect.Effect<AuditReport, StorageFailed>
   /** The last committed content and its ancestry. */
   readonly position: Effect.Effect<Position>
+  /** The life that this process's next commit is of. */
+  readonly life: () => string
   /**
    * What leads from content `after` to the last one (null: from nothing): the commits between, or a whole copy where that is
    * better or nothing else does (Capture.ts); null when there is nothing after. Not inside `commit`; waits for an open one.
@@ -388,6 +390,7 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
       return check.report()
     }),
     position: Effect.sync(transactions.position),
+    life: transactions.life,
     capture: (after) =>
       Effect.flatMap(
         read("copy the database", (db) => Capture.since(db, transactions.run, transactions.position(), after)),

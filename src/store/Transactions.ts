@@ -368,6 +368,8 @@ export const make = (db: Database, { committed, keepAudit, life: firstLife, repl
       lives,
       chain: head.chain
     }),
+    /** The life that the next commit is of. */
+    life: () => life,
     run,
     flush: Effect.suspend(() => outcomes.size === 0 && refusals.isEmpty ? Effect.void : flush)
   }

@@ -37,11 +37,10 @@ const chain = (program: Shipped, seed: number) =>
     const disks = yield* Effect.forEach(Array.from({ length: planes }), () => temporaryFolder("pod"))
     const lives: Array<Life> = []
     yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(lives.map((one) => one.kill()))))
-    /** One that was fenced before it was killed may hold what never left, and then only reads until it is told. */
-    const start = async (index: number, isReady = true) => {
+    /** One that starts becomes the one that writes, also where its disk holds what never left before it was killed. */
+    const start = async (index: number) => {
       lives[index] = new Life(program, { ...far.env(disks[index]!), MCP_CALL_TIMEOUT: "3s" }, lifeLimit)
-      if (isReady) assert.isTrue(await lives[index]!.ready(), "a start becomes the one that writes")
-      else assert.isTrue(await lives[index]!.listening())
+      assert.isTrue(await lives[index]!.ready(), "a start becomes the one that writes")
     }
     /** One that just started may have no link yet. Whoever was told OK writes, and is not fenced again by the one before. */
     const takeOver = async (index: number, note: string) => {
@@ -110,8 +109,7 @@ const chain = (program: Shipped, seed: number) =>
           if (paused !== null) lives[paused]!.pause()
           if (isRestart) {
             await lives[next]!.kill()
-            await start(next, false)
-            await takeOver(next, note)
+            await start(next)
             writing.push(...begin(next))
             count("killed and started again")
           } else await takeOver(next, note)

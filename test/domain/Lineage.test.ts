@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { holds, lifeAt, maxLives, type Position, relation, withLife } from "../../src/domain/Lineage.ts"
+import { holds, lifeAt, livesBeyond, maxLives, type Position, relation, withLife } from "../../src/domain/Lineage.ts"
 
 interface Node {
   readonly position: Position
@@ -36,6 +36,9 @@ const commit = (parent: Node, life: string): Node => {
 }
 
 const isAncestor = (a: Node, b: Node | null): boolean => b !== null && (a === b || isAncestor(a, b.parent))
+
+/** Oldest first. */
+const chainOf = (node: Node | null): ReadonlyArray<Node> => node === null ? [] : [...chainOf(node.parent), node]
 
 const Step = Schema.Struct({
   from: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 })),
@@ -71,6 +74,8 @@ describe("two copies", () => {
                 : "diverged"
             )
             assert.strictEqual(holds(a.position, b.position), isAncestor(b, a))
+            const only = chainOf(a).filter((node) => !isAncestor(node, b)).map(({ position }) => position.life)
+            assert.deepStrictEqual(livesBeyond(a.position, b.position), [...new Set(only)])
           }
         }
       })

@@ -14,6 +14,18 @@ const position = (commits: number, life = "l1", lineage = "a", schema = 3): Posi
 
 const ours = (at: Position, wasPublished = true): LocalCopy => ({ kind: "ours", position: at, wasPublished })
 
+/** Went on alone after commit 5, which the remote held: nothing of it was acknowledged since. */
+const unsent = (
+  durable: { readonly by: string; readonly life?: string; readonly commits: number } | null
+): LocalCopy => ({
+  kind: "ours",
+  position: position(8, "l4"),
+  wasPublished: true,
+  durable: durable === null
+    ? null
+    : { by: durable.by, state: { lineage: "a", life: durable.life ?? "l1", commits: durable.commits } }
+})
+
 const locals = {
   "none": { kind: "none" },
   "blank": ours(position(0, "l1", "new"), false),
@@ -193,6 +205,28 @@ describe("a start", () => {
     assert.match(notice(locals["ahead, another life"], remotes["newest bad"]), /may be missing/)
     assert.match(notice(locals.ahead, remotes["newest unreadable"]), /may be missing/)
     assert.match(notice(locals.none, remotes["newest bad"]), /may be missing/)
+  })
+
+  it("puts aside what never left and was never acknowledged, and only that", () => {
+    const remote: RemoteCopy = remotes["of another life"]
+    const mine = { by: "l4", commits: 5 }
+    assert.strictEqual(told(chooseStart(remote, unsent(mine))), "remote !")
+    const choice = chooseStart(remote, unsent(mine))
+    assert.match(choice.kind === "take remote" ? choice.notice ?? "" : "", /never acknowledged.*put aside/)
+    // Of a remote that holds all there is: nothing to put aside.
+    assert.strictEqual(told(chooseStart(remotes.verified, unsent(mine))), "local + publish")
+    const refused: ReadonlyArray<readonly [RemoteCopy, LocalCopy]> = [
+      // Nobody knows what was acknowledged; or it was another life that was strict.
+      [remote, unsent(null)],
+      [remote, unsent({ by: "l1", commits: 5 })],
+      // The remote has lost what was durable on it.
+      [remote, unsent({ by: "l4", life: "l4", commits: 7 })],
+      [{ ...remote, bad: [{ gen: 9, state: null }] } as RemoteCopy, unsent(mine)],
+      [{ kind: "bare", position: position(7, "l3") }, unsent(mine)],
+      [remotes.empty, unsent(mine)],
+      [remotes["all bad"], { ...unsent(mine), position: position(4, "l4") } as LocalCopy]
+    ]
+    for (const [there, here] of refused) assert.strictEqual(told(chooseStart(there, here)), "FENCED serve")
   })
 
   it("publishes anew after a migration", () => {

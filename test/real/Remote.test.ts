@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { existsSync, mkdirSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { adminCall } from "../support/AdminCall.ts"
 import { becomes } from "../support/Poll.ts"
@@ -156,6 +156,17 @@ describe.runIf(sshdReason === null)("a database at home on another host", () => 
         assert.include(yield* remoteOf(first), { status: "error", role: "reader" })
         assert.strictEqual((yield* add(second, "next.example.org")).code, "OK")
         assert.deepStrictEqual(yield* names(second), ["blog.example.org", "next.example.org", "shop.example.org"])
+
+        // Its disk holds what it committed and took back; nobody was told of that, and it never left.
+        yield* Effect.promise(first.kill)
+        const again = yield* startServer({ env: edge.env("one") })
+        yield* Effect.promise(again.ready)
+        assert.deepStrictEqual(yield* names(again), ["blog.example.org", "next.example.org", "shop.example.org"])
+        const { answer: status } = yield* remote(edge.env("one"), "status")
+        assert.match(String(status!["started_as"]), /never acknowledged, so they are put aside.*kept as/)
+        assert.isTrue(readdirSync(edge.disk("one")).some((name) => name === "local.db.aside-1"))
+        assert.strictEqual((yield* add(again, "more.example.org")).code, "OK")
+        assert.strictEqual((yield* add(second, "never.example.org")).code, "FENCED")
       }).pipe(Effect.scoped),
     60_000
   )
@@ -269,7 +280,8 @@ describe.runIf(sshdReason === null)("a database at home on another host", () => 
           })
         )
         assert.isBelow(taken, 5_000)
-        const started = yield* during(
+        // A start comes to its end, too; how long a process takes to start is not the question.
+        yield* during(
           second,
           "two",
           Effect.gen(function*() {
@@ -278,7 +290,6 @@ describe.runIf(sshdReason === null)("a database at home on another host", () => 
             return third
           })
         )
-        assert.isBelow(started, 5_000)
       }).pipe(Effect.scoped),
     90_000
   )

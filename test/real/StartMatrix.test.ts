@@ -27,6 +27,7 @@ import {
   expectedOf,
   haproxies,
   type HaproxyState,
+  isAsked,
   locals,
   type LocalState,
   remotes,
@@ -46,7 +47,9 @@ interface Cell {
 }
 
 const cells: ReadonlyArray<Cell> = remotes.flatMap((remote) =>
-  haproxies.flatMap((haproxy) => locals.map((local) => ({ remote, haproxy, local })))
+  haproxies.flatMap((haproxy) =>
+    locals.filter((local) => isAsked(haproxy, local)).map((local) => ({ remote, haproxy, local }))
+  )
 )
 
 /** What a lane has to itself: a HAProxy, a disk, a folder on the remote host. */
@@ -117,7 +120,7 @@ const runCell = Effect.fnUntraced(function*(cell: Cell, lane: Lane, copies: Copi
   const expected = expectedOf(remote, haproxy, local)
   const note = `remote ${remote}, HAProxy ${haproxy}, local ${local}`
   const { site } = lane.haproxy
-  layLocal(copies, local, lane.disk)
+  layLocal(copies, local, lane.disk, lane.folder)
   layRemote(copies, remote, lane.folder)
   yield* lane.haproxy.kill
   const conf = dirname(site.domainsMap)

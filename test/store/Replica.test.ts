@@ -1,11 +1,13 @@
 /** What is shipped of a database leads to the same database elsewhere, whatever happened between the commits. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import type { Capture, Fetched, FullCopy } from "../../src/domain/Generation.ts"
 import { relation } from "../../src/domain/Lineage.ts"
 import * as DeltaFrame from "../../src/store/DeltaFrame.ts"
+import * as DurableMark from "../../src/store/DurableMark.ts"
 import { examineFile, install } from "../../src/store/Install.ts"
 import { examine, materialise, supersede } from "../../src/store/Replica.ts"
 import { digestOf } from "../../src/store/Snapshot.ts"
@@ -151,6 +153,35 @@ describe("a delta", () => {
   })
 })
 
+describe("the mark of what is durable", () => {
+  it.live("is overwritten in place, and is none when it is torn", () =>
+    inFolder((path) =>
+      Effect.sync(() => {
+        const file = join(path, "desired.db")
+        assert.isNull(DurableMark.read(file))
+        const mark = (commits: number, remote = "edge:/a.db") => ({
+          remote,
+          by: "l2",
+          state: { lineage: "a", life: "l1", commits }
+        })
+        for (const commits of [1_000_000, 7]) {
+          DurableMark.write(file, mark(commits, "edge:/ä.db"))
+          assert.deepStrictEqual(DurableMark.read(file), mark(commits, "edge:/ä.db"))
+        }
+        const whole = readFileSync(`${file}.durable`)
+        for (const length of [0, 10, 60]) {
+          writeFileSync(`${file}.durable`, whole.subarray(0, length))
+          assert.isNull(DurableMark.read(file))
+        }
+        writeFileSync(`${file}.durable`, Buffer.alloc(whole.length))
+        assert.isNull(DurableMark.read(file))
+        // One that does not fit would be torn.
+        DurableMark.write(file, mark(8, "x".repeat(2_000)))
+        assert.isNull(DurableMark.read(file))
+      })
+    ))
+})
+
 describe("the local file", () => {
   it.live("is replaced as a whole, and the old one kept with its log", () =>
     inFolder((path) =>
@@ -167,6 +198,7 @@ describe("the local file", () => {
           }))
         const [older, newer] = copies
         assert.isNull(yield* install(join(path, "elsewhere.db"), older!.bytes))
+        assert.strictEqual(yield* install(file, newer!.bytes, "aside"), `${file}.aside-1`)
         for (let round = 1; round <= 7; round++) {
           assert.strictEqual(yield* install(file, (round % 2 === 0 ? newer! : older!).bytes), `${file}.before-${round}`)
         }
@@ -174,6 +206,8 @@ describe("the local file", () => {
           (yield* Effect.forEach([0, 2, 3, 7, 8], (n) => examineFile(`${file}.before-${n}`))).map(({ kind }) => kind),
           ["none", "none", "ours", "ours", "none"]
         )
+        assert.strictEqual((yield* examineFile(`${file}.aside-1`)).kind, "ours")
+        assert.strictEqual(yield* install(file, older!.bytes, "aside"), `${file}.aside-2`)
         const found = yield* examineFile(file)
         assert.strictEqual(found.kind === "ours" ? found.position.commits : null, older!.state.commits)
         yield* withStore(file, (store) => store.commit(add(store, "c.example.org")))

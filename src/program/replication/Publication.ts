@@ -12,7 +12,9 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import { type Fenced, RemoteUnreachable, StorageFailed } from "../../domain/Errors.ts"
-import { RemoteSync } from "../../remote/RemoteSync.ts"
+import type { State } from "../../domain/Lineage.ts"
+import { nameOf, RemoteSync } from "../../remote/RemoteSync.ts"
+import * as DurableMark from "../../store/DurableMark.ts"
 import * as RemoteNote from "../../store/RemoteNote.ts"
 import { Store } from "../../store/Store.ts"
 import * as Metrics from "./Metrics.ts"
@@ -67,7 +69,6 @@ const reader = (mode: PublishMode, refusal: Fenced | RemoteUnreachable): Publish
   deciding: (work) => work,
   published: () => Effect.succeed(durable),
   afterwards: () => Effect.void,
-  sent: () => -1,
   status: Effect.succeed({
     mode,
     role: "reader",
@@ -86,7 +87,6 @@ const make = Effect.fnUntraced(function*({ claim: claimsAtOnce, fenced, mode, re
   const wake = yield* Queue.sliding<void>(1)
   let waiters: Array<Waiter> = []
   let publishedAt: number | null = null
-  let sent = -1
   /** Other lives' generations do not count: one of our own is to follow them. */
   let claimed = claimsAtOnce
   let isNoted = false
@@ -133,7 +133,7 @@ const make = Effect.fnUntraced(function*({ claim: claimsAtOnce, fenced, mode, re
   /** Beside the database: that it was published. Before the first generation, so that a missing note means never. */
   const note = Effect.try({
     try: () => {
-      RemoteNote.write(store.path, { lineage: store.lineage, remote: `${remote.host}:${remote.file}` })
+      RemoteNote.write(store.path, { lineage: store.lineage, remote: nameOf(remote) })
       isNoted = true
     },
     catch: (cause) =>
@@ -142,6 +142,15 @@ const make = Effect.fnUntraced(function*({ claim: claimsAtOnce, fenced, mode, re
         hint: "Check the disk and the rights of this user on the folder."
       })
   })
+
+  /** Before anything of it is acknowledged: all of it is there. Without the mark an operator has to decide more. */
+  const mark = (state: State) =>
+    Effect.try({
+      try: () => DurableMark.write(store.path, { remote: nameOf(remote), by: store.life(), state }),
+      catch: (cause) => String((cause as NodeJS.ErrnoException).code)
+    }).pipe(
+      Effect.catch((code) => Effect.logWarning(`The mark beside ${store.path} cannot be written: ${code}`))
+    )
 
   /** What is due once nobody waits: the file that others read, a short way for the next start, room. */
   const tidy = Effect.gen(function*() {
@@ -168,9 +177,9 @@ const make = Effect.fnUntraced(function*({ claim: claimsAtOnce, fenced, mode, re
     onItsWay = Deferred.makeUnsafe()
     if (capture !== null) {
       if (!isNoted) yield* note
-      sent = capture.state.commits
       const began = performance.now()
       const { state } = yield* remote.publish(capture)
+      if (mode === "strict") yield* mark(state)
       yield* store.acknowledge(state.commits)
       yield* Metrics.uploaded(capture.kind, capture.bytes.byteLength, performance.now() - began)
       publishedAt = Date.now()
@@ -297,7 +306,6 @@ const make = Effect.fnUntraced(function*({ claim: claimsAtOnce, fenced, mode, re
         Effect.catchTag("Fenced", (error) => Effect.andThen(Effect.sync(() => over === null && end(error)), error))
       ),
     published: publishedBy,
-    sent: () => sent,
     afterwards: (work) =>
       Effect.asVoid(Effect.forkIn(
         Effect.gen(function*() {

@@ -55,8 +55,6 @@ export interface PublisherShape {
   readonly published: (deadline: number) => Effect.Effect<Publication>
   /** Runs something once all that is committed now is durable there, whenever that is; never, when that never is. */
   readonly afterwards: (work: Effect.Effect<void>) => Effect.Effect<void>
-  /** Commits that the newest upload carries or carried, whatever became of it; -1 before the first. */
-  readonly sent: () => number
   readonly status: Effect.Effect<ReplicationStatus>
 }
 
@@ -69,7 +67,6 @@ export const off: PublisherShape = {
   deciding: (work) => work,
   published: () => Effect.succeed({ _tag: "Durable" }),
   afterwards: (work) => work,
-  sent: () => -1,
   status: Effect.succeed({ mode: "off", role: "writer", generation: null, lag: 0, publishedAt: null, reason: "" })
 }
 

@@ -20,7 +20,8 @@ import {
   StorageFailed
 } from "../../domain/Errors.ts"
 import { chooseStart, type LocalCopy, type RemoteCopy, type StartChoice } from "../../domain/StartChoice.ts"
-import { type Look, RemoteSync } from "../../remote/RemoteSync.ts"
+import { type Look, nameOf, RemoteSync } from "../../remote/RemoteSync.ts"
+import * as DurableMark from "../../store/DurableMark.ts"
 import * as Install from "../../store/Install.ts"
 import * as RemoteNote from "../../store/RemoteNote.ts"
 import * as Replica from "../../store/Replica.ts"
@@ -93,12 +94,19 @@ const lookThere = Effect.gen(function*() {
   Effect.map((found) => "there" in found ? found : { there: found, claim: Effect.succeed(found) })
 )
 
-/** The local file as the table wants it. */
-export const lookHere = Effect.fnUntraced(function*(file: string): Effect.fn.Return<LocalCopy, StorageFailed> {
-  const found = yield* Install.examineFile(file)
-  if (found.kind !== "ours") return found
-  return { ...found, wasPublished: RemoteNote.read(file)?.lineage === found.position.lineage }
-})
+/** The local file as the table wants it. `remote`: as notes name it. */
+export const lookHere = Effect.fnUntraced(
+  function*(file: string, remote: string): Effect.fn.Return<LocalCopy, StorageFailed> {
+    const found = yield* Install.examineFile(file)
+    if (found.kind !== "ours") return found
+    const mark = DurableMark.read(file)
+    return {
+      ...found,
+      wasPublished: RemoteNote.read(file)?.lineage === found.position.lineage,
+      durable: mark?.remote === remote ? mark : null
+    }
+  }
+)
 
 const refusalOf = (choice: Extract<StartChoice, { readonly kind: "read-only" }>): ControlError => {
   const fields = { message: choice.reason, hint: choice.hint }
@@ -126,7 +134,7 @@ export const prepare = Effect.fnUntraced(function*(
   claims: boolean
 ): Effect.fn.Return<Prepared, NoStart, RemoteSync> {
   if (fenced !== null) return { refusal: fenced, isPassing: false, told: fenced.message }
-  const here = yield* Effect.result(lookHere(file))
+  const here = yield* Effect.result(lookHere(file, nameOf(yield* RemoteSync)))
   if (Result.isFailure(here)) return yield* fail(here.failure, true)
   const { claim, there: before } = yield* lookThere
   const first = chooseStart(before.copy, here.success)
@@ -142,7 +150,7 @@ export const prepare = Effect.fnUntraced(function*(
     return { refusal: error, isPassing: choice.retry, told: choice.reason }
   }
   if (choice.kind === "take remote" && there.bytes !== null) {
-    const installed = yield* Effect.result(Install.install(file, there.bytes))
+    const installed = yield* Effect.result(Install.install(file, there.bytes, choice.aside ? "aside" : "before"))
     if (Result.isFailure(installed)) return yield* fail(installed.failure, !(installed.failure instanceof Conflict))
     yield* there.adopt
     const kept = installed.success === null ? "" : ` The database that was here is kept as ${installed.success}.`

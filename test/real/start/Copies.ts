@@ -5,8 +5,10 @@
 import * as Effect from "effect/Effect"
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import * as DurableMark from "../../../src/store/DurableMark.ts"
 import { overSsh, shape } from "../../lab/FarSite.ts"
 import type { FarSshd } from "../../lab/FarSshd.ts"
+import { generationsFolder } from "../../lab/NewestCopy.ts"
 import { launch } from "../../support/Launch.ts"
 import type { Site } from "../../support/RealHaproxy.ts"
 import { type Env, settingsOf } from "../../support/Settings.ts"
@@ -23,6 +25,20 @@ export interface Copies {
   /** Files that HAProxy starts from. */
   readonly haproxies: Readonly<Record<Exclude<HaproxyState, "down">, string>>
 }
+
+/** What a control plane commits that was overtaken: a write that is refused and taken back, and nothing of it leaves. */
+const addInVain = (env: Env, domain: string, remote: string) =>
+  Effect.scoped(Effect.gen(function*() {
+    const plane = yield* launch(env)
+    yield* plane.ready("a life that is overtaken")
+    const folder = generationsFolder(remote)
+    const next = readdirSync(folder).filter((name) => /^\d+\.json$/.test(name)).sort().at(-1)!
+    writeFileSync(join(folder, String(Number(next.slice(0, -5)) + 1).padStart(10, "0") + ".json"), "of another", {
+      mode: 0o600
+    })
+    const { code, data } = yield* plane.call("haproxy_add_domain", { domain, ip: "10.0.0.1" })
+    if (code !== "FENCED") return yield* Effect.die(new Error(`${domain}: ${code} ${JSON.stringify(data)}`))
+  }))
 
 const addOne = (env: Env, domain: string) =>
   Effect.scoped(Effect.gen(function*() {
@@ -47,6 +63,7 @@ export const makeCopies = Effect.fnUntraced(function*(folder: string, site: Site
   const conf = dirname(site.domainsMap)
   yield* addOne(strict, "a.example.com")
   const behind = keep(disk, "behind")
+  const first = keep(remote, "first")
   const old = keep(conf, "haproxy-old")
   yield* addOne(strict, "b.example.com")
   const older = keep(remote, "older")
@@ -58,8 +75,17 @@ export const makeCopies = Effect.fnUntraced(function*(folder: string, site: Site
   yield* addOne(alone(ahead), "d.example.com")
   const diverged = keep(behind, "diverged")
   yield* addOne(alone(diverged), "z.example.com")
+  const unsent = keep(behind, "unsent")
+  // On the remote as it was then; what this life makes there is gone with it.
+  rmSync(remote, { recursive: true })
+  cpSync(first, remote, { recursive: true })
+  yield* addInVain(
+    { ...alone(unsent), ...overSsh(sshd, join(remote, database)) },
+    "y.example.com",
+    join(remote, database)
+  )
   const copies: Copies = {
-    locals: { equal, ahead, behind, diverged },
+    locals: { equal, ahead, behind, diverged, unsent },
     remote: whole,
     older,
     haproxies: { up, old }
@@ -87,12 +113,18 @@ const damage = (path: string, size = 64) => {
   writeFileSync(path, bytes, { mode: 0o600 })
 }
 
-/** Lays out the local database of a cell. */
-export const layLocal = (copies: Copies, state: LocalState, disk: string): void => {
+/** Lays out the local database of a cell, whose remote folder is `there`. */
+export const layLocal = (copies: Copies, state: LocalState, disk: string, there: string): void => {
   rmSync(disk, { recursive: true, force: true })
   mkdirSync(disk, { recursive: true })
   if (state === "none") return
   cpSync(copies.locals[state === "corrupt" ? "equal" : state], disk, { recursive: true })
+  // Each lane has a remote folder of its own, where the copies were made in another one.
+  const file = join(disk, database)
+  const mark = DurableMark.read(file)
+  if (mark !== null) {
+    DurableMark.write(file, { ...mark, remote: mark.remote.replace(/:\/.*$/, `:${join(there, database)}`) })
+  }
   if (state === "corrupt") damage(join(disk, database), 8_192)
 }
 

@@ -16,7 +16,8 @@ export const contents = {
 export type Content = keyof typeof contents
 
 export const remotes = ["up", "down", "hung", "wrong key", "empty", "newest corrupt", "all corrupt"] as const
-export const locals = ["none", "equal", "ahead", "behind", "diverged", "corrupt"] as const
+/** `unsent`: it went on in strict mode from the first content, beside others, and nothing of that ever left. */
+export const locals = ["none", "equal", "ahead", "behind", "diverged", "unsent", "corrupt"] as const
 /** `old`: it runs, from files of an older state. */
 export const haproxies = ["up", "down", "old"] as const
 
@@ -41,6 +42,7 @@ const unknown: Readonly<Record<LocalState, Expected>> = {
   ahead: unreachable,
   behind: unreachable,
   diverged: unreachable,
+  unsent: unreachable,
   corrupt: unreachable
 }
 
@@ -53,6 +55,8 @@ const table: Readonly<Record<RemoteState, Readonly<Record<LocalState, Expected>>
     behind: from("newest"),
     // Two wrote; an operator decides which one goes on.
     diverged: fenced,
+    // Nobody was told of what only it has, and the remote holds all that anybody was: it is put aside.
+    unsent: from("newest"),
     corrupt: from("newest")
   },
   down: unknown,
@@ -65,6 +69,7 @@ const table: Readonly<Record<RemoteState, Readonly<Record<LocalState, Expected>>
     ahead: fenced,
     behind: fenced,
     diverged: fenced,
+    unsent: fenced,
     corrupt: lost
   },
   "newest corrupt": {
@@ -73,6 +78,7 @@ const table: Readonly<Record<RemoteState, Readonly<Record<LocalState, Expected>>
     ahead: from("ahead"),
     behind: from("older"),
     diverged: fenced,
+    unsent: fenced,
     corrupt: from("older")
   },
   "all corrupt": {
@@ -82,9 +88,13 @@ const table: Readonly<Record<RemoteState, Readonly<Record<LocalState, Expected>>
     ahead: from("ahead"),
     behind: fenced,
     diverged: fenced,
+    unsent: fenced,
     corrupt: lost
   }
 }
+
+/** What HAProxy is like says nothing new there. */
+export const isAsked = (haproxy: HaproxyState, local: LocalState): boolean => local !== "unsent" || haproxy === "up"
 
 /** Of one cell. */
 export const expectedOf = (remote: RemoteState, haproxy: HaproxyState, local: LocalState): Expected => {
