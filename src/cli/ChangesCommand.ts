@@ -47,14 +47,18 @@ export const changesCommand = <R>(handlers: Pick<Handlers<R>, "alone">) =>
       Flag.withDescription("With CHANGE: take it back, as a new change"),
       Flag.withDefault(false)
     ),
+    dryRun: Flag.Boolean("dry-run").pipe(
+      Flag.withDescription("With --revert: only say what it would do"),
+      Flag.withDefault(false)
+    ),
     json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON instead of a table"), Flag.withDefault(false)),
     settings: settingFlags("stdio")
-  }, ({ change, domain, from, json, limit, revert, settings, since, until, who }) =>
+  }, ({ change, domain, dryRun, from, json, limit, revert, settings, since, until, who }) =>
     Effect.flatMap(
       Effect.promise(() => import("./Changes.ts")),
       ({ printChange, printChanges, revertChange }) =>
         Option.isSome(change) && revert
-          ? revertChange(handlers, sourcesOf(settings), change.value, { json })
+          ? revertChange(handlers, sourcesOf(settings), change.value, { dryRun, json })
           : Option.isSome(change)
           ? printChange(handlers, sourcesOf(settings), change.value, { json })
           : printChanges(handlers, sourcesOf(settings), {

@@ -140,6 +140,13 @@ describe("the commands", () => {
           const client = server.client()
           const added = await client.good("haproxy_add_domain", { domain: "a.example.com", ip: "10.0.0.1" })
           await client.call("haproxy_add_domain", { domain: "a.example.com", ip: "no address" })
+          // A dry run leaves no trace here, refused or not.
+          await client.call("haproxy_add_domain", { domain: "b.example.com", ip: "no address", dry_run: true })
+          const dry = await run("changes", String(added["change_id"]), "--revert", "--dry-run")
+          assert.deepStrictEqual([dry.code, dry.stderr], [0, ""])
+          assert.match(dry.stdout, /^Dry run, nothing was changed\. .*: Took back chg_/)
+          assert.match(dry.stdout, /^a\.example\.com +pool_1 +-$/m)
+          assert.match(dry.stdout, /\n\d+ commands to HAProxy; 0 sessions are open .*\nDomains: a\.example\.com\n$/)
           const verified = await run("audit", "verify")
           assert.deepStrictEqual([verified.code, verified.stderr], [0, ""])
           assert.match(verified.stdout, /^\d records and 1 changes are as .*\nends with record \d {2}[0-9a-f]{64}\n$/)

@@ -5,18 +5,22 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { allTools, defaultTools } from "../../src/mcp/Catalogue.ts"
+import { allTools } from "../../src/mcp/Catalogue.ts"
 import type { ChangePlan } from "../../src/program/DryRun.ts"
 import { newestLine, realLines } from "../support/RealHaproxy.ts"
 import { writesIn } from "../support/Recorder.ts"
 import { quiet } from "../support/WatchedWorld.ts"
-import { changeOf, examples } from "./dryrun/Examples.ts"
-import { makeDrySite } from "./dryrun/Site.ts"
+import { changeOf, type Example, examples } from "./dryrun/Examples.ts"
+import { runtimeExamples } from "./dryrun/RuntimeExamples.ts"
+import { makeDryRuntimeSite, makeDrySite, type Watched } from "./dryrun/Site.ts"
 
-const writing = defaultTools.filter(({ annotations }) => !annotations.readOnlyHint)
+const writing = allTools.filter(({ annotations }) => !annotations.readOnlyHint)
 
 it("the table has every tool that changes something", () => {
-  assert.deepStrictEqual(examples.map(({ tool }) => tool).sort(), writing.map(({ name }) => name).sort())
+  assert.deepStrictEqual(
+    [...examples, ...runtimeExamples].map(({ tool }) => tool).sort(),
+    writing.map(({ name }) => name).sort()
+  )
   for (const { inputSchema, name, plans } of writing) {
     assert.isTrue(plans, `${name} answers no plan`)
     assert.deepInclude(inputSchema.properties["dry_run"], { type: "boolean", default: false }, name)
@@ -27,37 +31,49 @@ it("the table has every tool that changes something", () => {
   }
 })
 
-describe("a dry run", () => {
+/** Every example in turn: first dry, then in earnest, then dry again. */
+const tryAll = Effect.fnUntraced(
+  function*<S extends Watched>(site: S, all: ReadonlyArray<Example<S>>, isNewest: boolean) {
+    const { call, canonical, world } = site
+    for (const example of all) {
+      if (example.ca === true && !isNewest) continue
+      const { tool } = example
+      const args = yield* example.prepare(site)
+      const before = yield* canonical
+      const sent = world.sent.length
+      const dry = yield* call(tool, { ...args, dry_run: true })
+      assert.deepStrictEqual(writesIn(world.sent.slice(sent)), [], `${tool} told HAProxy something`)
+      assert.strictEqual(yield* canonical, before, `${tool} left something`)
+      assert.include(String(dry["summary"]), "Dry run, nothing was changed", tool)
+      assert.notStrictEqual(dry["changed"], true, tool)
+      assert.notProperty(dry, "change_id", tool)
+      const plan = dry["plan"] as ChangePlan
+      assert.isTrue(plan.would_change, `${tool}: ${JSON.stringify(plan)}`)
+      const told = world.sent.length
+      const done = yield* call(tool, args)
+      const really = writesIn(world.sent.slice(told))
+      example.compare({ plan, dry, done, told: really, edits: yield* changeOf(world, done), site })
+      if (example.again === false) continue
+      const again = (yield* call(tool, { ...args, dry_run: true }))["plan"] as ChangePlan
+      assert.isFalse(again.would_change, `${tool} again: ${JSON.stringify(again)}`)
+    }
+  }
+)
+
+describe.concurrent("a dry run changes nothing, and says what the call then does", () => {
   for (const binary of realLines) {
     it.live(
-      `changes nothing, and says what the call then does: HAProxy ${binary.version}`,
+      `to what is ours: HAProxy ${binary.version}`,
       () =>
-        quiet(Effect.gen(function*() {
-          const site = yield* makeDrySite(binary)
-          const { call, canonical, world } = site
-          for (const example of examples) {
-            if (example.ca === true && binary !== newestLine) continue
-            const { tool } = example
-            const args = yield* example.prepare(site)
-            const before = yield* canonical
-            const sent = world.sent.length
-            const dry = yield* call(tool, { ...args, dry_run: true })
-            assert.deepStrictEqual(writesIn(world.sent.slice(sent)), [], `${tool} told HAProxy something`)
-            assert.strictEqual(yield* canonical, before, `${tool} left something`)
-            assert.include(String(dry["summary"]), "Dry run, nothing was changed", tool)
-            assert.notStrictEqual(dry["changed"], true, tool)
-            assert.notProperty(dry, "change_id", tool)
-            const plan = dry["plan"] as ChangePlan
-            assert.isTrue(plan.would_change, `${tool}: ${JSON.stringify(plan)}`)
-            const told = world.sent.length
-            const done = yield* call(tool, args)
-            const really = writesIn(world.sent.slice(told))
-            example.compare({ plan, dry, done, told: really, edits: yield* changeOf(world, done), site })
-            if (example.again === false) continue
-            const again = (yield* call(tool, { ...args, dry_run: true }))["plan"] as ChangePlan
-            assert.isFalse(again.would_change, `${tool} again: ${JSON.stringify(again)}`)
-          }
-        })).pipe(Effect.scoped),
+        quiet(Effect.flatMap(makeDrySite(binary), (site) => tryAll(site, examples, binary === newestLine)))
+          .pipe(Effect.scoped),
+      60_000
+    )
+    it.live(
+      `to what is not: HAProxy ${binary.version}`,
+      () =>
+        quiet(Effect.flatMap(makeDryRuntimeSite(binary), (site) => tryAll(site, runtimeExamples, true)))
+          .pipe(Effect.scoped),
       60_000
     )
   }

@@ -67,12 +67,13 @@ export const revertVerb = tool({
   title: "Revert a change",
   description: "Takes one change back as a new one: its domains and servers are what they were before, all or none.",
   annotations: removes,
-  input: { change_id: Field.text("Id of the change.") },
+  input: { change_id: Field.text("Id of the change."), ...Field.dryRun },
   output: {
     summary: Field.summary,
     reverted: Field.text("The change that was taken back."),
     rows: Field.count("Rows that it had changed."),
-    ...Field.written
+    ...Field.written,
+    ...Field.planned
   },
   long: true,
   program: revert

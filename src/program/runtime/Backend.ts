@@ -6,14 +6,13 @@ import * as Backends from "../../haproxy/BackendCommands.ts"
 import * as Dynamic from "../../haproxy/DynamicServerCommands.ts"
 import * as Servers from "../../haproxy/ServerCommands.ts"
 import type { StatRow } from "../../haproxy/StatCommands.ts"
-import { Store } from "../../store/Store.ts"
 import * as Tracing from "../../Tracing.ts"
 import type { Answer } from "../Answer.ts"
 import * as Input from "../Input.ts"
 import { Limits } from "../Limits.ts"
-import { PoolAllocator } from "../PoolAllocator.ts"
 import { ask, backendRows, inTime, serverRows } from "../Proxies.ts"
 import type { ProgramServices } from "../Services.ts"
+import { domainsOf } from "./DomainsOf.ts"
 import { page, type RowsInput } from "./Rows.ts"
 import { absent } from "./Telling.ts"
 
@@ -35,19 +34,6 @@ export interface ServerDetail {
 
 /** Domains that an answer names. */
 const mostDomains = 20
-
-/** Names that lead to a backend: those of the desired state, and keys of entries that are not ours. */
-export const domainsOf = Effect.fnUntraced(function*(backend: string, most: number) {
-  const store = yield* Store
-  const { pools } = yield* Limits
-  const pool = ownPool(backend, pools)
-  const node = yield* (yield* PoolAllocator).observed
-  const foreign = [...node?.maps.domains.foreign ?? [], ...node?.maps.wildcards.foreign ?? []]
-    .flatMap(([key, value]) => value === backend ? [key] : [])
-  const own = pool === null ? [] : (yield* store.routesOf(pool, most)).map(({ name }) => name as string)
-  const total = (pool === null ? 0 : yield* store.countRoutesOf(pool)) + foreign.length
-  return { domains: [...own, ...foreign].slice(0, most), total }
-})
 
 const detailOf = (
   row: StatRow,

@@ -1,14 +1,15 @@
 /** The verb that enables, disables or limits a frontend until HAProxy's next start. */
 import * as Effect from "effect/Effect"
 import { type ControlError, InvalidInput } from "../../domain/Errors.ts"
+import type { Command } from "../../haproxy/Command.ts"
 import * as Frontends from "../../haproxy/FrontendCommands.ts"
-import type { RuntimeApi } from "../../haproxy/RuntimeApi.ts"
 import * as Stats from "../../haproxy/StatCommands.ts"
 import * as Tracing from "../../Tracing.ts"
 import type { Answer } from "../Answer.ts"
 import * as Input from "../Input.ts"
 import { ask, inTime } from "../Proxies.ts"
-import { absent, asWriter, notSo, tell, untilRestart } from "./Telling.ts"
+import type { ProgramServices } from "../Services.ts"
+import { absent, asWriter, endBeforeTelling, notSo, tell, untilRestart } from "./Telling.ts"
 
 export interface SetFrontendInput {
   readonly frontend: string
@@ -40,7 +41,7 @@ const isEnabled = (row: Stats.StatRow): boolean => row.status === "OPEN" || row.
 export const setFrontend = asWriter(
   Tracing.fn("setFrontend")(function*(
     input: SetFrontendInput
-  ): Effect.fn.Return<SetFrontendAnswer, ControlError, RuntimeApi> {
+  ): Effect.fn.Return<SetFrontendAnswer, ControlError, ProgramServices> {
     const frontend = yield* Input.proxyName("frontend", input.frontend)
     const maxconn = input.maxconn === undefined
       ? undefined
@@ -53,11 +54,21 @@ export const setFrontend = asWriter(
       })
     }
     const before = yield* look(frontend)
-    if (maxconn !== undefined && before.sessionLimit !== maxconn) yield* tell(Frontends.setMaxconn(frontend, maxconn))
-    if (input.state === "enabled" && !isEnabled(before)) yield* tell(Frontends.enable(frontend))
-    if (input.state === "disabled" && isEnabled(before)) yield* tell(Frontends.disable(frontend))
-    const after = yield* look(frontend)
     const wanted = input.state === undefined ? isEnabled(before) : input.state === "enabled"
+    const commands: ReadonlyArray<Command<unknown>> = [
+      ...(maxconn !== undefined && before.sessionLimit !== maxconn ? [Frontends.setMaxconn(frontend, maxconn)] : []),
+      ...(wanted === isEnabled(before) ? [] : [wanted ? Frontends.enable(frontend) : Frontends.disable(frontend)])
+    ]
+    yield* endBeforeTelling({
+      summary: `Frontend ${frontend} is ${wanted ? "enabled" : "disabled"} with maxconn ${
+        maxconn ?? before.sessionLimit
+      }, ${untilRestart}`,
+      commands,
+      now: { frontend, status: before.status, maxconn: before.sessionLimit },
+      sessions: before.currentSessions
+    })
+    for (const command of commands) yield* tell(command)
+    const after = yield* look(frontend)
     if (isEnabled(after) !== wanted || (maxconn !== undefined && after.sessionLimit !== maxconn)) {
       return yield* notSo(`${frontend} is ${after.status} with maxconn ${after.sessionLimit}`)
     }

@@ -50,10 +50,10 @@ export const listsOf = Effect.fnUntraced(function*(kind: Kind): Effect.fn.Return
 })
 
 /**
- * How many entries a list really has, read and counted, up to `most`: what is told of HAProxy's own count holds for lists
+ * How many entries a list really has (of a key, where one is given), read and counted, up to `most`: what is told of HAProxy's own count holds for lists
  * that nobody was refused by.
  */
-export const counted = Effect.fnUntraced(function*({ kind, name }: ListItem, most: number) {
+export const counted = Effect.fnUntraced(function*({ kind, name }: ListItem, most: number, key?: string) {
   const runtime = yield* RuntimeApi
   let entries = 0
   yield* inTime(
@@ -61,7 +61,9 @@ export const counted = Effect.fnUntraced(function*({ kind, name }: ListItem, mos
       words: ["show", kind, name],
       limit: longestScan,
       line: (line) => {
-        if (Acls.entryOfLine(line) !== null) entries++
+        const text = Acls.entryOfLine(line)
+        const isMeant = key === undefined || text === key || (kind === "map" && text?.startsWith(`${key} `) === true)
+        if (text !== null && isMeant) entries++
         return entries < most
       }
     }).pipe(

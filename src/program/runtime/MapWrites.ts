@@ -17,7 +17,7 @@ import * as RuntimeInput from "../RuntimeInput.ts"
 import type { ProgramServices } from "../Services.ts"
 import { counted, type Kind, type ListItem, requireForeignList, requireList } from "./Lists.ts"
 import { lookUp } from "./Maps.ts"
-import { asWriter, notSo, tell, untilRestart } from "./Telling.ts"
+import { asWriter, endBeforeTelling, notSo, tell, untilRestart } from "./Telling.ts"
 
 export interface MapWriteAnswer extends Answer {
   readonly changed: boolean
@@ -40,6 +40,9 @@ const answer = Effect.fnUntraced(function*(list: ListItem, changed: boolean, sum
     entries_total: entries
   }
 })
+
+/** The list as it is. */
+const nowOf = ({ entries, kind, name }: ListItem) => ({ kind, list: name, entries_total: entries })
 
 /** What a look-up finds, where the list can be asked for this text at all (a network is no address). */
 const found = (list: ListItem, key: string) => Effect.map(Effect.result(lookUp(list, key)), Result.getOrNull)
@@ -71,6 +74,18 @@ export const setMapEntry = asWriter(
     if (before?.key === key && (kind === "acl" || before.value === value)) {
       return yield* answer(list, false, `${list.name} has ${key} already`)
     }
+    const isThere = before?.key === key
+    yield* endBeforeTelling({
+      summary: `${list.name} has ${key}${kind === "acl" ? "" : ` ${value}`}, ${untilRestart}`,
+      commands: [
+        kind === "acl"
+          ? Acls.add(list.name, key)
+          : isThere
+          ? MapCommands.set(list.name, key, value)
+          : MapCommands.add(list.name, key, value)
+      ],
+      now: nowOf(list)
+    })
     if (kind === "acl") {
       yield* tell(Acls.add(list.name, key))
       const now = yield* found(list, key)
@@ -107,6 +122,12 @@ export const deleteMapEntry = asWriter(
     const key = yield* RuntimeInput.word("key", input.key)
     const list = yield* requireForeignList(kind, input.list)
     const remove = kind === "map" ? MapCommands.del(list.name, key) : Acls.del(list.name, key)
+    const entries = yield* counted(list, mostDuplicates, key)
+    yield* endBeforeTelling({
+      summary: entries > 0 ? `${key} is gone from ${list.name}, ${untilRestart}` : `${list.name} has no ${key}`,
+      commands: entries > 0 ? [remove] : [],
+      now: nowOf(list)
+    })
     let deleted = 0
     while ((yield* tell(remove)) === "deleted") {
       if (++deleted > mostDuplicates) {
@@ -134,7 +155,13 @@ export const clearMap = asWriter(
     const kind = input.kind ?? "map"
     const list = yield* requireForeignList(kind, input.list)
     if ((yield* counted(list, 1)) === 0) return yield* answer(list, false, `${list.name} is empty already`)
-    yield* tell(kind === "map" ? MapCommands.clear(list.name) : Acls.clear(list.name))
+    const clear = kind === "map" ? MapCommands.clear(list.name) : Acls.clear(list.name)
+    yield* endBeforeTelling({
+      summary: `The entries of ${list.name} are gone, ${untilRestart}`,
+      commands: [clear],
+      now: nowOf(list)
+    })
+    yield* tell(clear)
     if ((yield* counted(list, 1)) > 0) return yield* notSo(`${list.name} has entries`)
     return yield* answer(list, true, `The entries of ${list.name} are gone`)
   })
@@ -196,6 +223,14 @@ export const replaceMap = asWriter(
     const list = yield* requireForeignList(kind, input.list)
     if (entries.length === 0) return yield* clearMap({ list: list.name, kind })
     const swap = swapOf(kind, list.name)
+    yield* endBeforeTelling({
+      summary: `${list.name} has these ${entries.length} entries and no others, ${untilRestart}`,
+      commands: [swap.prepare],
+      steps: [
+        `${entries.length} entries are added under the version that this answers, and it is put in place at once`
+      ],
+      now: nowOf(list)
+    })
     const version = yield* tell(swap.prepare)
     // A refusal of any part gives the version up; nobody has seen it.
     yield* Effect.forEach(swap.fill(version, entries), (part) => tell(part as Command<unknown>), { discard: true })

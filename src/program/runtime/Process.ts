@@ -9,8 +9,9 @@ import type { Answer } from "../Answer.ts"
 import * as Input from "../Input.ts"
 import { ask, inTime } from "../Proxies.ts"
 import * as RuntimeInput from "../RuntimeInput.ts"
+import type { ProgramServices } from "../Services.ts"
 import { page, type RowsInput } from "./Rows.ts"
-import { absent, asWriter, notSo, requireCommand, tell } from "./Telling.ts"
+import { absent, asWriter, endBeforeTelling, notSo, requireCommand, tell } from "./Telling.ts"
 
 /** What can be shown of the process. */
 export const sections = ["info", "activity", "memory_pools"] as const
@@ -121,10 +122,16 @@ const counted = Effect.gen(function*() {
 export const clearCounters = asWriter(
   Tracing.fn("clearCounters")(function*(
     input: { readonly all?: boolean }
-  ): Effect.fn.Return<ClearCountersAnswer, ControlError, RuntimeApi> {
+  ): Effect.fn.Return<ClearCountersAnswer, ControlError, ProgramServices> {
     const all = input.all ?? false
     const before = yield* inTime(counted)
-    yield* tell(Process.clearCounters(all))
+    const clear = Process.clearCounters(all)
+    yield* endBeforeTelling({
+      summary: all ? "All counters start at 0 again" : "The maxima start anew; totals go on",
+      commands: [clear],
+      now: { all, sessions_before: before.total }
+    })
+    yield* tell(clear)
     const after = yield* inTime(counted)
     // New sessions may have come meanwhile, but never as many as there had been.
     if (all ? before.total > 0 && after.total >= before.total : after.excess > 0 && after.excess >= before.excess) {

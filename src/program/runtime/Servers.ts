@@ -23,7 +23,7 @@ import { PoolAllocator } from "../PoolAllocator.ts"
 import { inTime } from "../Proxies.ts"
 import type { ProgramServices } from "../Services.ts"
 import { type ServerDetail, serverIn, serversIn } from "./Backend.ts"
-import { asWriter, notSo, requireCommand, requireForeign, tell, untilRestart } from "./Telling.ts"
+import { asWriter, endBeforeTelling, notSo, requireCommand, requireForeign, tell, untilRestart } from "./Telling.ts"
 
 export interface ServerAnswer extends Answer {
   readonly changed: boolean
@@ -121,16 +121,26 @@ export const addRuntimeServer = asWriter(
         field: "server"
       })
     }
-    yield* tell(Dynamic.add(backend, server, address, [
+    const add = Dynamic.add(backend, server, address, [
       ...(input.checks === true ? ["check"] : []),
       ...(input.backup === true ? ["backup"] : []),
       ...(weight === undefined ? [] : ["weight", String(weight)]),
       ...(maxconn === undefined ? [] : ["maxconn", String(maxconn)])
-    ]))
+    ])
     // It begins in maintenance with its checks off: nobody is sent there before they are on.
+    const then = [
+      ...(input.checks === true ? [Dynamic.healthChecks(backend, server, true)] : []),
+      ...(state === "maint" ? [] : [Servers.setState(backend, server, state)])
+    ]
+    yield* endBeforeTelling({
+      summary: `${backend}/${server} is at ${address}, ${state}, ${untilRestart}`,
+      commands: [add, ...then],
+      now: { backend, server: null },
+      backend
+    })
+    yield* tell(add)
     const rest = Effect.gen(function*() {
-      if (input.checks === true) yield* tell(Dynamic.healthChecks(backend, server, true))
-      if (state !== "maint") yield* tell(Servers.setState(backend, server, state))
+      for (const command of then) yield* tell(command)
       return yield* seen(backend, server, (now) => now.addr === address && now.state === state)
     })
     const now = yield* rest.pipe(
@@ -173,17 +183,29 @@ export const deleteRuntimeServer = asWriter(
     if (before === undefined) {
       return { summary: `${backend} has no server ${server}`, changed: false, backend, server: null }
     }
+    const [drained, taken, del] = [
+      Servers.setState(backend, server, "drain"),
+      Servers.setState(backend, server, "maint"),
+      Dynamic.del(backend, server)
+    ]
+    yield* endBeforeTelling({
+      summary: `${backend}/${server} is deleted, ${untilRestart}`,
+      commands: drain > 0 ? [drained, taken, del] : [taken, del],
+      now: { backend, server: before },
+      sessions: before.sessions,
+      backend
+    })
     const restore = Effect.ignore(tell(Servers.setState(backend, server, before.state)))
     const work = Effect.gen(function*() {
       if (drain > 0) {
-        yield* tell(Servers.setState(backend, server, "drain"))
+        yield* tell(drained)
         const ends = Date.now() + drain * 1_000
         for (let left = before.sessions; left > 0 && Date.now() < ends; yield* Effect.sleep(lookEvery)) {
           left = (yield* inTime(serverIn(backend, server))).sessions
           yield* caller.progress(before.sessions - left, before.sessions, `${left} sessions are left`)
         }
       }
-      yield* tell(Servers.setState(backend, server, "maint"))
+      yield* tell(taken)
       // Short waits: `wait` holds the connection that writes go over.
       for (
         const ends = Date.now() + removableWithin;
@@ -199,7 +221,7 @@ export const deleteRuntimeServer = asWriter(
         }
         yield* Effect.sleep(lookEvery)
       }
-      yield* tell(Dynamic.del(backend, server))
+      yield* tell(del)
     })
     yield* work.pipe(Effect.tapError(() => restore))
     if ((yield* inTime(serversIn(backend))).some(({ name }) => name === server)) {
@@ -342,6 +364,13 @@ export const setRuntimeServer = asWriter(
       }
     }
     const steps = stepsOf(backend, before, { ...input, state })
+    yield* endBeforeTelling({
+      summary: `${backend}/${server} is set as asked, ${untilRestart}`,
+      commands: steps.map(({ make }) => make),
+      now: { backend, server: before },
+      sessions: before.sessions,
+      backend
+    })
     yield* runSteps(steps)
     const now = yield* seen(backend, server, (one) =>
       (state === undefined || one.state === state)

@@ -14,7 +14,7 @@ import { ask, inTime } from "../Proxies.ts"
 import type { ProgramServices } from "../Services.ts"
 import { serverIn } from "./Backend.ts"
 import { type RowsInput, scanPage } from "./Rows.ts"
-import { asWriter, notSo, tell } from "./Telling.ts"
+import { asWriter, endBeforeTelling, notSo, tell } from "./Telling.ts"
 
 export interface SessionListInput extends RowsInput {
   readonly frontend?: string
@@ -153,6 +153,14 @@ const killOne = Effect.fnUntraced(function*(given: string) {
       field: "id"
     })
   }
+  if (lines !== null) {
+    yield* endBeforeTelling({
+      summary: `Session ${id} is ended`,
+      commands: [Streams.kill(id)],
+      now: { remaining: 1 },
+      sessions: 1
+    })
+  }
   if (lines === null || (yield* tell(Streams.kill(id))) === "not found") {
     return { summary: `Session ${id} had ended already`, changed: false, remaining: 0 }
   }
@@ -181,7 +189,15 @@ export const killSessions = asWriter(
     const backend = yield* Input.proxyName("backend", input.backend!)
     const server = yield* Input.proxyName("server", input.server!)
     const before = yield* inTime(serverIn(backend, server))
-    yield* tell(Streams.killOfServer(backend, server))
+    const kill = Streams.killOfServer(backend, server)
+    yield* endBeforeTelling({
+      summary: `${before.sessions} sessions of ${backend}/${server} are ended`,
+      commands: before.sessions > 0 ? [kill] : [],
+      now: { remaining: before.sessions },
+      sessions: before.sessions,
+      backend
+    })
+    yield* tell(kill)
     let left = before.sessions
     for (let look = 0; left > 0 && look < mostLooks; look++) {
       left = (yield* inTime(serverIn(backend, server))).sessions

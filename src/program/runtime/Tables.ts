@@ -11,8 +11,9 @@ import type { Answer } from "../Answer.ts"
 import * as Input from "../Input.ts"
 import { ask, inTime } from "../Proxies.ts"
 import * as RuntimeInput from "../RuntimeInput.ts"
+import type { ProgramServices } from "../Services.ts"
 import { page, type RowsInput, scanPage } from "./Rows.ts"
-import { absent, asWriter, notSo, tell, untilRestart } from "./Telling.ts"
+import { absent, asWriter, endBeforeTelling, notSo, tell, untilRestart } from "./Telling.ts"
 
 /** How a condition compares. */
 export const operators = Tables.operators
@@ -153,7 +154,7 @@ export interface SetTableInput {
 export const setTableEntry = asWriter(
   Tracing.fn("setTableEntry")(function*(
     input: SetTableInput
-  ): Effect.fn.Return<TableWriteAnswer, ControlError, RuntimeApi> {
+  ): Effect.fn.Return<TableWriteAnswer, ControlError, ProgramServices> {
     const key = yield* RuntimeInput.word("key", input.key)
     const data: Record<string, number> = {}
     for (const [index, { name, value }] of input.data.entries()) {
@@ -161,7 +162,13 @@ export const setTableEntry = asWriter(
     }
     const table = yield* requireTable(input.table)
     const before = yield* inTime(ask(Tables.get(table.name, key)))
-    yield* tell(Tables.set(table.name, key, data))
+    const set = Tables.set(table.name, key, data)
+    yield* endBeforeTelling({
+      summary: `${table.name} has ${key}, ${untilRestart}`,
+      commands: [set],
+      now: { table: table.name, used: table.used }
+    })
+    yield* tell(set)
     const now = yield* inTime(ask(Tables.get(table.name, key)))
     if (now === null) return yield* notSo(`${table.name} has no ${key}`)
     // Rates and counts of what is open move by themselves.
@@ -188,7 +195,7 @@ export interface ClearTableInput extends Which {
 export const clearTable = asWriter(
   Tracing.fn("clearTable")(function*(
     input: ClearTableInput
-  ): Effect.fn.Return<TableWriteAnswer, ControlError, RuntimeApi> {
+  ): Effect.fn.Return<TableWriteAnswer, ControlError, ProgramServices> {
     const which = yield* whichOf(input)
     if ((Object.keys(which).length === 0) !== (input.all === true)) {
       return yield* new InvalidInput({
@@ -199,7 +206,15 @@ export const clearTable = asWriter(
     }
     const table = yield* requireTable(input.table)
     const there = "key" in which ? yield* inTime(ask(Tables.get(table.name, which.key!))) : null
-    yield* tell(Tables.clear(table.name, which))
+    const clear = Tables.clear(table.name, which)
+    yield* endBeforeTelling({
+      summary: `${
+        "key" in which ? which.key : "filter" in which ? "What the condition holds of" : "Every entry"
+      } of ${table.name} is gone`,
+      commands: there === null && "key" in which ? [] : [clear],
+      now: { table: table.name, used: table.used }
+    })
+    yield* tell(clear)
     if ("key" in which && (yield* inTime(ask(Tables.get(table.name, which.key!)))) !== null) {
       return yield* notSo(`${which.key} is there; traffic may have made it anew`)
     }

@@ -3,7 +3,7 @@
  *
  * Guarantees: one command after the other on the one connection, each with the text expected of it; what HAProxy refuses
  * is HAPROXY_REFUSED in its own words (or NOT_FOUND where it says so), a lost answer OUTCOME_UNKNOWN, and nothing sent
- * HAPROXY_UNREACHABLE. A command that this HAProxy does not list in its help is never sent. Nothing told here survives
+ * HAPROXY_UNREACHABLE. A command that this HAProxy does not list in its help is never sent; in a dry run none is. Nothing told here survives
  * HAProxy's next start: that belongs into haproxy.cfg.
  */
 import * as Effect from "effect/Effect"
@@ -21,9 +21,11 @@ import { ownPool } from "../../domain/Pool.ts"
 import type { Command } from "../../haproxy/Command.ts"
 import { RuntimeApi } from "../../haproxy/RuntimeApi.ts"
 import { Caller } from "../Caller.ts"
+import { endOfDryRun, makePlan } from "../DryRun.ts"
 import { shown } from "../Input.ts"
 import { Limits } from "../Limits.ts"
 import { PoolAllocator } from "../PoolAllocator.ts"
+import { domainsOf } from "./DomainsOf.ts"
 
 /** What every verb that tells something answers with, so that nobody takes it for a desired state. */
 export const untilRestart = "until HAProxy's next start or reload"
@@ -64,7 +66,8 @@ export const asWriter =
 /** One command that changes something. */
 export const tell = Effect.fnUntraced(function*<A>(command: Command<A>): Effect.fn.Return<A, ControlError, RuntimeApi> {
   const runtime = yield* RuntimeApi
-  const { timeout } = yield* Caller
+  const { dryRun, timeout } = yield* Caller
+  if (dryRun === true) return yield* Effect.die(new Error(`a dry run would have told HAProxy "${command.words[0]}"`))
   const told = yield* Effect.result(runtime.exchange([command], { timeout }))
   const words = command.words.join(" ").slice(0, 200)
   if (Result.isFailure(told)) {
@@ -85,6 +88,40 @@ export const tell = Effect.fnUntraced(function*<A>(command: Command<A>): Effect.
     hint: "Nothing was changed by it."
   })
 })
+
+/** What a verb is about to tell HAProxy. */
+export interface Untold {
+  /** What the real call would say. */
+  readonly summary: string
+  readonly commands: ReadonlyArray<Command<unknown>>
+  /** How it is now, in the answer's own fields. */
+  readonly now: object
+  readonly steps?: ReadonlyArray<string>
+  readonly sessions?: number
+  /** The backend whose domains are touched. */
+  readonly backend?: string
+}
+
+/** Ends a dry run where HAProxy would be told something. */
+export const endBeforeTelling = ({ backend, commands, now, sessions = 0, steps = [], summary }: Untold) =>
+  endOfDryRun(Effect.gen(function*() {
+    const touched = backend === undefined ? { domains: [], total: 0 } : yield* domainsOf(backend, mostDomains)
+    return {
+      summary,
+      warnings: [],
+      answer: now,
+      plan: makePlan({
+        commands: commands.map(({ words }) => words.join(" ")),
+        steps,
+        domains: touched.domains,
+        domain_count: touched.total,
+        live_sessions: sessions
+      })
+    }
+  }))
+
+/** Domains that a plan names. */
+const mostDomains = 20
 
 /** NOT_FOUND with the nearest names that there are. */
 export const absent = (what: string, field: string, name: string, names: ReadonlyArray<string>, list: string) => {

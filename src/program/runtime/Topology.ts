@@ -12,7 +12,7 @@ import { ourMaps } from "../OurMaps.ts"
 import { cursorOf, fitting, positionOf, rowsFor } from "../Page.ts"
 import { ask, inTime, inventory, serverRows } from "../Proxies.ts"
 import type { ProgramServices } from "../Services.ts"
-import { domainsOf } from "./Backend.ts"
+import { domainsOf } from "./DomainsOf.ts"
 import type { RowsInput } from "./Rows.ts"
 
 export interface TopologyInput extends RowsInput {

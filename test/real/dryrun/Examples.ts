@@ -10,7 +10,7 @@ import type { ChangePlan, PlannedEdit } from "../../../src/program/DryRun.ts"
 import { Store } from "../../../src/store/Store.ts"
 import type { Data } from "../../support/ToolCalls.ts"
 import type { WatchedWorld } from "../../support/WatchedWorld.ts"
-import type { DrySite } from "./Site.ts"
+import type { DrySite, Watched } from "./Site.ts"
 
 /** What is held against each other. */
 export interface Compared {
@@ -21,13 +21,13 @@ export interface Compared {
   readonly told: ReadonlyArray<string>
   /** Rows of the change that it left; null: it left none. */
   readonly edits: ReadonlyArray<PlannedEdit> | null
-  readonly site: DrySite
+  readonly site: Watched
 }
 
-export interface Example {
+export interface Example<S> {
   readonly tool: string
   /** The arguments, after what the call needs is there. */
-  readonly prepare: (site: DrySite) => Effect.Effect<Data>
+  readonly prepare: (site: S) => Effect.Effect<Data>
   readonly compare: (compared: Compared) => void
   /** It asks the CA, which is a program and takes its time: on one line of HAProxy. */
   readonly ca?: true
@@ -102,7 +102,7 @@ const args = (value: Data) => () => Effect.succeed(value)
 /** A pool that two domains share. */
 const shared = /^pool_1 is shared: a\.com, b\.org are served by the same servers$/
 
-export const examples: ReadonlyArray<Example> = [
+export const examples: ReadonlyArray<Example<DrySite>> = [
   {
     tool: "haproxy_add_domain",
     prepare: args({ domain: "new.com", ip: "10.0.0.50" }),

@@ -1,4 +1,4 @@
-/** Two control planes that are watched: one whose domains, servers and certificates are its own, one beside strangers. */
+/** What dry runs are tried on, and everything that one of them might have changed. */
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 import { readFile, stat } from "node:fs/promises"
@@ -8,6 +8,7 @@ import { makeCertificate } from "../../support/Certificates.ts"
 import { placeAcme } from "../../support/StandInAcme.ts"
 import { type Data, good } from "../../support/ToolCalls.ts"
 import { makeWatchedWorld, type WatchedWorld } from "../../support/WatchedWorld.ts"
+import { makeRuntimeSite } from "../runtime/Site.ts"
 
 /** The database as it is on the disk: not a byte of it or of its log is to change. */
 const bytesOf = (file: string): Promise<ReadonlyArray<string>> =>
@@ -26,8 +27,12 @@ const trace = async (path: string): Promise<string> => {
 const settled = (state: string): string =>
   state.split("\n").map((line) => {
     const words = line.split(" ")
-    return words.length < 20 ? line : [...words.slice(0, 5), words[6], words[7], ...words.slice(14)].join(" ")
+    return words.length < 20 ? line : [...words.slice(0, 5), words[6], words[7], ...words.slice(15)].join(" ")
   }).join("\n")
+
+/** Frontends: whether they listen, and their maxconn. */
+const frontends = (stat: string): string =>
+  stat.split("\n").map((line) => line.split(",")).map((field) => [field[0], field[6], field[17]].join(" ")).join("\n")
 
 /** All that a call may change, in the database, in files and in HAProxy. */
 export const canonicalOf = (world: WatchedWorld): Effect.Effect<string> =>
@@ -48,7 +53,9 @@ export const canonicalOf = (world: WatchedWorld): Effect.Effect<string> =>
       ...yield* Effect.promise(() => Promise.all(files.map(trace))),
       settled(yield* command("show servers state")),
       ...contents,
-      yield* command("show ssl cert")
+      yield* command("show ssl cert"),
+      frontends(yield* command("show stat -1 1 -1")),
+      (yield* command("show table clients")).replace(/ exp=\d+/g, "")
     ].join("\n--\n")
   })
 
@@ -68,6 +75,18 @@ export const makeDrySite = Effect.fnUntraced(function*(binary: HaproxyBinary) {
   yield* call("haproxy_add_domain", { domain: "b.org", share_with: "a.com" })
   yield* call("haproxy_add_domain", { domain: "c.net", ip: "10.0.0.4" })
   return { world, call, canonical: canonicalOf(world) }
+})
+
+/** What every test of a dry run needs. */
+export type Watched = Pick<DrySite, "world" | "call" | "canonical">
+
+/** A HAProxy with something of everything that is not ours. */
+export const makeDryRuntimeSite = Effect.fnUntraced(function*(binary: HaproxyBinary) {
+  const site = yield* makeRuntimeSite(binary)
+  const { world } = site
+  yield* world.consistent
+  const call = (tool: string, args: Data = {}) => good(world, tool, args)
+  return { ...site, call, canonical: canonicalOf(world) }
 })
 
 export type DrySite = Effect.Success<ReturnType<typeof makeDrySite>>

@@ -16,7 +16,8 @@ const written = {
   changed: Runtime.changed,
   kind: Schema.Literals(kinds).annotate({ description: "What the list is." }),
   list: Field.text("Its file."),
-  entries_total: Runtime.intOrNull("Entries now, as HAProxy counts; null: not known.")
+  entries_total: Runtime.intOrNull("Entries now, as HAProxy counts; null: not known."),
+  ...Field.planned
 }
 
 export const mapListTool = tool({
@@ -86,7 +87,7 @@ export const mapSetTool = tool({
     + "the file, too). Use it to block an address or path by an ACL at once. Not for our maps: haproxy_add_domain.",
   annotations: sets,
   scope: "runtime",
-  input: { list, kind, key, value: Runtime.maybe("Value, in a map.") },
+  input: { list, kind, key, value: Runtime.maybe("Value, in a map."), ...Field.dryRun },
   output: written,
   program: setMapEntry
 })
@@ -99,7 +100,7 @@ export const mapDeleteTool = tool({
     + "an ACL blocks. Not for our maps: haproxy_remove_domain.",
   annotations: removes,
   scope: "runtime",
-  input: { list, kind, key },
+  input: { list, kind, key, ...Field.dryRun },
   output: written,
   program: deleteMapEntry
 })
@@ -112,7 +113,7 @@ export const mapClearTool = tool({
     + "their place without a moment in between: haproxy_map_replace.",
   annotations: removes,
   scope: "runtime",
-  input: { list, kind },
+  input: { list, kind, ...Field.dryRun },
   output: written,
   program: clearMap
 })
@@ -130,7 +131,8 @@ export const mapReplaceTool = tool({
     kind,
     entries: Schema.Array(Schema.Struct({ key, value: Runtime.maybe("Value, in a map.") })).check(
       Schema.isBetweenLength(0, 1_000)
-    ).annotate({ description: "All entries." })
+    ).annotate({ description: "All entries." }),
+    ...Field.dryRun
   },
   jsonText: ["entries"],
   output: written,

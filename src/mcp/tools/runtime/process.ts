@@ -78,13 +78,14 @@ export const countersClearTool = tool({
     + "dashboards and alerts see the drop. First look: haproxy_counters_show.",
   annotations: Runtime.repeats,
   scope: "runtime",
-  input: { all: Field.offUnlessSaid("Totals, too.") },
+  input: { all: Field.offUnlessSaid("Totals, too."), ...Field.dryRun },
   output: {
     summary: Field.summary,
     changed: Runtime.changed,
     all: Field.flag("Totals, too."),
     sessions_before: Runtime.int("Sessions of all frontends before."),
-    sessions_after: Runtime.int("And after.")
+    sessions_after: Runtime.int("And after."),
+    ...Field.planned
   },
   program: clearCounters
 })

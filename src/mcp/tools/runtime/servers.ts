@@ -32,7 +32,8 @@ const written = {
   summary: Field.summary,
   changed: Runtime.changed,
   backend: Field.text("Its backend."),
-  server: Schema.NullOr(serverDetail).annotate({ description: "The server now; null: gone." })
+  server: Schema.NullOr(serverDetail).annotate({ description: "The server now; null: gone." }),
+  ...Field.planned
 }
 
 export const topologyShowTool = tool({
@@ -114,14 +115,16 @@ export const frontendSetTool = tool({
   input: {
     frontend: Field.text("Its name."),
     state: Runtime.maybeOneOf(["enabled", "disabled"], "Takes connections or not."),
-    maxconn: Runtime.maybeWhole(1, 1_000_000, "Most connections.")
+    maxconn: Runtime.maybeWhole(1, 1_000_000, "Most connections."),
+    ...Field.dryRun
   },
   output: {
     summary: Field.summary,
     changed: Runtime.changed,
     frontend: Field.text("Its name."),
     status: Field.text("OPEN, FULL or PAUSED."),
-    maxconn: Runtime.intOrNull("Most connections.")
+    maxconn: Runtime.intOrNull("Most connections."),
+    ...Field.planned
   },
   program: setFrontend
 })
@@ -144,7 +147,8 @@ export const serverAddTool = tool({
     maxconn: Runtime.maybeWhole(1, 1_000_000, "Most connections."),
     checks: Field.offUnlessSaid("Health checks."),
     backup: Field.offUnlessSaid("Only while no other takes requests."),
-    state: Runtime.maybeOneOf(["ready", "drain", "maint"], "State to begin in.", "ready")
+    state: Runtime.maybeOneOf(["ready", "drain", "maint"], "State to begin in.", "ready"),
+    ...Field.dryRun
   },
   output: written,
   program: addRuntimeServer
@@ -159,7 +163,7 @@ export const serverDeleteTool = tool({
     + "haproxy_remove_server.",
   annotations: removes,
   scope: "runtime",
-  input: { backend, server, drain: Runtime.maybeWhole(0, 35, "Seconds for its sessions to end.", 0) },
+  input: { backend, server, drain: Runtime.maybeWhole(0, 35, "Seconds for its sessions to end.", 0), ...Field.dryRun },
   output: written,
   long: true,
   program: deleteRuntimeServer
@@ -185,7 +189,8 @@ export const serverSetTool = tool({
     checks: Runtime.maybeOneOf(["on", "off"], "Health checks."),
     health: Runtime.maybeOneOf(["up", "stopping", "down"], "What they found, until the next one."),
     agent_checks: Runtime.maybeOneOf(["on", "off"], "Agent checks."),
-    agent: Runtime.maybeOneOf(["up", "down"], "What the agent said.")
+    agent: Runtime.maybeOneOf(["up", "down"], "What the agent said."),
+    ...Field.dryRun
   },
   output: written,
   program: setRuntimeServer

@@ -67,12 +67,14 @@ export const sessionKillTool = tool({
   input: {
     id: Runtime.maybe(id),
     backend: Runtime.maybe("Backend of the server."),
-    server: Runtime.maybe("Server whose sessions all end.")
+    server: Runtime.maybe("Server whose sessions all end."),
+    ...Field.dryRun
   },
   output: {
     summary: Field.summary,
     changed: Runtime.changed,
-    remaining: Runtime.int("Sessions of the server now.")
+    remaining: Runtime.int("Sessions of the server now."),
+    ...Field.planned
   },
   program: killSessions
 })

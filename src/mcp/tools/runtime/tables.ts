@@ -68,7 +68,7 @@ export const stickTableShowTool = tool({
   program: showTable
 })
 
-const written = { summary: Field.summary, changed: Runtime.changed, table, used }
+const written = { summary: Field.summary, changed: Runtime.changed, table, used, ...Field.planned }
 
 export const stickTableSetTool = tool({
   name: "haproxy_stick_table_set",
@@ -86,7 +86,8 @@ export const stickTableSetTool = tool({
         name: Field.text("Such as gpc0."),
         value: Field.whole(0, 4_294_967_295, "Number.")
       })
-    ).check(Schema.isBetweenLength(1, 20)).annotate({ description: "What to store." })
+    ).check(Schema.isBetweenLength(1, 20)).annotate({ description: "What to store." }),
+    ...Field.dryRun
   },
   output: written,
   program: setTableEntry
@@ -100,7 +101,7 @@ export const stickTableClearTool = tool({
     + "(all=true), so that limits and persistence of these clients begin anew.",
   annotations: Runtime.removes,
   scope: "runtime",
-  input: { table, ...which, all: Field.offUnlessSaid("Every entry.") },
+  input: { table, ...which, all: Field.offUnlessSaid("Every entry."), ...Field.dryRun },
   output: written,
   program: clearTable
 })
