@@ -30,14 +30,19 @@ export const withProcessorTime = (pid: number, calls: number, load: () => Promis
   }
 }
 
-/** Runs sides in turn, `rounds` times; answers the rates of each. */
+/** Rounds that say enough where the time is up. */
+const fewestRounds = 3
+
+/** Runs sides in turn, `rounds` times, or until `limit` milliseconds have passed; answers the rates of each. */
 export const ratesInTurn = async <K extends string>(
   rounds: number,
-  sides: { readonly [P in K]: () => Promise<number> }
+  sides: { readonly [P in K]: () => Promise<number> },
+  limit = Infinity
 ): Promise<{ readonly [P in K]: ReadonlyArray<number> }> => {
   const names = Object.keys(sides) as Array<K>
   const rates = Object.fromEntries(names.map((name) => [name, [] as Array<number>])) as Record<K, Array<number>>
-  for (let round = 0; round < rounds; round++) {
+  const end = performance.now() + limit
+  for (let round = 0; round < rounds && (round < fewestRounds || performance.now() < end); round++) {
     for (let turn = 0; turn < names.length; turn++) {
       const name = names[(turn + round) % names.length]!
       rates[name].push(await sides[name]())

@@ -4,6 +4,9 @@
  */
 import { createConnection, type Socket } from "node:net"
 
+/** Milliseconds that an answer may take: every call of ours ends long before, and a row should not wait for ever. */
+const longest = 60_000
+
 export interface RawAnswer {
   readonly status: number
   readonly body: string
@@ -62,6 +65,9 @@ export class RawHttp {
       this.waiting?.reject(this.failure)
       this.waiting = null
     }
+    socket.setTimeout(longest, () => {
+      if (this.waiting !== null) socket.destroy(new Error(`no answer for ${longest / 1000} s`))
+    })
     socket.once("error", fail)
     socket.once("close", () => fail(new Error("the server closed the connection")))
   }

@@ -13,6 +13,7 @@ import { memory } from "./rows/Memory.ts"
 import { readOverMcp } from "./rows/ReadOverMcp.ts"
 import { reconcileRow } from "./rows/Reconcile.ts"
 import { remoteAdd, remoteManyClients } from "./rows/RemoteAdd.ts"
+import { remoteUpload } from "./rows/RemoteUpload.ts"
 import { renewalsUnderLoad } from "./rows/RenewalsUnderLoad.ts"
 import { start } from "./rows/Start.ts"
 import { underLoad } from "./rows/UnderLoad.ts"
@@ -37,5 +38,6 @@ export const rows: ReadonlyArray<Row> = [
   renewalsUnderLoad,
   certificatesMemory,
   remoteAdd,
-  remoteManyClients
+  remoteManyClients,
+  remoteUpload
 ]
