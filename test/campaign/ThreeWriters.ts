@@ -158,7 +158,7 @@ export const threeWriters: Campaign = {
   unit: "rounds",
   perCase: rounds,
   full: 400,
-  short: 20,
+  short: 12,
   minutes: 4,
   concurrency: 3,
   limit: 240_000,

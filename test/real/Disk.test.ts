@@ -11,8 +11,11 @@ import { agreement, live } from "../support/Agreement.ts"
 import { available } from "../support/Available.ts"
 import type { PlainMcp } from "../support/PlainMcp.ts"
 import { poll } from "../support/Poll.ts"
+import { runNode } from "../support/Process.ts"
+import { program } from "../support/Program.ts"
 import { type Site, startHaproxy } from "../support/RealHaproxy.ts"
 import { haproxyMcp, type ServerProcess, settingsOf, startServer } from "../support/ServerProcess.ts"
+import type { Env } from "../support/Settings.ts"
 import { fill, hold, makeRoom, remount, seenBy, withOwnMount, withSmallDisk } from "../support/SmallDisk.ts"
 
 const shape = { pools: 10, slots: 3 }
@@ -62,6 +65,20 @@ const goesOn = async (server: ServerProcess, client: PlainMcp, domain: string) =
   assert.deepInclude(await client.good("haproxy_health"), { status: "healthy" })
 }
 
+/** The audit chain of a control plane that has stopped: unbroken; answers the calls that it names as refused, by their codes. */
+const refusedInChain = Effect.fnUntraced(function*(env: Env) {
+  const audit = (...args: ReadonlyArray<string>) =>
+    Effect.promise(() => runNode(program, ["audit", ...args], { env, limit }))
+  const verified = yield* audit("verify")
+  assert.strictEqual(verified.code, 0, verified.stdout + verified.stderr)
+  const exported = yield* audit("export")
+  assert.strictEqual(exported.code, 0, exported.stderr)
+  const records = exported.stdout.trim().split("\n").map((line) =>
+    JSON.parse(line) as { readonly content: { readonly calls?: ReadonlyArray<{ readonly code: string }> } }
+  )
+  return records.flatMap(({ content }) => content.calls ?? []).map(({ code }) => code)
+})
+
 describe.each(["database and maps", "maps"])("a full disk under the %s", (what) => {
   it.live.skipIf(!namespaces)(
     "STORAGE_FAILED, nothing changed; goes on when there is room",
@@ -96,6 +113,8 @@ describe.each(["database and maps", "maps"])("a full disk under the %s", (what) 
         held.rescue(folder)
         const dump = yield* agreement(site, { ...shape, database: env["HAPROXY_DB_FILE"]! })
         assert.include(dump, "map new2.com pool_1")
+        // The chain took the refused calls along once there was room: three in each of three rounds.
+        assert.deepStrictEqual(yield* refusedInChain(env), Array.from({ length: 9 }, () => "STORAGE_FAILED"))
       }).pipe(Effect.scoped),
     limit
   )
@@ -144,6 +163,10 @@ describe("a disk that fills up in the middle of a write", () => {
         held.rescue(folder)
         const dump = yield* agreement(site, { ...shape, database })
         for (const [domain, there] of known) assert.strictEqual(dump.includes(`map ${domain} `), there, domain)
+        assert.lengthOf(
+          yield* refusedInChain(env),
+          [...counted].reduce((sum, [code, n]) => code === "OK" ? sum : sum + n, 0)
+        )
         console.log(`full disk: ${[...counted].map(([code, times]) => `${times} ${code}`).join(", ")}`)
       }).pipe(Effect.scoped),
     limit
