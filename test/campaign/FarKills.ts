@@ -121,7 +121,7 @@ export const farKills: Campaign = {
   unit: "events",
   perCase: events,
   full: 200,
-  short: 0,
+  short: 10,
   minutes: 4,
   concurrency: 2,
   limit: 240_000,

@@ -88,7 +88,7 @@ export const farPower: Campaign = {
   unit: "cuts",
   perCase: cuts,
   full: 200,
-  short: 0,
+  short: 5,
   minutes: 8,
   concurrency: 2,
   limit: 240_000,

@@ -89,7 +89,7 @@ export const podLoss: Campaign = {
   unit: "kills",
   perCase: kills,
   full: 2_000,
-  short: 0,
+  short: 20,
   minutes: 12,
   concurrency: 4,
   limit: 240_000,
