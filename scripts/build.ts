@@ -9,7 +9,7 @@ import * as esbuild from "esbuild"
 import { execFileSync } from "node:child_process"
 import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { builtinModules, createRequire } from "node:module"
-import { dirname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..")
@@ -73,12 +73,12 @@ const common: esbuild.BuildOptions = {
   logLevel: "warning"
 }
 
-/** The program alone, in a folder: `haproxy-mcp.js` is the file to run. */
-export const buildProgram = async (outdir: string): Promise<string> => {
+/** One script with all that it imports, in a folder; answers the file. */
+export const bundle = async (script: string, outdir: string): Promise<string> => {
   await esbuild.build({
     ...common,
     outdir,
-    entryPoints: [join(root, "src", "main.ts")],
+    entryPoints: [script],
     chunkNames: "main-[name]-[hash]",
     minifySyntax: true,
     minifyWhitespace: true,
@@ -92,6 +92,12 @@ export const buildProgram = async (outdir: string): Promise<string> => {
         "import{createRequire as $require}from'node:module';const require=$require(import.meta.url),__dirname=import.meta.dirname;"
     }
   })
+  return join(outdir, basename(script).replace(/\.ts$/, ".js"))
+}
+
+/** The program alone, in a folder: `haproxy-mcp.js` is the file to run. */
+export const buildProgram = async (outdir: string): Promise<string> => {
+  await bundle(join(root, "src", "main.ts"), outdir)
   const program = join(outdir, "haproxy-mcp.js")
   writeFileSync(program, launcher)
   chmodSync(program, 0o755)

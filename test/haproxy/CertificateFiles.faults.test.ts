@@ -9,10 +9,11 @@ import { join } from "node:path"
 import { afterEach } from "vitest"
 import { CertificateFiles } from "../../src/haproxy/certificates/CertificateFiles.ts"
 import { available } from "../support/Available.ts"
+import { bundledScript } from "../support/BundledScript.ts"
 import { bundleOf, makeCertificate } from "../support/Certificates.ts"
 import type { Step, StepResult } from "./CertificateFilesChild.ts"
 
-const child = join(import.meta.dirname, "CertificateFilesChild.ts")
+const child = await bundledScript(new URL("./CertificateFilesChild.ts", import.meta.url))
 const canTrace = available("faults of the file system under certificates", "strace", "-f", "-o", "/dev/null", "true")
 const canMount = available("a full and a read-only folder of certificates", "unshare", "-Urm", "true")
 

@@ -9,9 +9,10 @@ import type { Edit, Route } from "../../src/domain/Change.ts"
 import type { PoolNumber, Server, SlotNumber, Weight } from "../../src/domain/Pool.ts"
 import type { RouteName } from "../../src/domain/RouteName.ts"
 import { available } from "../support/Available.ts"
+import { bundledScript } from "../support/BundledScript.ts"
 import type { Step, StepResult } from "./MapFilesChild.ts"
 
-const child = join(import.meta.dirname, "MapFilesChild.ts")
+const child = await bundledScript(new URL("./MapFilesChild.ts", import.meta.url))
 const names = ["domains.map", "pools.cfg", "wildcards.map"]
 
 const folder = Effect.acquireRelease(

@@ -10,13 +10,14 @@ import { dirname } from "node:path"
 import { addDomain } from "../../src/program/Domains.ts"
 import { addServers } from "../../src/program/Servers.ts"
 import { Fault } from "../../src/testing.ts"
+import { bundledScript } from "../support/BundledScript.ts"
 import { dumpDesired } from "../support/Dump.ts"
 import { type FakeWorld, makeFakeWorld } from "../support/FakeWorld.ts"
 import { brokenInvariant } from "./invariants.ts"
 import { stepHere, stepsIn } from "./Steps.ts"
 
 const kinds = ["add", "share", "server", "clear", "remove"]
-const script = new URL("./support/write.ts", import.meta.url).pathname
+const script = await bundledScript(new URL("./support/write.ts", import.meta.url))
 
 interface Ran {
   readonly acknowledged: boolean

@@ -4,10 +4,11 @@ import * as Effect from "effect/Effect"
 import { spawn, spawnSync } from "node:child_process"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
+import { bundledScript } from "../support/BundledScript.ts"
 import { cleanEnv, startNode } from "../support/Process.ts"
 import { folder, withStore } from "./support/Fixture.ts"
 
-const child = join(import.meta.dirname, "support/child.ts")
+const child = await bundledScript(new URL("./support/child.ts", import.meta.url))
 const inFolder = <A, E>(program: (path: string) => Effect.Effect<A, E>) =>
   Effect.scoped(Effect.flatMap(folder, program))
 

@@ -14,10 +14,11 @@ import { Database } from "../../src/store/Database.ts"
 import { examineCopy } from "../../src/store/Examination.ts"
 import { schemaVersion } from "../../src/store/Migrate.ts"
 import { digestOf, draftBeside, imageOf, install, newLineage, sweep, writeNew } from "../../src/store/Snapshot.ts"
+import { bundledScript } from "../support/BundledScript.ts"
 import { startNode } from "../support/Process.ts"
 import { add, folder, name, withStore } from "./support/Fixture.ts"
 
-const child = join(import.meta.dirname, "support/child.ts")
+const child = await bundledScript(new URL("./support/child.ts", import.meta.url))
 const inFolder = <A, E>(program: (path: string) => Effect.Effect<A, E>) =>
   Effect.scoped(Effect.flatMap(folder, program))
 
