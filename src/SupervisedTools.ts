@@ -10,6 +10,7 @@ import { HostAccess } from "./HostAccess.ts"
 import { remoteCatalogue } from "./mcp/admin/remote.ts"
 import { callTool } from "./mcp/CallTool.ts"
 import { decisive } from "./mcp/Readings.ts"
+import { watchCurrent } from "./mcp/Subscriptions.ts"
 import { failure, success, type ToolResult } from "./mcp/ToolResult.ts"
 import { rulesHere, ToolRunner } from "./mcp/ToolRunner.ts"
 import { refusalOf } from "./mcp/Visible.ts"
@@ -21,9 +22,6 @@ import type { ProgramServices } from "./program/Services.ts"
 import { type TokenLookup, unreadTokens } from "./program/TokenIndex.ts"
 import { type Listed, RemoteSync } from "./remote/RemoteSync.ts"
 import * as Supervisor from "./Supervisor.ts"
-
-/** Milliseconds between two looks whether another control plane is there, while somebody watches. */
-const lookEvery = 500
 
 /** How the copy stands while there is no control plane. */
 const statusWithout = (settings: SettingsShape, { message }: ControlError): ReplicationStatus => ({
@@ -133,24 +131,10 @@ const make = Effect.fnUntraced(function*(options: Supervisor.SupervisorOptions) 
         : callTool(verb, args, caller, remoteCatalogue).pipe(
           Effect.provideService(RemoteControl, remoteControl)
         ) as Effect.Effect<ToolResult, never, Exclude<ProgramServices, ProgramServices>>,
-    watch: (uris, caller, told, begun) =>
-      Effect.gen(function*() {
-        const runnerNow = () => {
-          const found = supervised.now()
-          return "runner" in found ? found.runner : null
-        }
-        let ready = begun
-        for (;;) {
-          const runner = runnerNow()
-          const other = Effect.repeat(Effect.sleep(lookEvery), { while: () => runnerNow() === runner })
-          const watching = runner === null
-            ? Effect.andThen(ready, Effect.never)
-            : runner.watch(uris, caller, told, ready)
-          yield* Effect.raceFirst(other, watching)
-          // Another control plane, or none: what it knows may be another state.
-          ready = told(uris)
-        }
-      }),
+    watch: watchCurrent(() => {
+      const found = supervised.now()
+      return "runner" in found ? found.runner.watch : null
+    }),
     notReady: Effect.suspend(() => {
       const found = supervised.now()
       return "runner" in found ? found.runner.notReady : Effect.succeed(found.message)

@@ -14,6 +14,9 @@ import { type Subject, watch } from "../program/Watching.ts"
 import { mayRead, named } from "./Resources.ts"
 import type { RulesShape } from "./Visible.ts"
 
+/** Milliseconds between two looks whether somebody else runs the programs now. */
+const lookEvery = 500
+
 /** Addresses that one connection (stdio) or one stream (HTTP) may watch. */
 export const mostWatched = 64
 
@@ -89,3 +92,21 @@ export const watchHere =
         begun
       )
   }
+
+/**
+ * Watches where those who run the programs come and go; null: nobody does now. After a change of them every address is told,
+ * because what the next one knows may be another state.
+ */
+export const watchCurrent = (now: () => Watch | null): Watch => (uris, caller, told, begun) =>
+  Effect.gen(function*() {
+    let ready = begun
+    for (;;) {
+      const one = now()
+      const other = Effect.repeat(Effect.sleep(lookEvery), { while: () => now() === one })
+      yield* Effect.raceFirst(
+        other,
+        one === null ? Effect.andThen(ready, Effect.never) : one(uris, caller, told, ready)
+      )
+      ready = told(uris)
+    }
+  })

@@ -48,7 +48,9 @@ const ownDomains = Effect.fnUntraced(function*(
 ): Effect.fn.Return<CompletionAnswer, StorageFailed, ProgramServices> {
   const store = yield* Store
   const found = new Set<string>()
+  const includeWildcards = prefix.startsWith("*")
   for (const domain of domains) {
+    if (domain.startsWith("*") !== includeWildcards) continue
     if (domain.startsWith(prefix) && (yield* store.route(domain as RouteName)) !== null) found.add(domain)
   }
   const below = domains.filter((domain) => domain.startsWith("*."))
@@ -58,7 +60,7 @@ const ownDomains = Effect.fnUntraced(function*(
   while (unseen && found.size <= most && looked < mostNames) {
     const routes = yield* store.routes({
       prefix,
-      includeWildcards: prefix.startsWith("*"),
+      includeWildcards,
       limit: piece,
       ...(after === undefined ? {} : { after })
     })

@@ -4,6 +4,7 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { mkdtempSync } from "node:fs"
@@ -16,7 +17,7 @@ import { callTool } from "../../src/mcp/CallTool.ts"
 import type { GateOptions } from "../../src/mcp/Gate.ts"
 import { mostOfOne } from "../../src/mcp/Listen.ts"
 import * as RemoteTools from "../../src/mcp/RemoteTools.ts"
-import { mostWatched } from "../../src/mcp/Subscriptions.ts"
+import { mostWatched, type Watch, watchCurrent } from "../../src/mcp/Subscriptions.ts"
 import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
 import { window } from "../../src/program/Watching.ts"
 import { makeWorld, type World } from "../support/World.ts"
@@ -322,4 +323,34 @@ describe.concurrent("on standard input and output", () => {
       }).pipe(Effect.provide(captureLogs().layer), Effect.scoped),
     60_000
   )
+})
+
+describe.concurrent("where control planes come and go", () => {
+  it.live("the one that is there now is watched, and every change of them is told", () =>
+    Effect.gen(function*() {
+      const events: Array<string> = []
+      const plane = (name: string): Watch => (_uris, _caller, told, begun) =>
+        Effect.andThen(begun, Effect.andThen(told([name]), Effect.never)).pipe(
+          Effect.onInterrupt(() => Effect.sync(() => events.push(`${name} left`)))
+        )
+      let now: Watch | null = plane("first")
+      const watching = yield* Effect.forkChild(
+        watchCurrent(() => now)(
+          ["a", "b"],
+          withAllRights("token", "all"),
+          (uris) => Effect.sync(() => events.push(uris.join())),
+          Effect.sync(() => events.push("begun"))
+        )
+      )
+      const next = (watch: Watch | null, count: number) =>
+        Effect.promise(() => {
+          now = watch
+          return until(() => events.length >= count)
+        })
+      yield* next(now, 2)
+      yield* next(null, 4)
+      yield* next(plane("second"), 6)
+      yield* Fiber.interrupt(watching)
+      assert.deepStrictEqual(events, ["begun", "first", "first left", "a,b", "a,b", "second", "second left"])
+    }))
 })

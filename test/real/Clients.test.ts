@@ -51,6 +51,27 @@ const callAll = Effect.fnUntraced(function*(
   )
 })
 
+/** Resources, completions and prompts of the program itself. */
+const readAll = async ({ reader }: AnyClient) => {
+  const { resources } = await reader.listResources()
+  assert.deepStrictEqual(resources.map(({ uri }) => uri), ["haproxy://status"])
+  const { contents } = await reader.readResource({ uri: "haproxy://status" })
+  assert.include((contents[0] as { readonly text: string }).text, "\"status\":\"healthy\"")
+  assert.strictEqual((await reader.listResourceTemplates()).resourceTemplates.length, 3)
+  const { completion } = await reader.complete({
+    ref: { type: "ref/resource", uri: "haproxy://changes/{revision}" },
+    argument: { name: "revision", value: "" }
+  })
+  const { contents: [change] } = await reader.readResource({ uri: `haproxy://changes/${completion.values[0]}` })
+  assert.include((change as { readonly text: string }).text, "\"change_id\"")
+  assert.strictEqual((await reader.listPrompts()).prompts.length, 3)
+  const gone = await reader.getPrompt({ name: "safe_deploy", arguments: { domain: "nobody.example" } }).then(
+    () => "",
+    String
+  )
+  assert.match(gone, /nobody\.example is not routed here/)
+}
+
 const round = Effect.fnUntraced(function*(
   name: string,
   connect: (target: Target) => Promise<AnyClient>,
@@ -60,6 +81,7 @@ const round = Effect.fnUntraced(function*(
 ) {
   const client = yield* connected(connect, target)
   yield* callAll(name, client, haproxy, origins)
+  yield* Effect.promise(() => readAll(client))
   return client.version
 }, Effect.scoped)
 
