@@ -22,7 +22,7 @@ import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
 import { window } from "../../src/program/Watching.ts"
 import { makeWorld, type World } from "../support/World.ts"
 import { envelope, newest, overHttp, overStdio } from "./asking.ts"
-import { captureLogs, grantOf, startHttp, token, tokenGate, toolsOf, until, worldTools } from "./harness.ts"
+import { captureLogs, grantOf, raw, startHttp, token, tokenGate, toolsOf, until, worldTools } from "./harness.ts"
 
 /** Changes something, as the command line would. */
 const change = (world: World, name: string, args: Record<string, unknown>) =>
@@ -353,4 +353,39 @@ describe.concurrent("where control planes come and go", () => {
       yield* Fiber.interrupt(watching)
       assert.deepStrictEqual(events, ["begun", "first", "first left", "a,b", "a,b", "second", "second left"])
     }))
+})
+
+// Not beside others: the number is the process's.
+describe("streams whose clients went away", () => {
+  it.live("leave nothing behind", () =>
+    Effect.gen(function*() {
+      let watching = 0
+      const { url } = yield* startHttp({
+        ...toolsOf(() => Effect.succeed({ summary: "" })),
+        watch: () =>
+          Effect.ensuring(Effect.andThen(Effect.sync(() => watching++), Effect.never), Effect.sync(() => watching--))
+      }, { gate })
+      const opened = async () => {
+        const headers = { authorization: `Bearer ${token}` }
+        const { text } = await raw(url.replace(/mcp$/, "metrics"), { headers })
+        return /^haproxy_mcp_streams_open (\d+)$/m.exec(text)?.[1]
+      }
+      const becomes = async (count: string) => {
+        const end = performance.now() + 10_000
+        while (await opened() !== count) assert.isBelow(performance.now(), end, `not ${count} streams`)
+      }
+      const client = yield* connect(url)
+      yield* Effect.promise(async () => {
+        const all = await Promise.all(
+          Array.from({ length: 8 }, () => client.listen({ resourceSubscriptions: [status] }))
+        )
+        await becomes("8")
+        assert.strictEqual(watching, 8)
+        for (const one of all.slice(0, 4)) await one.close()
+        await becomes("4")
+        await client.close()
+        await becomes("0")
+        assert.strictEqual(watching, 0)
+      })
+    }).pipe(Effect.scoped))
 })
