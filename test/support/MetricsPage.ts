@@ -14,6 +14,7 @@ const groups: ReadonlyArray<readonly [title: string, has: (name: string) => bool
   ["Writes", (name) => /^haproxy_mcp_(batch|apply|queue|store_commit|file_write)/.test(name)],
   ["HAProxy", (name) => /^haproxy_mcp_(runtime|haproxy|epochs|in_sync|reconcile|drift|foreign|reloads)/.test(name)],
   ["Certificates", (name) => name.startsWith("haproxy_mcp_certificate_")],
+  ["HAProxy's host and the copy there", (name) => /^haproxy_mcp_(ssh|remote)_/.test(name)],
   ["What there is", (name) => /^haproxy_mcp_(revision|domains|wildcards|servers|pools|build)/.test(name)],
   ["Process", (name) => /^(process|nodejs)_/.test(name)]
 ]
@@ -40,7 +41,7 @@ compares the two.
 
 Counters begin at 0 with the process, and every series of a closed set of labels is there from the start; of
 \`haproxy_mcp_tool_calls_total\` those with \`code="OK"\`, while \`haproxy_mcp_tool_errors_total\` has every code. Times are
-in seconds. Labels never hold what a caller sent.
+in seconds. Labels never hold what a caller sent. Those of HAProxy's host exist only with \`HAPROXY_SSH_HOST\`.
 
 ${parts.join("\n\n")}
 `

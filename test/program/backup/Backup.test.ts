@@ -23,6 +23,7 @@ import { backupsIn, imageAtRest, makeBackup } from "../../../src/program/backup/
 import { exchange, refuseWhileHeld, stage } from "../../../src/program/backup/Restore.ts"
 import { examineCopy } from "../../../src/store/Examination.ts"
 import { add, folder, withStore } from "../../store/support/Fixture.ts"
+import { notDurable, recordDiskSteps } from "../../support/DiskSteps.ts"
 import { startCommand, startNode } from "../../support/Process.ts"
 import { program } from "../../support/Program.ts"
 import { withSmallDisk } from "../../support/SmallDisk.ts"
@@ -81,6 +82,35 @@ const refusal = Effect.fnUntraced(function*(file: string, place: Place) {
 })
 
 describe("a backup", () => {
+  it.effect("is flushed before it has its name, and the name after; so is what comes back", () =>
+    inPlace((place) =>
+      Effect.gen(function*() {
+        const run = Effect.runPromiseWith(yield* Effect.context<never>())
+        let file = ""
+        const made = yield* Effect.promise(() =>
+          recordDiskSteps(async () => {
+            file = (await run(backup(place))).file
+          })
+        )
+        // The copy and its checksum.
+        const names = made.flatMap((step) => step.what === "name" ? [step.path] : [])
+        assert.includeMembers(names, [file, `${file}.sha256`])
+        assert.deepStrictEqual(notDurable(made, place.folder), [])
+        yield* grow(place.database, 2)
+        const back = yield* Effect.promise(() => recordDiskSteps(() => run(restore(file, place))))
+        assert.isTrue(back.some((step) => step.what === "name" && step.path === place.database))
+        // SQLite has flushed the one that goes by itself.
+        const unseen = notDurable(back, place.path).filter((text) => !/\.replaced-.*before its content/.test(text))
+        assert.deepStrictEqual(unseen, [])
+        // It would be seen.
+        for (const steps of [made, back]) {
+          const last = steps.findLastIndex(({ what }) => what === "flush")
+          const without = notDurable(steps.toSpliced(last, 1), steps === made ? place.folder : place.path)
+          assert.match(without.join(), /its folder was not flushed after/)
+        }
+      })
+    ))
+
   it.effect("is whole, private, what its checksum says, and comes back", () =>
     inPlace((place) =>
       Effect.gen(function*() {
