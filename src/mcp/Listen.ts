@@ -38,10 +38,13 @@ export interface ListenOptions {
   readonly report: (error: Error) => void
 }
 
-/** Resolves when the response takes more, or has ended. */
-const drained = (to: ServerResponse): Promise<void> => {
+/** Resolves when the response takes more, or has ended; ends one that takes nothing for so many milliseconds. */
+export const drained = (
+  to: Pick<ServerResponse, "once" | "off" | "destroy">,
+  within: number = patience
+): Promise<void> => {
   const { promise, resolve } = Promise.withResolvers<void>()
-  const slow = setTimeout(() => to.destroy(), patience)
+  const slow = setTimeout(() => to.destroy(), within)
   const done = () => {
     clearTimeout(slow)
     to.off("drain", done)

@@ -8,14 +8,15 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { mkdtempSync } from "node:fs"
-import { request } from "node:http"
+import { request, type ServerResponse } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { PassThrough } from "node:stream"
 import { withAllRights } from "../../src/domain/Principal.ts"
 import * as AdminSocket from "../../src/mcp/AdminSocket.ts"
 import { callTool } from "../../src/mcp/CallTool.ts"
 import type { GateOptions } from "../../src/mcp/Gate.ts"
-import { mostOfOne } from "../../src/mcp/Listen.ts"
+import { drained, mostOfOne } from "../../src/mcp/Listen.ts"
 import * as RemoteTools from "../../src/mcp/RemoteTools.ts"
 import { mostWatched, type Watch, watchCurrent } from "../../src/mcp/Subscriptions.ts"
 import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
@@ -352,6 +353,22 @@ describe.concurrent("where control planes come and go", () => {
       yield* next(plane("second"), 6)
       yield* Fiber.interrupt(watching)
       assert.deepStrictEqual(events, ["begun", "first", "first left", "a,b", "a,b", "second", "second left"])
+    }))
+})
+
+describe("a reader that takes nothing", () => {
+  it.live("is cut after a while; one that takes something is not", () =>
+    Effect.promise(async () => {
+      const slow = new PassThrough({ highWaterMark: 1 })
+      slow.write("more than it takes")
+      await drained(slow as unknown as ServerResponse, 20)
+      assert.isTrue(slow.destroyed)
+      const quick = new PassThrough({ highWaterMark: 1 })
+      quick.write("more than it takes")
+      const taken = drained(quick as unknown as ServerResponse, 60_000)
+      quick.resume()
+      await taken
+      assert.isFalse(quick.destroyed)
     }))
 })
 
