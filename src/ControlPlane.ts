@@ -105,7 +105,10 @@ const programs = (isReader: boolean) =>
             farDatabase: ssh === null ? null : settings.haproxyRemoteDbFile
           })),
       Layer.mergeAll(
-        PoolAllocator.layer({ runtimeMapFile: settings.haproxyRuntimeMapFile }),
+        PoolAllocator.layer({
+          runtimeMapFile: settings.haproxyRuntimeMapFile,
+          guardrails: settings.mcpGuardrails
+        }),
         Operations.layer,
         Tokens.layer
       )

@@ -124,13 +124,13 @@ export const revertChange = Effect.fnUntraced(function*<R>(
   handlers: Pick<Handlers<R>, "alone">,
   sources: Sources,
   changeId: string,
-  options: { readonly dryRun: boolean; readonly json: boolean }
+  options: { readonly dryRun: boolean; readonly force: boolean; readonly json: boolean }
 ) {
   const found = yield* answer(handlers, sources, {
     name: "revert_change",
     kind: "admin",
     timeout: 40_000,
-    args: { change_id: changeId, dry_run: options.dryRun }
+    args: { change_id: changeId, force: options.force, dry_run: options.dryRun }
   })
   for (const text of found["warnings"] as ReadonlyArray<string>) {
     process.stderr.write(`haproxy-mcp: ${clean(text)}\n`)

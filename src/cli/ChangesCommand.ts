@@ -51,14 +51,18 @@ export const changesCommand = <R>(handlers: Pick<Handlers<R>, "alone">) =>
       Flag.withDescription("With --revert: only say what it would do"),
       Flag.withDefault(false)
     ),
+    force: Flag.Boolean("force").pipe(
+      Flag.withDescription("With --revert: also where a guardrail would stop it (MCP_GUARDRAILS=strict)"),
+      Flag.withDefault(false)
+    ),
     json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON instead of a table"), Flag.withDefault(false)),
     settings: settingFlags("stdio")
-  }, ({ change, domain, dryRun, from, json, limit, revert, settings, since, until, who }) =>
+  }, ({ change, domain, dryRun, force, from, json, limit, revert, settings, since, until, who }) =>
     Effect.flatMap(
       Effect.promise(() => import("./Changes.ts")),
       ({ printChange, printChanges, revertChange }) =>
         Option.isSome(change) && revert
-          ? revertChange(handlers, sourcesOf(settings), change.value, { dryRun, json })
+          ? revertChange(handlers, sourcesOf(settings), change.value, { dryRun, force, json })
           : Option.isSome(change)
           ? printChange(handlers, sourcesOf(settings), change.value, { json })
           : printChanges(handlers, sourcesOf(settings), {

@@ -117,12 +117,19 @@ const keepWithin = (reach: Reach, input: Readonly<Record<string, unknown>>): Eff
 export const isDryRun = (args: unknown): boolean =>
   typeof args === "object" && args !== null && (args as Readonly<Record<string, unknown>>)["dry_run"] === true
 
-/** The program's own arguments. */
-const withoutDryRun = <I extends Readonly<Record<string, unknown>>>(input: I): I => {
-  if (!Object.hasOwn(input, "dry_run")) return input
-  const { dry_run: _, ...rest } = input
-  return rest as unknown as I
-}
+const isForced = (input: Readonly<Record<string, unknown>>): boolean => input["force"] === true
+
+/** Runs for a caller who says that a guardrail may be passed. */
+const forced = <A, E, R>(isForced: boolean, run: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  isForced
+    ? Effect.flatMap(Caller, (caller) => Effect.provideService(run, Caller, { ...caller, force: true }))
+    : run
+
+/** The same input without these fields. */
+const without = <I extends Readonly<Record<string, unknown>>>(input: I, names: ReadonlyArray<string>): I =>
+  names.some((name) => Object.hasOwn(input, name))
+    ? Object.fromEntries(Object.entries(input).filter(([name]) => !names.includes(name))) as I
+    : input
 
 /** The same fields, none of which must be there. */
 const asOptional = (fields: Fields): Fields =>
@@ -147,6 +154,8 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
   readonly output: O
   readonly long?: boolean
   readonly bulk?: boolean
+  /** A guardrail may stop it: its `force` is for the guardrail, and not the program's own. */
+  readonly guarded?: true
   readonly program: (
     input: Schema.Struct.Type<I>
   ) => Effect.Effect<Schema.Struct.Type<O>, ControlError, ProgramServices>
@@ -165,6 +174,9 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
       : Effect.orDie(bySchema(answer))
   const reach = definition.reach ?? "everything"
   const plans = "plan" in definition.output
+  const guarded = definition.guarded === true
+  const notOwn = [...(plans ? ["dry_run"] : []), ...(guarded ? ["force"] : [])]
+  const ownOf = (input: Schema.Struct.Type<I>) => without(input, notOwn)
   // A dry run answers what is known before anything is done: any field may be missing.
   const partly = Schema.encodeUnknownEffect(Schema.Struct(asOptional(definition.output)))
   const runDry = (input: Schema.Struct.Type<I>) =>
@@ -197,9 +209,10 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
         (input) =>
           Effect.andThen(
             keepWithin(reach, input),
-            plans && isDryRun(input)
-              ? runDry(withoutDryRun(input))
-              : Effect.flatMap(definition.program(plans ? withoutDryRun(input) : input), encode)
+            forced(
+              guarded && isForced(input),
+              plans && isDryRun(input) ? runDry(ownOf(input)) : Effect.flatMap(definition.program(ownOf(input)), encode)
+            )
           )
       )
   }

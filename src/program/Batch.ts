@@ -150,8 +150,11 @@ const goLive = Effect.fnUntraced(
 )
 
 /** Commits the inverses of what is not to stay. */
-const commitInverses = Effect.fnUntraced(function*(store: Plane["store"], losers: ReadonlyArray<Planned>) {
-  for (const { job } of losers) yield* store.settle(job.changeId, "reverted")
+const commitInverses = Effect.fnUntraced(function*({ guardrails, store }: Plane, losers: ReadonlyArray<Planned>) {
+  for (const { job } of losers) {
+    guardrails.forget(job.changeId)
+    yield* store.settle(job.changeId, "reverted")
+  }
   yield* store.commit(Effect.forEach(losers.toReversed(), ({ job, plan }) =>
     Effect.andThen(
       applyInTurns(store, inverse(plan.edits)),
@@ -172,7 +175,7 @@ const commitInverses = Effect.fnUntraced(function*(store: Plane["store"], losers
  * Null: HAProxy could not be brought there yet.
  */
 const takeBack = Effect.fnUntraced(function*(plane: Plane, losers: ReadonlyArray<Planned>, deadline: number) {
-  yield* commitInverses(plane.store, losers)
+  yield* commitInverses(plane, losers)
   const until = Math.max(deadline, Date.now() + takeBackTime)
   const link = yield* plane.runtime.link
   const isIdle = link._tag === "Down" || (yield* mayNotWrite(plane.publisher, until)) !== null
@@ -190,6 +193,7 @@ export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jo
     const failure = decided.failure
     const uncertain = failure._tag === "CommitUncertain"
     for (const job of jobs) {
+      if (!uncertain) plane.guardrails.forget(job.changeId)
       answer(
         job,
         Exit.fail(uncertain ? Endings.commitUncertain(failure.message, job.changeId) : failure)
@@ -225,13 +229,13 @@ export const runBatch = Effect.fnUntraced(function*(plane: Plane, node: Node, jo
  * leaves before its verdict: Publisher.deciding).
  */
 const refuseAll = Effect.fnUntraced(function*(
-  { store }: Plane,
+  plane: Plane,
   node: Node,
   planned: ReadonlyArray<Planned>,
   putOff: ReadonlyArray<Job>,
   error: ControlError
 ) {
-  const taken = yield* Effect.result(commitInverses(store, planned))
+  const taken = yield* Effect.result(commitInverses(plane, planned))
   for (const { job } of planned) {
     answer(
       job,

@@ -115,6 +115,7 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
         const decided = Effect.provideService(job.decide(viewOf(plane, node, batch.writes)), Caller, job.caller)
         const plan = yield* traced(decided)
         yield* keepWithin(store, job.caller.principal, plan.edits)
+        yield* plane.guardrails.check(plane, job.caller, plan.edits)
         const footprint = { reads: new Set(plan.reads), writes: writesOf(plan.edits) }
         if (collide(footprint, batch)) return yield* new Collision()
         if (isDry) {
@@ -135,6 +136,7 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
             audit: auditOf(job.caller)
           })
         }
+        plane.guardrails.count(job.changeId, plan.edits)
         for (const key of footprint.reads) batch.reads.add(key)
         for (const key of footprint.writes) batch.writes.add(key)
         return plan
@@ -144,6 +146,7 @@ export const decideAll = (plane: Plane, node: Node, jobs: ReadonlyArray<Job>, de
         if (exit.value.edits.length > 0) planned.push({ job, plan: exit.value })
         else settled.push([job, Exit.succeed(exit.value)])
       } else {
+        plane.guardrails.forget(job.changeId)
         const error = Exit.findErrorOption(exit)
         if (error._tag === "Some" && error.value._tag === "Collision") putOff.push(job)
         else if (error._tag === "Some") settled.push([job, Exit.fail(error.value as ControlError)])

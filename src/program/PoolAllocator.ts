@@ -16,6 +16,7 @@ import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type { ControlError } from "../domain/Errors.ts"
+import type { GuardrailMode } from "../domain/Guardrail.ts"
 import { MapFiles } from "../haproxy/MapFiles.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
 import { Store } from "../store/Store.ts"
@@ -31,6 +32,7 @@ import type { Decide, Written } from "./Decision.ts"
 import { foresee } from "./DryRun.ts"
 import * as Endings from "./Endings.ts"
 import { liveSessions } from "./Foresight.ts"
+import * as Guardrails from "./Guardrails.ts"
 import { Limits } from "./Limits.ts"
 import * as LostCommands from "./LostCommands.ts"
 import * as Metrics from "./Metrics.ts"
@@ -62,6 +64,8 @@ export interface AllocatorOptions {
   readonly reconcileEvery?: number
   /** From so many routes on, most of the regular comparisons are the cheap kind. Default: 5,000. */
   readonly cheapFrom?: number
+  /** MCP_GUARDRAILS. Default: inform. */
+  readonly guardrails?: GuardrailMode
 }
 
 export class PoolAllocator extends Context.Service<PoolAllocator, {
@@ -100,7 +104,8 @@ const make = Effect.fnUntraced(function*(options: AllocatorOptions) {
     hostAddresses: limits.haproxyIsHere ? limits.localAddresses : null,
     runtimeMapFile: options.runtimeMapFile ?? null,
     closing: () => closing,
-    publisher: yield* Publisher
+    publisher: yield* Publisher,
+    guardrails: Guardrails.make(options.guardrails ?? "inform")
   }
   const permit = yield* Semaphore.make(1)
   /** One element: "look again". What there is to do is read from the state below. */

@@ -28,6 +28,7 @@ import * as Servers from "../haproxy/ServerCommands.ts"
 import type { Store } from "../store/Store.ts"
 import * as Tracing from "../Tracing.ts"
 import { applyJobs } from "./Apply.ts"
+import type { Guardrails } from "./Guardrails.ts"
 import { entryOf, type Node } from "./Node.ts"
 import type { PublisherShape } from "./replication/Publisher.ts"
 
@@ -58,6 +59,7 @@ export interface Plane {
   readonly closing: () => boolean
   /** Of the remote copy of the database. */
   readonly publisher: PublisherShape
+  readonly guardrails: Guardrails
 }
 
 /** The key of one slot among what is refused. */

@@ -79,15 +79,15 @@ describe("the catalogue", () => {
     assert.deepStrictEqual(signatures, [
       "haproxy_list_domains(include_wildcards=false, search?, limit=100, cursor?)",
       "haproxy_add_domain(domain, ip?, http_port=80, share_with?, dry_run=false)",
-      "haproxy_remove_domain(domain, dry_run=false)",
-      "haproxy_cleanup_wildcards(dry_run=false)",
+      "haproxy_remove_domain(domain, force?, dry_run=false)",
+      "haproxy_cleanup_wildcards(force?, dry_run=false)",
       "haproxy_list_servers(domain)",
       "haproxy_add_server(domain, slot=0, ip, http_port=80, dry_run=false)",
       "haproxy_add_servers(domain, servers, dry_run=false)",
-      "haproxy_remove_server(domain, slot, dry_run=false)",
-      "haproxy_set_server_state(domain?, slot?, backend?, server?, state, dry_run=false)",
-      "haproxy_set_server_weight(domain?, slot?, backend?, server?, weight, dry_run=false)",
-      "haproxy_set_domain_state(domain?, slot?, backend?, server?, state, dry_run=false)",
+      "haproxy_remove_server(domain, slot, force?, dry_run=false)",
+      "haproxy_set_server_state(domain?, slot?, backend?, server?, state, force?, dry_run=false)",
+      "haproxy_set_server_weight(domain?, slot?, backend?, server?, weight, force?, dry_run=false)",
+      "haproxy_set_domain_state(domain?, slot?, backend?, server?, state, force?, dry_run=false)",
       "haproxy_wait_drain(domain, slot?, timeout=30)",
       "haproxy_health()",
       "haproxy_domain_health(domain)",
@@ -100,7 +100,7 @@ describe("the catalogue", () => {
       "haproxy_check_config()",
       "haproxy_reload(dry_run=false)",
       "haproxy_save_state(dry_run=false)",
-      "haproxy_restore_state(dry_run=false)",
+      "haproxy_restore_state(force?, dry_run=false)",
       "haproxy_list_certs(search?, limit=50, cursor?)",
       "haproxy_cert_info(domain)",
       "haproxy_issue_cert(domain, wildcard=true, dry_run=false)",
@@ -110,7 +110,7 @@ describe("the catalogue", () => {
       "haproxy_load_cert(domain, dry_run=false)",
       "haproxy_operation(operation_id, wait=0)",
       "haproxy_changes(change_id?, domain?, who?, from?, until?, limit=20, cursor?)",
-      "haproxy_revert(change_id, dry_run=false)"
+      "haproxy_revert(change_id, force?, dry_run=false)"
     ])
   })
 

@@ -129,7 +129,10 @@ const setter = (tool: string, rest: Args): Readonly<Record<string, Cases>> => ({
 /** Every parameter there is. */
 const parameters: Readonly<Record<string, Cases>> = {
   ...Object.fromEntries(
-    defaultTools.filter(({ plans }) => plans).map(({ name }) => [`${name}.dry_run`, { bad: BadInput.notBoolean }])
+    defaultTools.flatMap(({ inputSchema, name }) =>
+      ["dry_run", "force"].filter((parameter) => parameter in inputSchema.properties)
+        .map((parameter) => [`${name}.${parameter}`, { bad: BadInput.notBoolean }])
+    )
   ),
   "haproxy_list_domains.include_wildcards": { bad: BadInput.notBoolean },
   "haproxy_list_domains.search": { bad: BadInput.badSearch },
@@ -191,9 +194,7 @@ const parameters: Readonly<Record<string, Cases>> = {
   "haproxy_issue_cert.domain": { bad: BadInput.badIssuedDomain },
   "haproxy_issue_cert.wildcard": { bad: BadInput.notBoolean },
   "haproxy_renew_cert.domain": { bad: BadInput.badCertificate },
-  "haproxy_renew_cert.force": { bad: BadInput.notBoolean },
   "haproxy_delete_cert.domain": { bad: BadInput.badCertificate },
-  "haproxy_delete_cert.force": { bad: BadInput.notBoolean },
   "haproxy_load_cert.domain": { bad: BadInput.badCertificateFile },
   "haproxy_operation.operation_id": { bad: BadInput.badOperation },
   "haproxy_operation.wait": { bad: BadInput.badWait },

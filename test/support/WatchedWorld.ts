@@ -16,6 +16,7 @@ import type { HaproxyBinary } from "../../scripts/haproxy.ts"
 import type { AcmeOptions } from "../../src/acme/Acme.ts"
 import type { Listener } from "../../src/domain/Address.ts"
 import type { ErrorBody } from "../../src/domain/Errors.ts"
+import type { GuardrailMode } from "../../src/domain/Guardrail.ts"
 import { poolsDefaults } from "../../src/domain/PoolsConfig.ts"
 import { withAllRights } from "../../src/domain/Principal.ts"
 import { make as publicSuffixes } from "../../src/domain/PublicSuffix.ts"
@@ -43,6 +44,8 @@ export interface WatchedOptions extends SiteOptions {
   readonly acme?: (site: Site) => Partial<AcmeOptions>
   /** Milliseconds until certificates are renewed by themselves; default: at once. */
   readonly renewAfter?: number
+  /** MCP_GUARDRAILS; default: inform. */
+  readonly guardrails?: GuardrailMode
 }
 
 export interface WatchedWorld {
@@ -101,6 +104,7 @@ export const makeWatchedWorld = Effect.fnUntraced(function*(options: WatchedOpti
     pools,
     slots,
     reconcileEvery: never,
+    ...(options.guardrails === undefined ? {} : { guardrails: options.guardrails }),
     certificates: {
       folder: site.certDir,
       acme: options.acme?.(site) ?? {},

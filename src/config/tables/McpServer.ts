@@ -1,4 +1,5 @@
 /** What the control plane's own server is told: where it listens and whom it answers. */
+import { guardrailModes } from "../../domain/Guardrail.ts"
 import { scopes } from "../../domain/Principal.ts"
 import { toolsets } from "../../domain/Toolset.ts"
 import {
@@ -123,6 +124,13 @@ export const mcpServer = {
     description: "on leaves MCP clients only the tools that change nothing.",
     metavar: "on|off",
     example: "on",
+    usedBy: users.serving
+  }),
+  mcpGuardrails: withDefault("MCP_GUARDRAILS", oneOf(...guardrailModes), "inform", {
+    group: "MCP server",
+    description: "strict: taking the last healthy server of a domain, or over 20 domains a minute, needs force.",
+    metavar: "inform|strict",
+    example: "strict",
     usedBy: users.serving
   }),
   mcpToolsAllow: optional("MCP_TOOLS_ALLOW", list(toolPattern), "every tool", {

@@ -67,7 +67,7 @@ export const revertVerb = tool({
   title: "Revert a change",
   description: "Takes one change back as a new one: its domains and servers are what they were before, all or none.",
   annotations: removes,
-  input: { change_id: Field.text("Id of the change."), ...Field.dryRun },
+  input: { change_id: Field.text("Id of the change."), ...Field.force, ...Field.dryRun },
   output: {
     summary: Field.summary,
     reverted: Field.text("The change that was taken back."),
@@ -76,5 +76,6 @@ export const revertVerb = tool({
     ...Field.planned
   },
   long: true,
+  guarded: true,
   program: revert
 })

@@ -56,7 +56,7 @@ export const revertTool = tool({
     "Undoes one change (imports too) as a new change: its domains and servers go back to what they were before, all or "
     + "none. CONFLICT names later changes that stand in the way. Not for certificates. Look first: haproxy_changes.",
   annotations: removes,
-  input: { change_id: Field.text("Id from haproxy_changes."), ...Field.dryRun },
+  input: { change_id: Field.text("Id from haproxy_changes."), ...Field.force, ...Field.dryRun },
   output: {
     summary: Field.summary,
     reverted: Field.text("The change that was taken back."),
@@ -65,5 +65,6 @@ export const revertTool = tool({
     ...Field.planned
   },
   long: true,
+  guarded: true,
   program: revert
 })

@@ -96,7 +96,7 @@ export const restoreStateTool = tool({
     "Legacy: sets weight and state of our servers as haproxy_save_state saved them, where the slot still holds the "
     + "saved address. Not needed after restarts: the desired state is in the database and wins.",
   annotations: removes,
-  input: Field.dryRun,
+  input: { ...Field.force, ...Field.dryRun },
   output: {
     summary: Field.summary,
     file: Field.text("The file that was read."),
@@ -113,5 +113,6 @@ export const restoreStateTool = tool({
     ...Field.written,
     ...Field.planned
   },
+  guarded: true,
   program: () => restoreState
 })

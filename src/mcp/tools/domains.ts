@@ -78,7 +78,7 @@ export const removeDomainTool = tool({
     + "removing the last domain of a pool clears and frees it; otherwise the oldest share becomes its owner. Note "
     + "its servers first (haproxy_list_servers).",
   annotations: removes,
-  input: { domain: Field.domain, ...Field.dryRun },
+  input: { domain: Field.domain, ...Field.force, ...Field.dryRun },
   output: {
     summary: Field.summary,
     domain: Field.text("The domain that is not routed any more."),
@@ -89,6 +89,7 @@ export const removeDomainTool = tool({
     ...Field.written,
     ...Field.planned
   },
+  guarded: true,
   program: removeDomain
 })
 
@@ -100,7 +101,7 @@ export const cleanupWildcardsTool = tool({
     + "registrable domains stay. Call it with dry_run=true first. What someone added: haproxy_remove_domain, one by "
     + "one.",
   annotations: removes,
-  input: Field.dryRun,
+  input: { ...Field.force, ...Field.dryRun },
   output: {
     summary: Field.summary,
     dry_run: Field.flag("Nothing was removed: this was a dry run."),
@@ -110,5 +111,6 @@ export const cleanupWildcardsTool = tool({
     ...Field.written,
     ...Field.planned
   },
+  guarded: true,
   program: cleanupWildcards
 })

@@ -97,6 +97,9 @@ export const sharesWith = textOrNull("Domain whose pool it uses; null when the p
 /** The parameter of every tool that changes something; see program/DryRun.ts. */
 export const dryRun = { dry_run: offUnlessSaid("Only plan.") }
 
+/** The parameter of every tool that a guardrail may stop; see program/Guardrails.ts. */
+export const force = { force: Schema.optionalKey(flag("Past a guardrail.")) }
+
 /** What a dry run answers in place of the change: the answer's field of every tool that takes {@link dryRun}. */
 export const planned = {
   plan: Schema.optionalKey(

@@ -93,8 +93,9 @@ export const removeServerTool = tool({
     "Takes the server in a slot out of a domain's pool; no new request goes to it and its address is forgotten. To "
     + "let open sessions end first: haproxy_set_server_state drain, haproxy_wait_drain, then this.",
   annotations: removes,
-  input: { domain: Field.domain, slot: Field.usedSlot, ...Field.dryRun },
+  input: { domain: Field.domain, slot: Field.usedSlot, ...Field.force, ...Field.dryRun },
   output: poolAnswer,
+  guarded: true,
   program: removeServer
 })
 
@@ -108,8 +109,9 @@ export const setServerStateTool = tool({
     + "it over restarts. Name it by domain and slot, or by backend and server. After drain use haproxy_wait_drain. "
     + "Only in our pools.",
   annotations: removes,
-  input: { ...Field.target, state: Field.state, ...Field.dryRun },
+  input: { ...Field.target, state: Field.state, ...Field.force, ...Field.dryRun },
   output: poolAnswer,
+  guarded: true,
   program: setServerState
 })
 
@@ -123,8 +125,14 @@ export const setServerWeightTool = tool({
     + "over restarts; 0 takes no new requests. Name it by domain and slot, or by backend and server. Only in our "
     + "pools.",
   annotations: sets,
-  input: { ...Field.target, weight: Field.whole(0, 256, "New weight; servers start with 1."), ...Field.dryRun },
+  input: {
+    ...Field.target,
+    weight: Field.whole(0, 256, "New weight; servers start with 1."),
+    ...Field.force,
+    ...Field.dryRun
+  },
   output: poolAnswer,
+  guarded: true,
   program: setServerWeight
 })
 
@@ -143,9 +151,11 @@ export const setDomainStateTool = tool({
     backend: Schema.optionalKey(Field.text("HAProxy's name, such as pool_3, in place of domain.")),
     server: Schema.optionalKey(Field.text("Only this server, such as pool_3_1.")),
     state: Field.state,
+    ...Field.force,
     ...Field.dryRun
   },
   output: poolAnswer,
+  guarded: true,
   program: setDomainState
 })
 
