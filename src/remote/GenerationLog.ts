@@ -111,13 +111,14 @@ export class GenerationLog {
 
   /** Should a whole copy be brought up soon? True where reading the log takes many deltas, or long ones. */
   get isCheckpointDue(): boolean {
-    const { bytes, deltas, full } = this.#writer.sinceFull
+    const { bytes, deltas, full } = this.#writer.coverage.sinceFull
     return deltas >= deltasPerCheckpoint || bytes > full / 4
   }
 
   /** Has the log grown past the copy at HAPROXY_REMOTE_DB_FILE? Then a checkpoint and `expose` bring it up. */
   get isPathBehind(): boolean {
-    return this.#writer.sinceFull.deltas > 0 || this.#writer.full !== this.#exposed
+    const { full, sinceFull } = this.#writer.coverage
+    return sinceFull.deltas > 0 || full !== this.#exposed
   }
 
   async #look(before: Known | null): Promise<Reading> {
@@ -199,14 +200,14 @@ export class GenerationLog {
       await disk.writeNew(this.#place.at(data), [copy.bytes], { mode: fileMode })
       await disk.writeNew(this.#place.at(checkpointName(gen, id)), [encode(checkpoint)], { mode: fileMode })
       await disk.syncFolder(this.#place.folder)
-      this.#writer.checkpointed(data, copy.state.commits, copy.bytes.byteLength)
+      this.#writer.coverage.checkpointed(data, copy.state.commits, copy.bytes.byteLength)
       return true
     })
 
   /** Brings the newest whole copy to HAPROXY_REMOTE_DB_FILE, by a link: nothing is sent again. */
   readonly expose: Effect.Effect<void, Failed> = Effect.suspend(() =>
     this.#beside("renew HAPROXY_REMOTE_DB_FILE", async () => {
-      const { fenced, full } = this.#writer
+      const { coverage: { full }, fenced } = this.#writer
       if (full === null || full === this.#exposed || fenced !== null) return
       await expose(this.#place, full, this.#writer.nextId())
       this.#exposed = full

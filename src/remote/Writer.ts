@@ -8,6 +8,7 @@ import { dirname } from "node:path"
 import { RemoteUnreachable, type StorageFailed } from "../domain/Errors.ts"
 import type { Capture, FullCopy } from "../domain/Generation.ts"
 import { takeNumber } from "./Claim.ts"
+import { Coverage } from "./Coverage.ts"
 import { keepForeign } from "./Exposed.ts"
 import { fileMode, folderMode, list, type Place, typed } from "./Folder.ts"
 import { dataName, encode, type Manifest, manifestName, sha256, tempName } from "./Manifest.ts"
@@ -39,22 +40,6 @@ export type Published =
 /** What settling found. "none": nothing is there (yet); publish anew. */
 export type Settled = Published | { readonly kind: "none" }
 
-interface Attempt {
-  readonly head: Head
-  readonly full: string | null
-}
-
-/** Commits of this process that are remembered by generation, to place a checkpoint. */
-const remembered = 4096
-
-/** What has to be read to come to the newest content: the last whole copy, and the deltas since. */
-interface SinceFull {
-  readonly deltas: number
-  /** Bytes of the deltas, and of the whole copy. */
-  readonly bytes: number
-  readonly full: number
-}
-
 export class Writer {
   readonly #place: Place
   /** This process. */
@@ -65,15 +50,13 @@ export class Writer {
   #next = 1
   #fenced: string | null = null
   /** All attempts of ours at the number {@link Writer.#next}. */
-  #attempts: Array<Attempt> = []
+  #attempts: Array<Head> = []
   /** All claims of ours, by their hashes: one whose answer was lost may get its name late, and is no other writer. */
   readonly #claims = new Set<string>()
   #isUnsettled = false
   #isNew = true
-  /** The newest whole copy, by the name of its file. */
-  #full: string | null = null
-  #sinceFull: SinceFull = { deltas: 0, bytes: 0, full: 0 }
-  #published: Array<{ readonly gen: number; readonly commits: number }> = []
+  /** What of it is in whole copies. */
+  readonly coverage = new Coverage()
 
   constructor(place: Place) {
     this.#place = place
@@ -93,14 +76,6 @@ export class Writer {
     return this.#fenced
   }
 
-  get full(): string | null {
-    return this.#full
-  }
-
-  get sinceFull(): SinceFull {
-    return this.#sinceFull
-  }
-
   /** A part of names that is used once. */
   nextId(): string {
     return `${this.name}-${++this.#attemptNumber}`
@@ -114,14 +89,7 @@ export class Writer {
     this.#attempts = []
     this.#isUnsettled = false
     this.#isNew = next === 1
-    this.#full = found?.head.manifest.kind === "full" ? found.head.manifest.data : null
-    this.#published = found === null ? [] : [{ gen: found.head.gen, commits: found.head.manifest.commits }]
-    const deltas = found?.fetched.deltas ?? []
-    this.#sinceFull = {
-      deltas: deltas.length,
-      bytes: deltas.reduce((sum, delta) => sum + delta.byteLength, 0),
-      full: found?.fetched.full.byteLength ?? 0
-    }
+    this.coverage.begin(found)
   }
 
   /** Takes the first number from `next` on that is free, for a claim; null: others took each before. */
@@ -180,19 +148,8 @@ export class Writer {
   }
 
   /** The generation that a content of this process is within; null when it is not published, or not by this process. */
-  generationOf({ commits, lineage }: FullCopy["state"]): number | null {
-    const at = this.#published.findIndex((each) => each.commits >= commits)
-    const found = this.#published[at]
-    if (found === undefined || lineage !== this.#head?.manifest.lineage) return null
-    // The first one that is remembered may have begun before: only its end is known.
-    return at === 0 && found.commits !== commits ? null : found.gen
-  }
-
-  /** A whole copy of a content is there under this name. */
-  checkpointed(data: string, commits: number, size: number): void {
-    const newer = this.#published.findLastIndex((each) => each.commits <= commits)
-    this.#full = data
-    this.#sinceFull = { deltas: this.#published.length - 1 - newer, bytes: 0, full: size }
+  generationOf(state: FullCopy["state"]): number | null {
+    return this.coverage.generationOf(state, this.#head?.manifest.lineage)
   }
 
   #fence(why: string): { readonly kind: "fenced"; readonly why: string } {
@@ -235,10 +192,7 @@ export class Writer {
     const id = this.nextId()
     const manifest = this.#manifestOf(capture, id)
     const bytes = encode(manifest)
-    const attempt: Attempt = {
-      head: { gen: manifest.gen, sha: sha256(bytes), manifest },
-      full: manifest.kind === "full" ? manifest.data : null
-    }
+    const attempt: Head = { gen: manifest.gen, sha: sha256(bytes), manifest }
     const temp = this.#place.at(tempName(manifest.gen, id))
     const written = await Promise.allSettled([
       disk.writeNew(this.#place.at(manifest.data), [capture.bytes], { mode: fileMode }),
@@ -269,7 +223,7 @@ export class Writer {
    * Makes the names durable, and looks whether the win counts: the data is there (nobody swept it), and so is what it builds on
    * (the number was not one that was given, used and pruned long ago).
    */
-  async #confirm({ head: { manifest } }: Attempt): Promise<string | null> {
+  async #confirm({ manifest }: Head): Promise<string | null> {
     const { disk } = this.#place
     const [sync, data, parent] = await Promise.allSettled([
       disk.syncFolder(this.#place.folder),
@@ -287,22 +241,14 @@ export class Writer {
     return others > manifest.gen ? `others have written up to generation ${others}` : null
   }
 
-  #won(attempt: Attempt, objection: string | null): Published {
+  #won(head: Head, objection: string | null): Published {
     this.#isUnsettled = false
     if (objection !== null) return this.#fence(objection)
-    const { head } = attempt
-    const last = this.#attempts.at(-1) === attempt
+    const last = this.#attempts.at(-1) === head
     this.#attempts = []
     this.#head = head
     this.#next = head.gen + 1
-    this.#published = [...this.#published, { gen: head.gen, commits: head.manifest.commits }].slice(-remembered)
-    if (attempt.full !== null) {
-      this.#full = attempt.full
-      this.#sinceFull = { deltas: 0, bytes: 0, full: head.manifest.size }
-    } else {
-      const { bytes, deltas, full } = this.#sinceFull
-      this.#sinceFull = { deltas: deltas + 1, bytes: bytes + head.manifest.size, full }
-    }
+    this.coverage.published(head.manifest)
     return { kind: last ? "published" : "earlier", head }
   }
 
@@ -325,7 +271,7 @@ export class Writer {
       this.#next += 1
       return this.#settle()
     }
-    const ours = this.#attempts.find(({ head }) => head.sha === sha)
+    const ours = this.#attempts.find((head) => head.sha === sha)
     if (ours === undefined) return this.#fence(`generation ${this.#next} was written by another process`)
     try {
       return this.#won(ours, await this.#confirm(ours))

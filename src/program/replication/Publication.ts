@@ -18,7 +18,8 @@ import * as DurableMark from "../../store/DurableMark.ts"
 import * as RemoteNote from "../../store/RemoteNote.ts"
 import { Store } from "../../store/Store.ts"
 import * as Metrics from "./Metrics.ts"
-import { type Publication, Publisher, type PublisherShape, type PublishMode } from "./Publisher.ts"
+import { type Publication, Publisher, type PublisherShape, type PublishMode, reader } from "./Publisher.ts"
+import { durable, Waiters } from "./Waiters.ts"
 
 export interface PublicationOptions {
   readonly mode: Exclude<PublishMode, "off">
@@ -42,9 +43,6 @@ const generationsPerPrune = 64
 /** Milliseconds that what is committed gets to arrive when the process is going away. */
 const closingTime = 3_000
 
-/** A timer holds no more, milliseconds. */
-const longestWait = 2 ** 31 - 1
-
 /** Milliseconds that the file at HAPROXY_REMOTE_DB_FILE gets then. */
 const exposeTime = 1_000
 
@@ -53,39 +51,13 @@ const longestTurn = 10_000
 /** The same where nobody waits for uploads. */
 const shortTurn = 50
 
-interface Waiter {
-  readonly commits: number
-  readonly done: Deferred.Deferred<Publication>
-}
-
-const durable: Publication = { _tag: "Durable" }
-
-/** One that only reads. */
-const reader = (mode: PublishMode, refusal: Fenced | RemoteUnreachable): PublisherShape => ({
-  mode,
-  refusal: Effect.succeed(refusal),
-  isGuest: Effect.succeed(false),
-  mayWrite: () => Effect.fail(refusal),
-  deciding: (work) => work,
-  published: () => Effect.succeed(durable),
-  afterwards: () => Effect.void,
-  status: Effect.succeed({
-    mode,
-    role: "reader",
-    generation: null,
-    lag: 0,
-    publishedAt: null,
-    reason: refusal.message
-  })
-})
-
 const make = Effect.fnUntraced(function*({ claim: claimsAtOnce, fenced, mode, refusal }: PublicationOptions) {
   if (refusal !== null) return reader(mode, refusal)
   const store = yield* Store
   const remote = yield* RemoteSync
   const scope = yield* Effect.scope
   const wake = yield* Queue.sliding<void>(1)
-  let waiters: Array<Waiter> = []
+  const waiters = new Waiters()
   let publishedAt: number | null = null
   /** Other lives' generations do not count: one of our own is to follow them. */
   let claimed = claimsAtOnce
@@ -109,23 +81,10 @@ const make = Effect.fnUntraced(function*({ claim: claimsAtOnce, fenced, mode, re
   }
   const nudge = () => Queue.offerUnsafe(wake, undefined)
 
-  const settle = () => {
-    const reached = there()
-    const [done, rest] = [
-      waiters.filter((one) => one.commits <= reached),
-      waiters.filter((one) => one.commits > reached)
-    ]
-    waiters = rest
-    for (const { done: deferred } of done) Deferred.doneUnsafe(deferred, Effect.succeed(durable))
-  }
-
   const end = (error: Fenced) => {
     over = error
     reason = error.message
-    for (const { done } of waiters) {
-      Deferred.doneUnsafe(done, Effect.succeed<Publication>({ _tag: "Unknown", reason: error.message }))
-    }
-    waiters = []
+    waiters.end(error.message)
     Deferred.doneUnsafe(onItsWay, Effect.void)
     fenced(error)
   }
@@ -186,7 +145,7 @@ const make = Effect.fnUntraced(function*({ claim: claimsAtOnce, fenced, mode, re
       sincePruned++
     }
     reason = ""
-    settle()
+    waiters.reached(there())
   })
 
   const turn = Effect.gen(function*() {
@@ -231,18 +190,7 @@ const make = Effect.fnUntraced(function*({ claim: claimsAtOnce, fenced, mode, re
       if (over !== null) return Effect.succeed<Publication>({ _tag: "Unknown", reason: over.message })
       if (commits <= there()) return Effect.succeed(durable)
       nudge()
-      const waiter: Waiter = { commits, done: Deferred.makeUnsafe() }
-      waiters.push(waiter)
-      return Deferred.await(waiter.done).pipe(
-        Effect.timeoutOrElse({
-          duration: Math.min(longestWait, Math.max(1, deadline - Date.now())),
-          orElse: () =>
-            Effect.sync((): Publication => ({ _tag: "Unknown", reason: reason || "it did not answer in time" }))
-        }),
-        Effect.ensuring(Effect.sync(() => {
-          waiters = waiters.filter((one) => one !== waiter)
-        }))
-      )
+      return waiters.wait(commits, deadline, () => reason)
     })
 
   const publishedBy = (deadline: number): Effect.Effect<Publication> =>

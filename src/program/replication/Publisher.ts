@@ -70,5 +70,24 @@ export const off: PublisherShape = {
   status: Effect.succeed({ mode: "off", role: "writer", generation: null, lag: 0, publishedAt: null, reason: "" })
 }
 
+/** One that only reads, for as long as the control plane lives. */
+export const reader = (mode: PublishMode, refusal: Fenced | RemoteUnreachable): PublisherShape => ({
+  mode,
+  refusal: Effect.succeed(refusal),
+  isGuest: Effect.succeed(false),
+  mayWrite: () => Effect.fail(refusal),
+  deciding: (work) => work,
+  published: () => Effect.succeed({ _tag: "Durable" }),
+  afterwards: () => Effect.void,
+  status: Effect.succeed({
+    mode,
+    role: "reader",
+    generation: null,
+    lag: 0,
+    publishedAt: null,
+    reason: refusal.message
+  })
+})
+
 /** Of the control plane that is being built; {@link off} unless one is provided. */
 export const Publisher = Context.Reference<PublisherShape>("haproxy-mcp/program/Publisher", { defaultValue: () => off })
