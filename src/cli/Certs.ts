@@ -22,6 +22,7 @@ import { certDeleteText, certInfoText, certsText, certWriteText, renewAllText } 
 import { Ended, exitCodes } from "./Exit.ts"
 import type { Handlers } from "./Handlers.ts"
 import { wantsColours } from "./HelpText.ts"
+import { planText } from "./PlanText.ts"
 import { makeProgress } from "./Progress.ts"
 import { clean } from "./TextTable.ts"
 import { answerOf, put, refuse, withTools } from "./Verb.ts"
@@ -131,6 +132,8 @@ const follow = Effect.fnUntraced(function*(id: string, until: number, say: (mess
 
 export interface WorkOptions {
   readonly json: boolean
+  /** Only say what would be done. Default: false. */
+  readonly dryRun?: boolean
   /** Seconds. */
   readonly timeout: number
 }
@@ -147,7 +150,13 @@ const work = Effect.fnUntraced(function*<R>(
   const progress = makeProgress(process.stderr)
   const whole = Effect.gen(function*() {
     const first = yield* Effect.flatMap(
-      put({ name, kind: "call", args, timeout: patience, progress: progress.report }),
+      put({
+        name,
+        kind: "call",
+        args: { ...args, dry_run: options.dryRun === true },
+        timeout: patience,
+        progress: progress.report
+      }),
       answerOf
     )
     const id = first["operation_id"]
@@ -165,7 +174,7 @@ export const changeCert = Effect.fnUntraced(function*<R>(
   options: WorkOptions
 ) {
   const done = (yield* work(handlers, sources, tool, args, options)) as unknown as CertWriteAnswer
-  print(options.json, done, () => certWriteText(done))
+  print(options.json, done, () => options.dryRun === true ? planText(done) : certWriteText(done))
   if (!options.json) warn(done.warnings)
 })
 
@@ -173,6 +182,7 @@ export const changeCert = Effect.fnUntraced(function*<R>(
 export const renewAll = Effect.fnUntraced(function*<R>(handlers: Tools<R>, sources: Sources, options: WorkOptions) {
   const done =
     (yield* work(handlers, sources, "haproxy_renew_all_certs", {}, options)) as unknown as RenewAllCertsAnswer
+  if (options.dryRun === true) return print(options.json, done, () => planText(done))
   print(options.json, done, () => renewAllText(done))
   if (!options.json) warn(done.warnings)
   if (done.failed.length > 0) return yield* new Ended({ code: exitCodes.failed })
@@ -183,13 +193,13 @@ export const deleteCert = Effect.fnUntraced(function*<R>(
   handlers: Tools<R>,
   sources: Sources,
   domain: string,
-  options: { readonly force: boolean; readonly json: boolean }
+  options: { readonly dryRun: boolean; readonly force: boolean; readonly json: boolean }
 ) {
   const done = (yield* withTools(
     handlers,
     sources,
-    call("haproxy_delete_cert", { domain, force: options.force })
+    call("haproxy_delete_cert", { domain, force: options.force, dry_run: options.dryRun })
   )) as unknown as DeleteCertAnswer
-  print(options.json, done, () => certDeleteText(done))
+  print(options.json, done, () => options.dryRun ? planText(done) : certDeleteText(done))
   if (!options.json) warn(done.warnings)
 })

@@ -21,6 +21,11 @@ const timeout = Flag.Int("timeout").pipe(
   Flag.withDefault(900)
 )
 
+const dryRun = Flag.Boolean("dry-run").pipe(
+  Flag.withDescription("Only say what would be done"),
+  Flag.withDefault(false)
+)
+
 const named = Argument.String("NAME").pipe(
   Argument.withDescription("Name of the certificate (NAME.pem), or a host that it stands for")
 )
@@ -29,7 +34,8 @@ const settings = settingFlags("stdio")
 
 const work = Effect.promise(() => import("./Certs.ts"))
 
-const bounded = (options: { readonly json: boolean; readonly timeout: number }) => ({
+const bounded = (options: { readonly dryRun: boolean; readonly json: boolean; readonly timeout: number }) => ({
+  dryRun: options.dryRun,
   json: options.json,
   timeout: Math.min(86_400, Math.max(1, options.timeout))
 })
@@ -82,6 +88,7 @@ const issueCommand = <R>(handlers: Tools<R>) =>
       Flag.withDefault(true)
     ),
     timeout,
+    dryRun,
     json: json("text"),
     settings
   }, ({ domain, settings, wildcard, ...options }) =>
@@ -101,7 +108,7 @@ const issueCommand = <R>(handlers: Tools<R>) =>
 const renewCommand = <R>(handlers: Tools<R>) =>
   Command.make(
     "renew",
-    { name: named, force: force("Also when it is not due"), timeout, json: json("text"), settings },
+    { name: named, force: force("Also when it is not due"), timeout, dryRun, json: json("text"), settings },
     (
       { force, name, settings, ...options }
     ) =>
@@ -122,7 +129,7 @@ const renewCommand = <R>(handlers: Tools<R>) =>
 const renewAllCommand = <R>(handlers: Tools<R>) =>
   Command.make(
     "renew-all",
-    { timeout, json: json("text"), settings },
+    { timeout, dryRun, json: json("text"), settings },
     ({ settings, ...options }) =>
       Effect.flatMap(work, ({ renewAll }) => renewAll(handlers, sourcesOf(settings), bounded(options)))
   ).pipe(
@@ -139,6 +146,7 @@ const deleteCommand = <R>(handlers: Tools<R>) =>
   Command.make("delete", {
     name: Argument.String("NAME").pipe(Argument.withDescription("Name of the certificate (NAME.pem)")),
     force: force("Also while a routed domain needs it"),
+    dryRun,
     json: json("text"),
     settings
   }, ({ name, settings, ...options }) =>
@@ -156,6 +164,7 @@ const loadCommand = <R>(handlers: Tools<R>) =>
   Command.make("load", {
     name: Argument.String("NAME").pipe(Argument.withDescription("NAME of NAME.pem in HAPROXY_CERT_DIR; no path")),
     timeout,
+    dryRun,
     json: json("text"),
     settings
   }, ({ name, settings, ...options }) =>

@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import type { Sources } from "../Config.ts"
 import type { ListChangesAnswer, ShowChangeAnswer } from "../program/ChangeList.ts"
-import type { ChangePlan } from "../program/DryRun.ts"
 import type { Handlers } from "./Handlers.ts"
+import { planText } from "./PlanText.ts"
 import { clean, textTable } from "./TextTable.ts"
 import { answer } from "./Verb.ts"
 
@@ -100,24 +100,6 @@ export const printChange = Effect.fnUntraced(function*<R>(
   })) as unknown as ShowChangeAnswer
   process.stdout.write(options.json ? `${JSON.stringify(found, null, 2)}\n` : changeText(found))
 })
-
-/** A plan, for people. */
-export const planText = (found: { readonly summary?: unknown; readonly plan?: unknown }): string => {
-  const { command_count, domains, edit_count, edits, live_sessions } = found.plan as ChangePlan
-  return [
-    `${clean(String(found.summary))}\n`,
-    ...(edits.length === 0 ? [] : [
-      textTable(
-        ["what", "before", "after"],
-        edits.map(({ after, before, what }) => [what, before ?? "-", after ?? "-"])
-      ).trimEnd()
-    ]),
-    ...(edit_count > edits.length ? [`… and ${edit_count - edits.length} more`] : []),
-    `\n${command_count} commands to HAProxy; ${live_sessions ?? "?"} sessions are open on the servers concerned`,
-    ...(domains.length === 0 ? [] : [`Domains: ${domains.map(clean).join(", ")}`]),
-    ""
-  ].join("\n")
-}
 
 /** Takes one change back and says what became of it, or what would. */
 export const revertChange = Effect.fnUntraced(function*<R>(

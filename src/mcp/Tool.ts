@@ -140,7 +140,10 @@ const asOptional = (fields: Fields): Fields =>
     ])
   )
 
-/** Defines a tool. One with a `plan` among its answer's fields takes `dry_run`. Without a scope it is for `admin` only; without a reach, not for callers with limited domains. */
+/**
+ * Defines a tool. One with a `plan` among its answer's fields takes `dry_run`. Without a scope it is for `admin` only;
+ * without a reach, not for callers with limited domains.
+ */
 export const tool = <const I extends Fields, const O extends Fields>(definition: {
   readonly name: string
   readonly title: string
@@ -178,11 +181,15 @@ export const tool = <const I extends Fields, const O extends Fields>(definition:
   const notOwn = [...(plans ? ["dry_run"] : []), ...(guarded ? ["force"] : [])]
   const ownOf = (input: Schema.Struct.Type<I>) => without(input, notOwn)
   // A dry run answers what is known before anything is done: any field may be missing.
-  const partly = Schema.encodeUnknownEffect(Schema.Struct(asOptional(definition.output)))
+  let partly: ((answer: unknown) => Effect.Effect<Encoded, Schema.SchemaError>) | undefined
+  const encodePart = (answer: unknown): Effect.Effect<Encoded> => {
+    partly ??= Schema.encodeUnknownEffect(Schema.Struct(asOptional(definition.output))) as typeof bySchema
+    return Effect.orDie(partly(answer))
+  }
   const runDry = (input: Schema.Struct.Type<I>) =>
     Effect.flatMap(
       rehearse(definition.program(input) as unknown as Effect.Effect<Answer, ControlError, ProgramServices>),
-      (answer) => Effect.orDie(partly(answer) as Effect.Effect<Encoded, Schema.SchemaError>)
+      encodePart
     )
   return {
     name: definition.name,

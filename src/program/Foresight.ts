@@ -20,6 +20,8 @@ import { stagesOf } from "./Stages.ts"
 
 /** Names of one pool that are looked at. */
 const mostRoutes = 1_000
+/** Pools whose other names are looked for. */
+const mostShared = 200
 /** Pools whose sessions are counted: each is a question. */
 const mostPools = 20
 /** Names in a sentence. */
@@ -78,7 +80,7 @@ const touchedNames = Effect.fnUntraced(
       } else if (edit.kind === "server") pools.add(edit.pool)
     }
     const shared: Array<string> = []
-    for (const pool of [...pools].slice(0, mostRoutes)) {
+    for (const pool of [...pools].slice(0, mostShared)) {
       const routes = yield* store.routesOf(pool, mostRoutes)
       for (const { name } of routes) names.add(name)
       const explicit = routes.filter(({ implicit, name }) => !implicit && !leaving.has(name)).map(({ name }) => name)

@@ -32,20 +32,41 @@ const losing = (edits: ReadonlyArray<Edit>): ReadonlyMap<PoolNumber, ReadonlyArr
   return byPool
 }
 
-/** Names that lead to a pool after the edits, one of them. */
+/** What edits do to the names of pools. */
+interface Movement {
+  readonly leaving: Set<string>
+  coming: string | null
+  /** Nothing leads there any more. */
+  freed: boolean
+}
+
+const movements = (edits: ReadonlyArray<Edit>): ReadonlyMap<PoolNumber, Movement> => {
+  const byPool = new Map<PoolNumber, Movement>()
+  const of = (pool: PoolNumber): Movement => {
+    const known = byPool.get(pool) ?? { leaving: new Set<string>(), coming: null, freed: false }
+    byPool.set(pool, known)
+    return known
+  }
+  for (const edit of edits) {
+    if (edit.kind === "owner" && edit.after === null) of(edit.pool).freed = true
+    if (edit.kind !== "route") continue
+    if (edit.before !== null && edit.before.pool !== edit.after?.pool) of(edit.before.pool).leaving.add(edit.name)
+    if (edit.after !== null) of(edit.after.pool).coming = edit.name
+  }
+  return byPool
+}
+
+/** A name that leads to a pool after the edits; null: none does. */
 const stillRouted = Effect.fnUntraced(
-  function*(store: Plane["store"], pool: PoolNumber, edits: ReadonlyArray<Edit>): Effect.fn.Return<
-    string | null,
-    StorageFailed
-  > {
-    const leaving = new Set<string>()
-    for (const edit of edits) {
-      if (edit.kind !== "route") continue
-      if (edit.after?.pool === pool) return edit.name
-      if (edit.before?.pool === pool) leaving.add(edit.name)
-    }
-    const routes = yield* store.routesOf(pool, leaving.size + 1)
-    return routes.find(({ name }) => !leaving.has(name))?.name ?? null
+  function*(
+    store: Plane["store"],
+    pool: PoolNumber,
+    movement: Movement | undefined
+  ): Effect.fn.Return<string | null, StorageFailed> {
+    if (movement?.freed === true) return null
+    if (movement !== undefined && movement.coming !== null) return movement.coming
+    const routes = yield* store.routesOf(pool, (movement?.leaving.size ?? 0) + 1)
+    return routes.find(({ name }) => movement?.leaving.has(name) !== true)?.name ?? null
   }
 )
 
@@ -56,8 +77,11 @@ export const lastHealthy = Effect.fnUntraced(
     StorageFailed
   > {
     const found: Array<LastHealthy> = []
-    for (const [pool, changes] of losing(edits)) {
-      const name = yield* stillRouted(store, pool, edits)
+    const pools = losing(edits)
+    if (pools.size === 0) return found
+    const moves = movements(edits)
+    for (const [pool, changes] of pools) {
+      const name = yield* stillRouted(store, pool, moves.get(pool))
       if (name === null) continue
       const after = new Map(changes.map((edit) => [edit.slot, edit.after]))
       const before = yield* store.servers(pool)

@@ -162,6 +162,13 @@ describe("the commands", () => {
           await server.client().good("haproxy_add_domain", { domain: "shop.example.com", ip: "10.0.0.5" })
           assert.strictEqual((await run("list")).stdout, "No certificate.\n")
 
+          const planned = await run("issue", "--dry-run", "shop.example.com")
+          assert.deepStrictEqual([planned.code, planned.stderr], [0, ""])
+          assert.match(planned.stdout, /^Dry run, nothing was changed\..*\nacme\.sh asks the CA /)
+          assert.match(planned.stdout, /^Domains: shop\.example\.com$/m)
+          assert.lengthOf(acme.runs(), 0)
+          assert.strictEqual((await run("list")).stdout, "No certificate.\n")
+
           // Progress is there while acme.sh works, before there is an answer.
           const go = join(site.dir, "go")
           acme.plan({ waitFor: go })
@@ -202,6 +209,8 @@ describe("the commands", () => {
           const byHand = await run("renew", "brought")
           assert.deepStrictEqual([byHand.code, byHand.stdout], [1, ""])
           assert.include(byHand.stderr, "haproxy-mcp: brought was put into the folder by hand")
+          const kept = await run("delete", "--dry-run", "brought")
+          assert.match(kept.stdout, /^Files: .*brought\.pem$/m)
           assert.strictEqual((await run("delete", "brought")).code, 0)
 
           const needed = await run("delete", "shop.example.com")

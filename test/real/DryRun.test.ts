@@ -5,8 +5,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import type { Principal } from "../../src/domain/Principal.ts"
 import { allTools } from "../../src/mcp/Catalogue.ts"
 import type { ChangePlan } from "../../src/program/DryRun.ts"
+import { Store } from "../../src/store/Store.ts"
 import { newestLine, realLines } from "../support/RealHaproxy.ts"
 import { writesIn } from "../support/Recorder.ts"
 import { quiet } from "../support/WatchedWorld.ts"
@@ -77,4 +79,48 @@ describe.concurrent("a dry run changes nothing, and says what the call then does
       60_000
     )
   }
+})
+
+describe("a dry run beside others", () => {
+  it.live("needs the rights of the call, and leaves those alone who write at the same time", () =>
+    quiet(Effect.gen(function*() {
+      const { canonical, world } = yield* makeDrySite(newestLine)
+      const before = yield* canonical
+      const limited: Principal = {
+        kind: "token",
+        id: null,
+        name: "limited",
+        scopes: ["config", "traffic"],
+        domains: ["a.com"]
+      }
+      const reader: Principal = { ...limited, scopes: ["read"], domains: null }
+      for (
+        const [tool, args, principal] of [
+          ["haproxy_set_server_weight", { domain: "a.com", slot: 1, weight: 5 }, limited],
+          ["haproxy_remove_domain", { domain: "c.net" }, limited],
+          ["haproxy_add_domain", { domain: "x.com" }, reader],
+          ["haproxy_reload", {}, limited]
+        ] as const
+      ) {
+        const real = yield* world.call(tool, args, { principal })
+        const dry = yield* world.call(tool, { ...args, dry_run: true }, { principal })
+        assert.deepStrictEqual([dry.code, dry.text], ["FORBIDDEN", real.text], tool)
+      }
+      // Calls that were denied are in the audit chain, which is in the database: all else is as before.
+      const ours = (text: string) =>
+        text.split("\n").filter((line) => !line.startsWith(world.plane.database)).join("\n")
+      assert.strictEqual(ours(yield* canonical), ours(before))
+      const revision = () => world.run(Effect.orDie(Effect.flatMap(Store, (store) => store.revision)))
+      const from = yield* revision()
+      const calls = Array.from({ length: 30 }, (_, index) => index % 10 === 0 ? {} : { dry_run: true })
+      const answers = yield* Effect.forEach(
+        calls,
+        (flags) => world.good("haproxy_add_domain", { domain: "x.com", ip: "10.0.0.9", ...flags }),
+        { concurrency: "unbounded" }
+      )
+      assert.lengthOf(answers.filter((answer) => answer["changed"] === true), 1)
+      assert.lengthOf(answers.filter((answer) => "plan" in answer), 27)
+      assert.strictEqual(yield* revision(), from + 1)
+      yield* world.consistent
+    })).pipe(Effect.scoped))
 })
