@@ -1,12 +1,17 @@
 /** Taking the writing from one that is in the middle of it: one winner, nothing lost, and an end in bounded time. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Disk, DiskError } from "../../src/domain/Disk.ts"
 import { localDisk } from "../../src/haproxy/files/LocalDisk.ts"
 import { GenerationLog } from "../../src/remote/GenerationLog.ts"
+import { RemoteSync } from "../../src/remote/RemoteSync.ts"
+import type { Ssh } from "../../src/remote/Ssh.ts"
 import { sshdReason } from "../support/Sshd.ts"
 import { openSsh, openSshd } from "../support/SshLink.ts"
 import { delta, folder, full, newest, opened, path, Publisher } from "./support/Commits.ts"
@@ -85,6 +90,32 @@ describe("a claim", () => {
     }
     assert.isNull(await claim(new GenerationLog({ disk, path })))
     assert.deepStrictEqual(power.names, names)
+  })
+
+  it("that got no number is a typed refusal, and who asked may ask again", async () => {
+    const power = new PowerDisk()
+    await run((await opened(power.link())).publish(full(1)))
+    const link = power.link()
+    let isTaken = true
+    const disk: Disk = {
+      ...link,
+      renameNew: (from, to) =>
+        isTaken
+          ? Promise.reject(new DiskError({ code: "EEXIST", path: to, message: "taken" }))
+          : link.renameNew(from, to)
+    }
+    const ssh = { disk, states: Stream.empty } as unknown as Ssh["Service"]
+    const remote = Context.get(
+      await run(Effect.scoped(Layer.build(RemoteSync.layer({ ssh, host: "edge", file: path })))),
+      RemoteSync
+    )
+    const look = await run(remote.look)
+    const refused = await run(Effect.flip(remote.claim(look)))
+    assert.strictEqual(refused._tag, "Fenced")
+    assert.match(refused.message, /took each number before this one could/)
+    isTaken = false
+    const found = await run(remote.claim(look))
+    assert.deepStrictEqual([found.newest?.state.commits, found.reading.next], [1, 3])
   })
 
   it("fences the one that claimed before, whichever of them goes on first", async () => {
