@@ -8,11 +8,12 @@ import { hash } from "node:crypto"
  * - `change`: a change of the desired state, or of certificates: who, which token, which tool, with what, what it touched.
  * - `outcome`: what became of changes.
  * - `refusals`: calls that ended in an error, or that the caller had no right to.
+ * - `calls`: calls that did what they are for and are no change: commands to HAProxy beside the desired state, a reload.
  * - `rows`: a commit that wrote rows without a change.
  * - `pruned`: the oldest changes left the log.
  * - `replaced`: an operator put another content in place of what was there.
  */
-export type AuditKind = "change" | "outcome" | "refusals" | "rows" | "pruned" | "replaced"
+export type AuditKind = "change" | "outcome" | "refusals" | "calls" | "rows" | "pruned" | "replaced"
 
 /** One record. */
 export interface AuditRecord {
@@ -40,8 +41,8 @@ export const chainStart: ChainHead = { seq: 0, hash: "0".repeat(64) }
 export const chained = (previous: string, { at, kind, payload, seq }: Omit<AuditRecord, "hash">): string =>
   hash("sha256", `${previous}\n${seq}\n${at}\n${kind}\n${payload}`)
 
-/** A call that was not done. */
-export interface RefusedCall {
+/** A call that is noted by itself, since no change tells of it. */
+export interface NotedCall {
   /** Milliseconds since 1970. */
   readonly at: number
   /** The caller had no right to it. */
@@ -52,7 +53,7 @@ export interface RefusedCall {
   readonly token: string | null
   readonly tool: string
   readonly args: unknown
-  /** The error's code. */
+  /** The error's code; `OK`: it was done. */
   readonly code: string
 }
 

@@ -5,8 +5,8 @@
  * id, its cause goes to the log and no text of it to the client. Each call leaves one log line (tool, request id,
  * code, milliseconds, the names of what it was about; never the arguments as a whole) and its numbers in /metrics. A
  * caller without the right to the tool is refused before anything is decoded (Visible.ts), and that is logged as well. A
- * writing call that ends in an error, and any that its caller had no right to, goes into the audit chain; a refused dry run
- * does not, since it is to leave nothing.
+ * writing call that ends in an error or did something that no change tells of, and any that its caller had no right to, goes
+ * into the audit chain; a dry run does not, since it is to leave nothing.
  * A call that outlives its deadline, although programs watch theirs, ends here.
  */
 import * as Cause from "effect/Cause"
@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { Cancelled, type ControlError, Internal, NotFound, OutcomeUnknown, TimedOut } from "../domain/Errors.ts"
 import { nearest } from "../domain/Nearest.ts"
-import { noteRefused } from "../program/AuditTrail.ts"
+import { noteCall } from "../program/AuditTrail.ts"
 import { Caller, type CallerShape } from "../program/Caller.ts"
 import type { ProgramServices } from "../program/Services.ts"
 import * as Tracing from "../Tracing.ts"
@@ -101,6 +101,10 @@ const record = (tool: Tool, args: unknown, caller: CallerShape, began: number, r
   )
 }
 
+/** Did a writing call do something that no change tells of? Not one that found all as it was to be. */
+const isNoChange = ({ structuredContent: { change_id, changed } }: ToolResult): boolean =>
+  change_id === undefined && changed !== false
+
 const run = (tool: Tool, args: unknown, caller: CallerShape): Effect.Effect<ToolResult, never, ProgramServices> => {
   const began = performance.now()
   const deadline = (tool.long ? Math.max(longest, caller.timeout) : caller.timeout) + grace
@@ -122,8 +126,8 @@ const run = (tool: Tool, args: unknown, caller: CallerShape): Effect.Effect<Tool
     Effect.onExit((exit) => {
       const result = Exit.isSuccess(exit) ? exit.value : failure(cancelled())
       const recorded = record(tool, args, caller, began, result)
-      return result.isError && (denied || !onlyLooks(tool, args))
-        ? Effect.andThen(noteRefused(result.code, denied), recorded)
+      return denied || (!onlyLooks(tool, args) && (result.isError || isNoChange(result)))
+        ? Effect.andThen(noteCall(result.code, denied), recorded)
         : recorded
     }),
     Tracing.span(`tool ${tool.name}`, () => ({ attributes: { "haproxy_mcp.request_id": caller.actor.requestId } })),

@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { RefusedCall } from "../domain/Audit.ts"
+import type { NotedCall } from "../domain/Audit.ts"
 import { Store } from "../store/Store.ts"
 import { Caller, type CallerShape } from "./Caller.ts"
 import { Publisher } from "./replication/Publisher.ts"
@@ -53,15 +53,16 @@ export const auditOf = ({ args, principal }: Pick<CallerShape, "args" | "princip
 })
 
 /**
- * Notes a call that ended without doing what it was for. `denied`: its caller had no right to it. Nothing is noted where there
- * is no database yet, or where it is only read: a note is a commit, too.
+ * Notes a call that no change tells of: one that ended without doing what it was for (`denied`: its caller had no right to it),
+ * or, with the code `OK`, one that did something else than change the desired state. Nothing is noted where there is no database
+ * yet, or where it is only read: a note is a commit, too.
  */
-export const noteRefused = Effect.fnUntraced(function*(code: string, denied: boolean) {
+export const noteCall = Effect.fnUntraced(function*(code: string, denied: boolean) {
   const store = yield* Effect.serviceOption(Store)
   const publisher = yield* Publisher
   if (Option.isNone(store) || (yield* publisher.refusal) !== null) return
   const { actor, args, principal, tool } = yield* Caller
-  const call: RefusedCall = {
+  const call: NotedCall = {
     at: Date.now(),
     denied,
     via: actor.via,
@@ -72,5 +73,5 @@ export const noteRefused = Effect.fnUntraced(function*(code: string, denied: boo
     args: shownArguments(args ?? null),
     code
   }
-  yield* store.value.refused(call)
+  yield* store.value.noted(call)
 })

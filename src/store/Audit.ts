@@ -7,7 +7,7 @@
  * a copy of the last hash elsewhere helps (`haproxy-mcp audit verify` prints it).
  */
 import { hash } from "node:crypto"
-import { type AuditKind, type AuditRecord, chained, type ChainHead, type RefusedCall } from "../domain/Audit.ts"
+import { type AuditKind, type AuditRecord, chained, type ChainHead, type NotedCall } from "../domain/Audit.ts"
 import type { Outcome } from "../domain/Change.ts"
 import type { Database, Row } from "./Database.ts"
 import type { ChangeDraft } from "./Store.ts"
@@ -25,10 +25,16 @@ export interface AuditQuery {
 const pruneEvery = 256
 /** Rows that a change touched that its record names; their number is always there. */
 const namedKeys = 20
-/** Refused calls that wait to be written. */
-const mostWaiting = 50
-/** Refused calls that are written within a minute: a stranger must not be able to fill a disk, or to push history out. */
-const perMinute = 60
+/** Calls that wait to be written at most, and that are written within a minute. */
+export interface CallLimits {
+  readonly waiting: number
+  readonly perMinute: number
+}
+
+/** Refused ones: a stranger must not be able to fill a disk, or to push history out. */
+export const ofRefused: CallLimits = { waiting: 50, perMinute: 60 }
+/** Those that were done, by callers with the right to it. */
+export const ofDone: CallLimits = { waiting: 500, perMinute: 6_000 }
 
 /** What hashes the rows of a change: the text that the log holds. */
 export const digestOf = (edits: string): string => hash("sha256", edits)
@@ -98,20 +104,25 @@ export const list = (db: Database, after: number, from: number, limit: number): 
     limit
   ).map(toRecord)
 
-/** Refused calls on their way into the chain: few, and only so many a minute. Lost when the process is killed before. */
-export class Refusals {
-  #waiting: Array<RefusedCall> = []
+/** Calls on their way into the chain: only so many, the others are counted. Lost when the process is killed before. */
+export class WaitingCalls {
+  readonly #limits: CallLimits
+  #waiting: Array<NotedCall> = []
   #left = 0
   #minute = 0
-  #budget = perMinute
+  #budget = 0
 
-  add(call: RefusedCall): void {
+  constructor(limits: CallLimits) {
+    this.#limits = limits
+  }
+
+  add(call: NotedCall): void {
     const minute = Math.floor(call.at / 60_000)
     if (minute !== this.#minute) {
       this.#minute = minute
-      this.#budget = perMinute
+      this.#budget = this.#limits.perMinute
     }
-    if (this.#budget === 0 || this.#waiting.length === mostWaiting) this.#left += 1
+    if (this.#budget === 0 || this.#waiting.length === this.#limits.waiting) this.#left += 1
     else {
       this.#budget -= 1
       this.#waiting.push(call)

@@ -6,7 +6,7 @@
  *   it was committed (and is brought to the disk by a checkpoint first). Not there: it was not. Cannot be opened:
  *   `CommitUncertain`, and every later use tries again before it does anything.
  */
-import { chainStart, type RefusedCall } from "../domain/Audit.ts"
+import { chainStart, type NotedCall } from "../domain/Audit.ts"
 import type { Outcome } from "../domain/Change.ts"
 import { ConfigInvalid, type StorageFailed } from "../domain/Errors.ts"
 import { type Life, lifeAt, type Position, withLife } from "../domain/Lineage.ts"
@@ -38,7 +38,9 @@ export const make = (db: Database, { committed, keepAudit, life: firstLife, repl
   /** What became of changes, not written yet. */
   const outcomes = new Map<string, Outcome>()
   /** Calls that were refused, not written yet. */
-  const refusals = new Audit.Refusals()
+  const refusals = new Audit.WaitingCalls(Audit.ofRefused)
+  /** Calls that were done without a change, not written yet. */
+  const done = new Audit.WaitingCalls(Audit.ofDone)
   const watchers = new Watchers()
   const { lineage } = readMeta(db)
   const run = replicate ? new Run(db) : null
@@ -136,12 +138,13 @@ export const make = (db: Database, { committed, keepAudit, life: firstLife, repl
 
   /** Records of what comes along with the commit. */
   const recordRest = (transaction: Transaction, commits: number) => {
-    const append = (kind: "outcome" | "refusals" | "rows", content: Readonly<Record<string, unknown>>) => {
+    const append = (kind: "outcome" | "refusals" | "calls" | "rows", content: Readonly<Record<string, unknown>>) => {
       transaction.chain = Audit.append(db, transaction.chain, transaction.at, kind, content, keepAudit)
     }
     if (transaction.applied && !transaction.recorded) append("rows", { commits })
     if (outcomes.size > 0) append("outcome", Audit.ofOutcomes(outcomes))
     if (!refusals.isEmpty) append("refusals", refusals.content())
+    if (!done.isEmpty) append("calls", done.content())
   }
 
   /** Commits what is open, or tells why not; the transaction has ended in every case. */
@@ -197,6 +200,7 @@ export const make = (db: Database, { committed, keepAudit, life: firstLife, repl
     if (failed === null) {
       outcomes.clear()
       refusals.clear()
+      done.clear()
       watchers.committed(transaction.records, next.revision)
     }
     return failed
@@ -227,10 +231,10 @@ export const make = (db: Database, { committed, keepAudit, life: firstLife, repl
     watch: watchers.watch,
     /** What was settled and is not in the table yet. */
     settled: outcomes as ReadonlyMap<string, Outcome>,
-    /** A call was refused. */
-    refused: (call: RefusedCall): void => refusals.add(call),
+    /** A call was refused, or done without a change. */
+    noted: (call: NotedCall): void => (call.code === "OK" ? done : refusals).add(call),
     /** Does something wait for a commit to come along with? */
-    isWaiting: () => outcomes.size > 0 || !refusals.isEmpty,
+    isWaiting: () => outcomes.size > 0 || !refusals.isEmpty || !done.isEmpty,
     /** The last committed content and its ancestry. */
     position: (): Position => ({
       lineage,

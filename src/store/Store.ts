@@ -9,7 +9,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { AuditRecord, AuditReport, RefusedCall } from "../domain/Audit.ts"
+import type { AuditRecord, AuditReport, NotedCall } from "../domain/Audit.ts"
 import type { Certificate } from "../domain/Certificate.ts"
 import type { Actor, Change, ChangeHead, Edit, Outcome, Route } from "../domain/Change.ts"
 import type { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
@@ -219,10 +219,10 @@ export class Store extends Context.Service<Store, {
   /** Tells what settled changes are about (Watchers.ts), until the function that it answers is called. */
   readonly watch: (listener: (touched: Touched) => void) => () => void
   /**
-   * Notes a call that was refused; it is in the audit chain with the next commit, after half a minute, or when the layer
-   * closes. Only so many a minute.
+   * Notes a call that was refused, or that was done and is no change; it is in the audit chain with the next commit, after
+   * half a minute (one that was done: a second), or when the layer closes. Only so many a minute.
    */
-  readonly refused: (call: RefusedCall) => Effect.Effect<void>
+  readonly noted: (call: NotedCall) => Effect.Effect<void>
   readonly auditRecords: (query: Audit.AuditQuery) => Effect.Effect<ReadonlyArray<AuditRecord>, StorageFailed>
   /** Recomputes the audit chain and compares the change log with it, with turns for others in between. */
   readonly verifyAudit: Effect.Effect<AuditReport, StorageFailed>
@@ -254,6 +254,8 @@ export class Store extends Context.Service<Store, {
 
 /** Milliseconds that refused calls wait for a commit that takes them along. */
 const refusalsAfter = 30_000
+/** The same for calls that were done: they are to be seen soon. */
+const doneAfter = 1_000
 
 const open = Effect.fnUntraced(function*(options: StoreOptions) {
   const db = yield* Effect.acquireRelease(
@@ -289,13 +291,21 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
     )
   )
   const scope = yield* Effect.scope
-  /** One clock for all refused calls that wait, however many commits take some of them along meanwhile. */
-  let refusalsTimed = false
-  const writeRefusals = Effect.gen(function*() {
-    yield* Effect.sleep(refusalsAfter)
-    refusalsTimed = false
-    yield* Effect.ignore(transactions.flush)
-  })
+  /** One clock for each kind of calls that wait, however many commits take some of them along meanwhile. */
+  const timed = new Set<number>()
+  const flushAfter = (ms: number) =>
+    Effect.suspend(() => {
+      if (timed.has(ms)) return Effect.void
+      timed.add(ms)
+      return Effect.asVoid(Effect.forkIn(
+        Effect.gen(function*() {
+          yield* Effect.sleep(ms)
+          timed.delete(ms)
+          yield* Effect.ignore(transactions.flush)
+        }),
+        scope
+      ))
+    })
   const around = { declared: options.pools.pools, usedSeq: transactions.usedSeq }
   const keep = options.keepChanges ?? 10_000
   const counts = (): Counts => ({ ...transactions.tally(), poolsDeclared: options.pools.pools })
@@ -376,12 +386,10 @@ const open = Effect.fnUntraced(function*(options: StoreOptions) {
       }),
     settle: transactions.settle,
     watch: transactions.watch,
-    refused: (call) =>
+    noted: (call) =>
       Effect.suspend(() => {
-        transactions.refused(call)
-        if (refusalsTimed) return Effect.void
-        refusalsTimed = true
-        return Effect.asVoid(Effect.forkIn(writeRefusals, scope))
+        transactions.noted(call)
+        return flushAfter(call.code === "OK" ? doneAfter : refusalsAfter)
       }),
     auditRecords: ({ after, from, limit }) => read("read the audit chain", (db) => Audit.list(db, after, from, limit)),
     verifyAudit: Effect.gen(function*() {

@@ -161,7 +161,7 @@ export const make = (db: Database, options: Commits.TransactionOptions) => {
     settle: (changeId: string, outcome: Outcome) => Effect.sync(() => commits.settle(changeId, outcome)),
     watch: commits.watch,
     settled: commits.settled,
-    refused: commits.refused,
+    noted: commits.noted,
     position: commits.position,
     life: commits.life,
     flush: Effect.suspend(() => commits.isWaiting() ? flush : Effect.void)

@@ -132,7 +132,7 @@ describe("the commands", () => {
       Effect.gen(function*() {
         const shape = { pools: 4, slots: 2 }
         const { site } = yield* startHaproxy({ binary: newestLine, ...shape })
-        const env = settingsOf(site, shape)
+        const env = settingsOf(site, { ...shape, env: { MCP_TOOLSETS: "runtime" } })
         const run = (...args: ReadonlyArray<string>) => runNode(program, args, { env, limit })
         const server = yield* startServer({ env })
         yield* Effect.promise(async () => {
@@ -142,6 +142,11 @@ describe("the commands", () => {
           await client.call("haproxy_add_domain", { domain: "a.example.com", ip: "no address" })
           // A dry run leaves no trace here, refused or not.
           await client.call("haproxy_add_domain", { domain: "b.example.com", ip: "no address", dry_run: true })
+          // What no change tells of: a file, and HAProxy's own memory. Looking is not told of.
+          await client.good("haproxy_save_state")
+          await client.good("haproxy_counters_clear")
+          await client.good("haproxy_counters_clear", { dry_run: true })
+          await client.good("haproxy_health")
           const dry = await run("changes", String(added["change_id"]), "--revert", "--dry-run")
           assert.deepStrictEqual([dry.code, dry.stderr], [0, ""])
           assert.match(dry.stdout, /^Dry run, nothing was changed\. .*: Took back chg_/)
@@ -155,8 +160,12 @@ describe("the commands", () => {
           const told = out.trimEnd().split("\n").map((line) => JSON.parse(line).content)
           assert.deepInclude(told[0], { change_id: added["change_id"], tool: "haproxy_add_domain" })
           assert.deepStrictEqual(told[0].args, { domain: "a.example.com", ip: "10.0.0.1" })
-          const refused = told.flatMap(({ calls }) => calls ?? [])
-          assert.deepStrictEqual(refused.map(({ code, denied }) => [code, denied]), [["INVALID_INPUT", false]])
+          const calls = told.flatMap((content) => content.calls ?? [])
+          assert.deepStrictEqual(calls.map(({ code, denied, tool }) => [tool, code, denied]).sort(), [
+            ["haproxy_add_domain", "INVALID_INPUT", false],
+            ["haproxy_counters_clear", "OK", false],
+            ["haproxy_save_state", "OK", false]
+          ])
           const db = new DatabaseSync(env["HAPROXY_DB_FILE"]!)
           db.exec("UPDATE changes SET who = 'nobody'")
           db.close()

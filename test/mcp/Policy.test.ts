@@ -77,7 +77,7 @@ const faulty = <S>(): S => new Proxy({}, { get: () => () => reached }) as S
 
 /** What the audit chain is told is not a program's work: it is taken. */
 const store = new Proxy({}, {
-  get: (_, part) => () => part === "refused" ? Effect.void : reached
+  get: (_, part) => () => part === "noted" ? Effect.void : reached
 }) as Store["Service"]
 
 const below = Context.make(Store, store).pipe(

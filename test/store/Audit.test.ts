@@ -3,12 +3,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import type { AuditReport, RefusedCall } from "../../src/domain/Audit.ts"
+import type { AuditReport, NotedCall } from "../../src/domain/Audit.ts"
 import { examine, supersede } from "../../src/store/Replica.ts"
 import type { Store } from "../../src/store/Store.ts"
 import { add, draft, folder, withNewStore, withStore } from "./support/Fixture.ts"
 
-const refusal = (tool: string, at = Date.now()): RefusedCall => ({
+const refusal = (tool: string, at = Date.now()): NotedCall => ({
   at,
   denied: true,
   via: "mcp",
@@ -26,7 +26,7 @@ const fillIn = Effect.fnUntraced(function*(store: Store["Service"]) {
     yield* store.commit(add(store, `${changeId}.example.com`, { changeId, outcome: "pending" }))
     yield* store.settle(changeId, "applied")
   }
-  yield* store.refused(refusal("haproxy_reload"))
+  yield* store.noted(refusal("haproxy_reload"))
   yield* store.flush
 })
 
@@ -82,7 +82,7 @@ describe("the audit chain", () => {
       Effect.gen(function*() {
         const at = Date.now()
         for (let round = 0; round < 4; round++) {
-          for (let index = 0; index < 100; index++) yield* store.refused(refusal("haproxy_reload", at))
+          for (let index = 0; index < 100; index++) yield* store.noted(refusal("haproxy_reload", at))
           yield* store.flush
         }
         const written = (yield* records(store)).map(({ payload }) => JSON.parse(payload))

@@ -14,7 +14,7 @@ export const audit = Effect.gen(function*() {
   yield* sql`CREATE TABLE audit (
     seq INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('change', 'outcome', 'refusals', 'rows', 'pruned', 'replaced')),
+    kind TEXT NOT NULL CHECK (kind IN ('change', 'outcome', 'refusals', 'calls', 'rows', 'pruned', 'replaced')),
     payload TEXT NOT NULL,
     hash TEXT NOT NULL
   ) STRICT`
