@@ -32,7 +32,7 @@ const every = <S>(part: unknown): S => new Proxy({}, { get: () => part }) as S
 
 /** The same of a store, which takes note of refused calls. */
 const storeOf = (part: unknown): Store["Service"] =>
-  new Proxy({}, { get: (_, name) => name === "refused" ? () => Effect.void : part }) as Store["Service"]
+  new Proxy({}, { get: (_, name) => name === "noted" ? () => Effect.void : part }) as Store["Service"]
 
 /** Programs find this below them. */
 const below = (part: unknown): Context.Context<ProgramServices> =>
