@@ -10,7 +10,8 @@ import { fileURLToPath } from "node:url"
 import { buildProgram } from "../../scripts/build.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
-const [fileVariable, rootVariable] = ["HAPROXY_MCP_TEST_PROGRAM", "HAPROXY_MCP_TEST_PROGRAM_OF"]
+// None that begins as a setting of ours does: a program refuses those that it does not know.
+const [fileVariable, rootVariable] = ["TEST_PROGRAM", "TEST_PROGRAM_OF"]
 
 /** The file to run with Node, where this run has one built of these very sources; a copy of the tree has its own. */
 export const builtOnce = (): string | undefined =>
