@@ -6,13 +6,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { defaultNames } from "../../src/mcp/Catalogue.ts"
 import { cleanEnv, startNode } from "../support/Process.ts"
+import { program } from "../support/Program.ts"
 import { newestLine, type Site, startHaproxy } from "../support/RealHaproxy.ts"
 import { callMessage, clients, connected } from "./harness.ts"
 
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 const promise = <A>(make: () => Promise<A>) => Effect.promise(make)
 
 const settings = (site: Site): Record<string, string> => ({
@@ -44,7 +43,7 @@ describe("stdio", () => {
     it.live(`${name} operates HAProxy`, () =>
       Effect.gen(function*() {
         const { command, site } = yield* haproxy
-        const target = { command: process.execPath, args: [main, "stdio"], env: cleanEnv(settings(site)) }
+        const target = { command: process.execPath, args: [program, "stdio"], env: cleanEnv(settings(site)) }
         const client = yield* connected(connect, target)
         if (index === 2) assert.strictEqual(client.version, "2026-07-28")
         const tools = yield* promise(() => client.listTools())
@@ -80,7 +79,7 @@ describe("stdio", () => {
     () =>
       Effect.gen(function*() {
         const { site } = yield* haproxy
-        const process = startNode(main, ["stdio"], { env: settings(site) })
+        const process = startNode(program, ["stdio"], { env: settings(site) })
         process.write(line(initialize))
         process.write(line({ jsonrpc: "2.0", method: "notifications/initialized" }))
         process.write(line(callMessage("haproxy_add_domain", { domain: "b.example", ip: "10.0.0.1" }, 7)))
@@ -102,7 +101,7 @@ describe("stdio", () => {
     it.live(`ends cleanly at ${signal}`, () =>
       Effect.gen(function*() {
         const { site } = yield* haproxy
-        const process = startNode(main, ["stdio"], { env: settings(site) })
+        const process = startNode(program, ["stdio"], { env: settings(site) })
         process.write(line(initialize))
         yield* promise(() => process.until("protocolVersion"))
         process.write(line(callMessage("haproxy_operation", { operation_id: "chg_none", wait: 0 }, 2)))
@@ -118,7 +117,7 @@ describe("stdio", () => {
   it.live("survives what is no protocol", () =>
     Effect.gen(function*() {
       const { site } = yield* haproxy
-      const process = startNode(main, ["stdio"], { env: settings(site) })
+      const process = startNode(program, ["stdio"], { env: settings(site) })
       process.write("this is no JSON\n{\"half\":\n[]\n\u0000\n")
       process.write(line(initialize))
       process.write(line(callMessage("haproxy_list_domains", {}, 2)))

@@ -1,7 +1,7 @@
 /**
  * Both official clients, in both eras of the protocol, and the MCP Inspector's command line list and call every tool
  * of the program itself: over HTTP, over stdio through a process that serves, and over stdio alone; on every HAProxy
- * line (the Inspector on the newest). Every answer has the shape that its tool publishes.
+ * line (the older clients and the Inspector on the newest). Every answer has the shape that its tool publishes.
  */
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -110,7 +110,9 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
         args: ["-c", `exec "$@" 2>>"$0"`, log, ...haproxyMcp, "stdio"],
         env
       }
-      const rounds = clients.flatMap(([name, connect]) => [
+      // The other lines differ in HAProxy, which the newest client sees as well as an older one.
+      const speaking = binary.line === newestLine.line ? clients : clients.slice(-1)
+      const rounds = speaking.flatMap(([name, connect]) => [
         { name, connect, target: http },
         { name, connect, target: stdio }
       ])
@@ -124,7 +126,7 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
         )
       }
       // The 1.x client does not tell; the 2.x client speaks the era that it was told to.
-      assert.deepStrictEqual(versions.slice(4), ["2026-07-28", "2026-07-28"])
+      assert.deepStrictEqual(versions.slice(-2), ["2026-07-28", "2026-07-28"])
       // A process for every call: on one line of HAProxy, since what it adds is the client, not the server's answers.
       const inspected = binary.line === newestLine.line ? [["http", http], ["stdio", stdio]] as const : []
       for (const [transport, target] of inspected) {
