@@ -155,7 +155,8 @@ describe.skipIf(sshdReason !== null)("a link in trouble", () => {
     const upload = unreachable(link.ssh.disk.writeNew(join(folder, "part"), [megabytes(40)], { mode: 0o600 }))
     await becomes("it has begun", () => statSync(join(folder, "part")).size > 0)
     assert.isAbove(sshd.killSftpServers(), 0)
-    assert.include(await upload, "SFTP server ended")
+    // On a busy machine the limit of a call may come before the news.
+    assert.match(await upload, /SFTP server ended|no answer for 1 s/)
     await works()
   })
 

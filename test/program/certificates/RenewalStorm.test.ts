@@ -118,7 +118,9 @@ it.live(
       assert.isAbove(visits, 100)
       assert.isAbove(fresh, 0)
       assert.strictEqual(runs, count)
-      assert.strictEqual(most, 4)
+      // Looked at now and then: on a busy machine the fourth may have ended before the look.
+      assert.isAtMost(most, 4)
+      assert.isAtLeast(most, 2)
       // What ends first came first.
       assert.deepStrictEqual(order.slice(0, 4).sort(), [
         "n0.example.com",
