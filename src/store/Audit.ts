@@ -9,8 +9,8 @@
 import { hash } from "node:crypto"
 import { type AuditKind, type AuditRecord, chained, type ChainHead, type NotedCall } from "../domain/Audit.ts"
 import type { Outcome } from "../domain/Change.ts"
+import type { ChangeDraft } from "./Changes.ts"
 import type { Database, Row } from "./Database.ts"
-import type { ChangeDraft } from "./Store.ts"
 
 /** Which records of the audit chain to list. Oldest first. */
 export interface AuditQuery {

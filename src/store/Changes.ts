@@ -2,11 +2,46 @@
  * The change log. It keeps the newest changes and every one whose fate is not recorded; the whole of it travels
  * with each copy of the database, so it is bounded.
  */
-import type { Change, ChangeHead, Outcome } from "../domain/Change.ts"
+import type { Actor, Change, ChangeHead, Edit, Outcome } from "../domain/Change.ts"
 import type { RouteName } from "../domain/RouteName.ts"
 import type { Database, Row } from "./Database.ts"
 import { decodeEdits, encodeEdits } from "./EditJson.ts"
-import type { ChangeDraft, ChangePage, ChangeQuery } from "./Store.ts"
+
+/** What a change row is made of; revision and time are the commit's. */
+export interface ChangeDraft {
+  readonly changeId: string
+  readonly actor: Actor
+  readonly tool: string
+  readonly summary: string
+  readonly edits: ReadonlyArray<Edit>
+  readonly outcome: Outcome
+  /** For the audit chain: the public id of the caller's token, and the call's arguments without secrets, as JSON. */
+  readonly audit?: { readonly token: string | null; readonly args: unknown }
+}
+
+/** Which changes to list. Newest first. */
+export interface ChangeQuery {
+  /** Only older ones than this place in the log: {@link ChangePage.next} of the page before. */
+  readonly before?: number
+  /** Only of later revisions than this one. */
+  readonly since?: number
+  /** Only those of this revision. */
+  readonly revision?: number
+  /** Only those that speak of this name. */
+  readonly name?: RouteName
+  /** Only those of this caller: `ci/3f9k2m7q1z`, a token's name, or a token's public id. */
+  readonly who?: string
+  /** Only those of this time or later, and of this time or earlier, milliseconds since 1970. */
+  readonly from?: number
+  readonly until?: number
+  readonly limit: number
+}
+
+/** Some changes, and where the next page begins; null on the last. */
+export interface ChangePage {
+  readonly changes: ReadonlyArray<ChangeHead>
+  readonly next: number | null
+}
 
 /** Old changes are dropped in steps of this many, not one with each commit. */
 const pruneEvery = 64

@@ -1,10 +1,29 @@
 /** Queries over the routed names. Each is a bounded walk of an index, except `all` and a search. */
 import type { Route } from "../domain/Change.ts"
-import type { PoolNumber } from "../domain/Pool.ts"
+import type { PoolNumber, Server } from "../domain/Pool.ts"
 import type { RouteName } from "../domain/RouteName.ts"
 import type { Columns, Database, Row } from "./Database.ts"
 import { rank } from "./Nearest.ts"
-import type { RouteQuery } from "./Store.ts"
+
+/** Which routes to list. Sorted by name. */
+export interface RouteQuery {
+  /** Part of the name, case-insensitive; no wildcards of SQL. */
+  readonly search?: string
+  /** Only names that begin so, in lower case: a range of the key. */
+  readonly prefix?: string
+  readonly includeWildcards: boolean
+  /** Only these names, and those below `*.example.com`. */
+  readonly within?: ReadonlyArray<string>
+  /** Names after this one. */
+  readonly after?: RouteName
+  readonly limit: number
+}
+
+/** Some routes with what belongs to their pools. */
+export interface RoutePage {
+  readonly routes: ReadonlyArray<{ readonly route: Route; readonly owner: RouteName | null }>
+  readonly servers: ReadonlyArray<Server>
+}
 
 /** A row of `name, pool, implicit, seq`. */
 const toRoute = ([name, pool, implicit, seq]: Columns): Route => ({

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { AuditRecord, AuditReport, NotedCall } from "../domain/Audit.ts"
 import type { Certificate } from "../domain/Certificate.ts"
-import type { Actor, Change, ChangeHead, Edit, Outcome, Route } from "../domain/Change.ts"
+import type { Change, Edit, Outcome, Route } from "../domain/Change.ts"
 import type { ConfigInvalid, Conflict, StorageFailed } from "../domain/Errors.ts"
 import type * as Generation from "../domain/Generation.ts"
 import type { Position } from "../domain/Lineage.ts"
@@ -41,38 +41,6 @@ import type { Touched } from "./Watchers.ts"
 
 export { CommitUncertain }
 
-/** Which routes to list. Sorted by name. */
-export interface RouteQuery {
-  /** Part of the name, case-insensitive; no wildcards of SQL. */
-  readonly search?: string
-  /** Only names that begin so, in lower case: a range of the key. */
-  readonly prefix?: string
-  readonly includeWildcards: boolean
-  /** Only these names, and those below `*.example.com`. */
-  readonly within?: ReadonlyArray<string>
-  /** Names after this one. */
-  readonly after?: RouteName
-  readonly limit: number
-}
-
-/** Some routes with what belongs to their pools. */
-export interface RoutePage {
-  readonly routes: ReadonlyArray<{ readonly route: Route; readonly owner: RouteName | null }>
-  readonly servers: ReadonlyArray<Server>
-}
-
-/** What a change row is made of; revision and time are the commit's. */
-export interface ChangeDraft {
-  readonly changeId: string
-  readonly actor: Actor
-  readonly tool: string
-  readonly summary: string
-  readonly edits: ReadonlyArray<Edit>
-  readonly outcome: Outcome
-  /** For the audit chain: the public id of the caller's token, and the call's arguments without secrets, as JSON. */
-  readonly audit?: { readonly token: string | null; readonly args: unknown }
-}
-
 /** Numbers for health and metrics. */
 export interface Counts {
   readonly domains: number
@@ -89,30 +57,6 @@ export interface Snapshot {
   readonly routes: ReadonlyArray<Route>
   readonly servers: ReadonlyArray<Server>
   readonly owners: ReadonlyMap<PoolNumber, RouteName>
-}
-
-/** Which changes to list. Newest first. */
-export interface ChangeQuery {
-  /** Only older ones than this place in the log: {@link ChangePage.next} of the page before. */
-  readonly before?: number
-  /** Only of later revisions than this one. */
-  readonly since?: number
-  /** Only those of this revision. */
-  readonly revision?: number
-  /** Only those that speak of this name. */
-  readonly name?: RouteName
-  /** Only those of this caller: `ci/3f9k2m7q1z`, a token's name, or a token's public id. */
-  readonly who?: string
-  /** Only those of this time or later, and of this time or earlier, milliseconds since 1970. */
-  readonly from?: number
-  readonly until?: number
-  readonly limit: number
-}
-
-/** Some changes, and where the next page begins; null on the last. */
-export interface ChangePage {
-  readonly changes: ReadonlyArray<ChangeHead>
-  readonly next: number | null
 }
 
 /** How the store is opened. */
@@ -138,9 +82,9 @@ export class Store extends Context.Service<Store, {
   readonly revision: Effect.Effect<number>
 
   readonly route: (name: RouteName) => Effect.Effect<Route | null, StorageFailed>
-  readonly routes: (query: RouteQuery) => Effect.Effect<ReadonlyArray<Route>, StorageFailed>
+  readonly routes: (query: Routes.RouteQuery) => Effect.Effect<ReadonlyArray<Route>, StorageFailed>
   /** The same with the owner of each pool, and the servers of all of them by pool and slot: one page, of one moment. */
-  readonly page: (query: RouteQuery) => Effect.Effect<RoutePage, StorageFailed>
+  readonly page: (query: Routes.RouteQuery) => Effect.Effect<Routes.RoutePage, StorageFailed>
   /** Names nearest to one that does not exist (same prefix or suffix), at most `limit`, for error hints. */
   readonly nearestRoutes: (name: string, limit: number) => Effect.Effect<ReadonlyArray<RouteName>, StorageFailed>
   /** The routes of a pool, oldest first. */
@@ -182,7 +126,7 @@ export class Store extends Context.Service<Store, {
   ) => Effect.Effect<ReadonlyArray<string>, StorageFailed>
 
   readonly change: (changeId: string) => Effect.Effect<Change | null, StorageFailed>
-  readonly changes: (query: ChangeQuery) => Effect.Effect<ChangePage, StorageFailed>
+  readonly changes: (query: Changes.ChangeQuery) => Effect.Effect<Changes.ChangePage, StorageFailed>
   /** Revisions that the log has changes of and whose number begins so, newest first. */
   readonly revisions: (prefix: string, limit: number) => Effect.Effect<ReadonlyArray<number>, StorageFailed>
   /** Changes whose fate was not recorded before the last stop. */
@@ -213,7 +157,7 @@ export class Store extends Context.Service<Store, {
   /** Inside `commit`: notes when tokens were used last. */
   readonly touchTokens: (used: ReadonlyMap<string, number>) => Effect.Effect<void, StorageFailed>
   /** Inside `commit`: adds a row to the change log under the commit's revision. */
-  readonly record: (change: ChangeDraft) => Effect.Effect<void, StorageFailed>
+  readonly record: (change: Changes.ChangeDraft) => Effect.Effect<void, StorageFailed>
   /** Notes what became of a change; written with the next commit, or by `flush`. Costs no commit of its own. */
   readonly settle: (changeId: string, outcome: Outcome) => Effect.Effect<void>
   /** Tells what settled changes are about (Watchers.ts), until the function that it answers is called. */

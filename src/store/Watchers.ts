@@ -6,7 +6,7 @@
  * per change under way. What other processes write is not told: while this one holds the file there is none.
  */
 import { type Edit, writesOf } from "../domain/Change.ts"
-import type { ChangeDraft } from "./Store.ts"
+import type { ChangeDraft } from "./Changes.ts"
 
 /** Edits of one change whose keys are told one by one; of more, all may have changed. */
 const mostEdits = 2_000

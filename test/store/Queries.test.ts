@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { RouteQuery } from "../../src/store/Store.ts"
+import type { RouteQuery } from "../../src/store/Routes.ts"
 import {
   add,
   name,

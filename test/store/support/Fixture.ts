@@ -8,7 +8,8 @@ import { parseServerIp, type Port } from "../../../src/domain/Address.ts"
 import type { Edit, Outcome, Route } from "../../../src/domain/Change.ts"
 import { defaultWeight, type PoolNumber, type Server, type SlotNumber } from "../../../src/domain/Pool.ts"
 import { parseRouteName, type RouteName } from "../../../src/domain/RouteName.ts"
-import { type ChangeDraft, Store, type StoreOptions } from "../../../src/store/Store.ts"
+import type { ChangeDraft } from "../../../src/store/Changes.ts"
+import { Store, type StoreOptions } from "../../../src/store/Store.ts"
 
 /** A folder that goes away with the scope. */
 export const folder = Effect.acquireRelease(
