@@ -88,6 +88,11 @@ export const judge = (campaign: Campaign, runner: Runner, seed: number): Effect.
     Effect.catchDefect((defect) => Effect.succeed<Verdict>({ _tag: "Broken", message: messageOf(defect) }))
   )
 
+/** Counts into a tally. */
+export const counting = (tally: Record<string, number>) => (what: string, times = 1): void => {
+  tally[what] = (tally[what] ?? 0) + times
+}
+
 /** Adds a tally to another. */
 export const addTally = (into: Map<string, number>, tally: Tally): void => {
   for (const [what, times] of Object.entries(tally)) into.set(what, (into.get(what) ?? 0) + times)

@@ -11,10 +11,10 @@ import { labsWork } from "../lab/Lab.ts"
 import { Dice } from "../program/Verbs.model.ts"
 import { poll } from "../support/Poll.ts"
 import { realLines } from "../support/RealHaproxy.ts"
-import type { Campaign } from "./Campaign.ts"
+import { type Campaign, counting } from "./Campaign.ts"
 import { type Life, type Shipped, shipped } from "./Life.ts"
 import { pod } from "./Pod.ts"
-import { base, Writer } from "./Writers.ts"
+import { acknowledgedBy, base, checkAndLearn, Writer } from "./Writers.ts"
 
 const clients = 6
 const events = 10
@@ -60,15 +60,12 @@ const chain = (program: Shipped, seed: number) =>
     const far = yield* makeFarSite({ binary: realLines[seed % realLines.length]! })
     const writers = Array.from({ length: clients }, (_, id) => new Writer(id, new Dice(seed * 64 + id)))
     const tally: Record<string, number> = {}
-    const count = (what: string, times = 1) => tally[what] = (tally[what] ?? 0) + times
-    const acknowledged = () => writers.reduce((sum, writer) => sum + writer.count, 0)
+    const count = counting(tally)
+    const acknowledged = () => acknowledgedBy(writers)
     const settled = Effect.fnUntraced(function*(one: Life, note: string) {
       assert.isTrue(yield* Effect.promise(() => one.ready()))
       const dump = yield* far.agree(note)
-      for (const writer of writers) {
-        writer.check(dump, note)
-        writer.learn(dump)
-      }
+      checkAndLearn(writers, dump, note)
     })
     let left = events
     while (left > 0) {

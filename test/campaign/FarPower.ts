@@ -10,10 +10,10 @@ import { volumesWork } from "../lab/Volume.ts"
 import { Dice } from "../program/Verbs.model.ts"
 import { poll } from "../support/Poll.ts"
 import { realLines } from "../support/RealHaproxy.ts"
-import type { Campaign } from "./Campaign.ts"
+import { type Campaign, counting } from "./Campaign.ts"
 import { type Shipped, shipped } from "./Life.ts"
 import { pod } from "./Pod.ts"
-import { base, Gone, Writer } from "./Writers.ts"
+import { acknowledgedBy, base, Gone, Writer } from "./Writers.ts"
 
 const clients = 4
 const cuts = 5
@@ -30,8 +30,8 @@ const chain = (program: Shipped, seed: number) =>
     const far = yield* makeFarSite({ binary: realLines[seed % realLines.length]!, volume: kind })
     const writers = Array.from({ length: clients }, (_, id) => new Writer(id, new Dice(seed * 64 + id), false, true))
     const tally: Record<string, number> = { [`on ${kind}`]: cuts }
-    const count = (what: string, times = 1) => tally[what] = (tally[what] ?? 0) + times
-    const acknowledged = () => writers.reduce((sum, writer) => sum + writer.count, 0)
+    const count = counting(tally)
+    const acknowledged = () => acknowledgedBy(writers)
     const check = (dump: string, note: string) => {
       for (const writer of writers) writer.check(dump, note)
     }

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { caseOf, consecutive, type Ended, happenings, type Planned, singles } from "../program/Happenings.ts"
 import { Dice } from "../program/Verbs.model.ts"
 import { undisturbed, writes } from "../program/Writes.ts"
-import type { Campaign, Tally } from "./Campaign.ts"
+import { type Campaign, counting, type Tally } from "./Campaign.ts"
 
 const kinds = Object.keys(writes)
 
@@ -15,7 +15,7 @@ const plans = Effect.forEach(
 
 const tallyOf = (ended: ReadonlyArray<Ended>): Tally => {
   const tally: Record<string, number> = {}
-  const count = (what: string, times = 1) => tally[what] = (tally[what] ?? 0) + times
+  const count = counting(tally)
   for (const { code, reached } of ended) {
     count(code)
     count("happened", reached)

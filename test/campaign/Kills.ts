@@ -11,9 +11,9 @@ import { dumpFiles, dumpRuntime } from "../support/Dump.ts"
 import { poll } from "../support/Poll.ts"
 import { realLines, type Site, startHaproxy } from "../support/RealHaproxy.ts"
 import { databaseOf, settingsOf } from "../support/Settings.ts"
-import type { Campaign } from "./Campaign.ts"
+import { type Campaign, counting } from "./Campaign.ts"
 import { Life, type Shipped, shipped, storedAfterKill } from "./Life.ts"
-import { base, Writer, writeUntilGone } from "./Writers.ts"
+import { acknowledgedBy, base, Writer, writeUntilGone } from "./Writers.ts"
 
 const shape = { pools: 24, slots: 3, poolsFile: true }
 const clients = 6
@@ -41,9 +41,9 @@ const chain = (program: Shipped, seed: number) =>
     const env = settingsOf(site, { ...shape, env: { LOG_LEVEL: "INFO" } })
     const writers = Array.from({ length: clients }, (_, id) => new Writer(id, new Dice(seed * 64 + id)))
     const tally: Record<string, number> = { [`on ${binary.line}`]: kills }
-    const count = (what: string, times = 1) => tally[what] = (tally[what] ?? 0) + times
+    const count = counting(tally)
     const database = () => storedAfterKill(databaseOf(site), shape)
-    const acknowledged = () => writers.reduce((sum, writer) => sum + writer.count, 0)
+    const acknowledged = () => acknowledgedBy(writers)
     /** Starts one and waits; it is killed at once when the scope ends before its time. */
     const life = Effect.acquireRelease(
       Effect.sync(() => new Life(program, env)),

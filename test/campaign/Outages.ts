@@ -11,8 +11,8 @@ import { Dice } from "../program/Verbs.model.ts"
 import { poll } from "../support/Poll.ts"
 import { realLines } from "../support/RealHaproxy.ts"
 import { makeWorld, type World } from "../support/World.ts"
-import type { Campaign } from "./Campaign.ts"
-import { base, type Call, Writer } from "./Writers.ts"
+import { type Campaign, counting } from "./Campaign.ts"
+import { acknowledgedBy, base, type Call, checkAndLearn, Writer } from "./Writers.ts"
 
 const shape = { pools: 24, slots: 3, poolsFile: true }
 const clients = 6
@@ -82,7 +82,7 @@ const caseOf = (seed: number) =>
     const world = yield* makeWorld({ ...shape, binary })
     const writers = Array.from({ length: clients }, (_, id) => new Writer(id, new Dice(seed * 64 + id)))
     const tally: Record<string, number> = { [`on ${binary.line}`]: events }
-    const count = (what: string, times = 1) => tally[what] = (tally[what] ?? 0) + times
+    const count = counting(tally)
     const callWithin = (timeout: number): Call => async (tool, args) => {
       const began = performance.now()
       const result = await Effect.runPromise(
@@ -96,7 +96,7 @@ const caseOf = (seed: number) =>
       yield* Effect.promise(() => callWithin(10_000)("haproxy_add_domain", { domain: base.domain, ip: base.ip })),
       "OK"
     )
-    const acknowledged = () => writers.reduce((sum, writer) => sum + writer.count, 0)
+    const acknowledged = () => acknowledgedBy(writers)
     for (let event = 1; event <= events; event++) {
       const kind = dice.pick(weighted)
       const note = `(seed ${seed}, event ${event}: ${kind.text})`
@@ -122,10 +122,7 @@ const caseOf = (seed: number) =>
       yield* Effect.promise(() => writing)
       count(kind.text)
       const dump = yield* world.consistent(note)
-      for (const writer of writers) {
-        writer.check(dump, note)
-        writer.learn(dump)
-      }
+      checkAndLearn(writers, dump, note)
     }
     for (const writer of writers) for (const [code, times] of writer.codes) count(code, times)
     return tally

@@ -10,10 +10,10 @@ import { labsWork } from "../lab/Lab.ts"
 import { Dice } from "../program/Verbs.model.ts"
 import { poll } from "../support/Poll.ts"
 import { realLines } from "../support/RealHaproxy.ts"
-import type { Campaign, Tally } from "./Campaign.ts"
+import { type Campaign, counting, type Tally } from "./Campaign.ts"
 import { type Shipped, shipped } from "./Life.ts"
 import { lateStarts, pod, startBin } from "./Pod.ts"
-import { base, Writer, writeUntilGone } from "./Writers.ts"
+import { acknowledgedBy, base, checkAndLearn, Writer, writeUntilGone } from "./Writers.ts"
 
 const clients = 6
 /** Milliseconds between two writes of one client: fifty a second in all. */
@@ -32,18 +32,15 @@ const chain = (program: Shipped, seed: number) =>
     const far = yield* makeFarSite({ binary: realLines[seed % realLines.length]! })
     const writers = Array.from({ length: clients }, (_, id) => new Writer(id, new Dice(seed * 64 + id)))
     const tally: Record<string, number> = {}
-    const count = (what: string, times = 1) => tally[what] = (tally[what] ?? 0) + times
-    const acknowledged = () => writers.reduce((sum, writer) => sum + writer.count, 0)
+    const count = counting(tally)
+    const acknowledged = () => acknowledgedBy(writers)
     const begin = Effect.fnUntraced(function*(note: string) {
       const began = performance.now()
       const one = yield* pod(program, far)
       assert.isTrue(yield* Effect.promise(() => one.ready()))
       count(startBin(performance.now() - began))
       const dump = yield* far.agree(note)
-      for (const writer of writers) {
-        writer.check(dump, note)
-        writer.learn(dump)
-      }
+      checkAndLearn(writers, dump, note)
       return one
     })
     yield* Effect.scoped(Effect.gen(function*() {

@@ -17,7 +17,7 @@ import { makeFakeWorld } from "../support/FakeWorld.ts"
 import { memoryFolder } from "../support/MemoryFolder.ts"
 import { strace } from "../support/Strace.ts"
 import { temporaryFolder } from "../support/TemporaryFolder.ts"
-import type { Campaign } from "./Campaign.ts"
+import { type Campaign, counting } from "./Campaign.ts"
 import { Disk, type Luck } from "./power/Disk.ts"
 import { calls, Reader } from "./power/Strace.ts"
 import { type Told, toldMark } from "./power/Told.ts"
@@ -194,7 +194,7 @@ const life = (tool: string, seed: number) =>
     const states = [...new Set(moments.flatMap(({ answered }) => answered ?? []))]
     assert.strictEqual(states.length, writes + 1, "the writing process did not tell all")
     const tally: Record<string, number> = { writes, "disk states": moments.length }
-    const count = (what: string) => tally[what] = (tally[what] ?? 0) + 1
+    const count = counting(tally)
     for (const moment of moments) {
       const next = states[states.indexOf(moment.answered!) + 1] ?? null
       yield* Effect.scoped(inspect(moment, next, seed))

@@ -13,7 +13,7 @@ import { adminCall } from "../support/AdminCall.ts"
 import { poll } from "../support/Poll.ts"
 import { realLines } from "../support/RealHaproxy.ts"
 import { temporaryFolder } from "../support/TemporaryFolder.ts"
-import type { Campaign } from "./Campaign.ts"
+import { type Campaign, counting } from "./Campaign.ts"
 import { Life, type Shipped, shipped } from "./Life.ts"
 import { base, type Call, Gone, Writer } from "./Writers.ts"
 
@@ -33,7 +33,7 @@ const chain = (program: Shipped, seed: number) =>
     const dice = new Dice(seed)
     const far = yield* makeFarSite({ binary: realLines[seed % realLines.length]! })
     const tally: Record<string, number> = {}
-    const count = (what: string, times = 1) => tally[what] = (tally[what] ?? 0) + times
+    const count = counting(tally)
     const disks = yield* Effect.forEach(Array.from({ length: planes }), () => temporaryFolder("pod"))
     const lives: Array<Life> = []
     yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(lives.map((one) => one.kill()))))

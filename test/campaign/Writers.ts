@@ -50,7 +50,7 @@ export class Writer {
     for (let n = 0; n < namesOf; n++) this.names.set(`n${n}.c${id}.example.com`, "none")
   }
 
-  /** Another client on the same names, when those that were there have been told nothing. */
+  /** Writes that were acknowledged. */
   get count(): number {
     return this.codes.get("OK") ?? 0
   }
@@ -130,6 +130,18 @@ export class Writer {
       const pool = poolIn(lines, domain)
       this.names.set(domain, pool === null ? "none" : pool === shared ? "share" : new Map(serversIn(lines, pool)))
     }
+  }
+}
+
+/** Writes of all of them that were acknowledged. */
+export const acknowledgedBy = (writers: ReadonlyArray<Writer>): number =>
+  writers.reduce((sum, writer) => sum + writer.count, 0)
+
+/** All that is known stands in this dump; what is not known is learnt from it. */
+export const checkAndLearn = (writers: ReadonlyArray<Writer>, dump: string, note: string): void => {
+  for (const writer of writers) {
+    writer.check(dump, note)
+    writer.learn(dump)
   }
 }
 
