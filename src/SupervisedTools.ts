@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Settings, type SettingsShape } from "./Config.ts"
 import type { ConfigInvalid, ControlError } from "./domain/Errors.ts"
+import { withAllRights } from "./domain/Principal.ts"
 import { HostAccess } from "./HostAccess.ts"
 import { remoteCatalogue } from "./mcp/admin/remote.ts"
 import { callTool } from "./mcp/CallTool.ts"
@@ -14,6 +15,7 @@ import { watchCurrent } from "./mcp/Subscriptions.ts"
 import { failure, success, type ToolResult } from "./mcp/ToolResult.ts"
 import { rulesHere, ToolRunner } from "./mcp/ToolRunner.ts"
 import { refusalOf } from "./mcp/Visible.ts"
+import type { CallerShape } from "./program/Caller.ts"
 import { remoteComponent } from "./program/Health.ts"
 import { healthWithout } from "./program/HealthWithout.ts"
 import type { ReplicationStatus } from "./program/replication/Publisher.ts"
@@ -82,6 +84,12 @@ const control = (
   takeOver: (input) => act({ kind: "take over", input })
 })
 
+/** Who was let in before the database was read: with it the rights are known, for a call that has waited for it. */
+const decided = (caller: Omit<CallerShape, "tool">, tokens: TokenLookup): Omit<CallerShape, "tool"> =>
+  caller.principal.undecided === true && tokens.any() === false
+    ? { ...caller, principal: withAllRights(caller.principal.kind, caller.principal.name) }
+    : caller
+
 const make = Effect.fnUntraced(function*(options: Supervisor.SupervisorOptions) {
   const settings = yield* Settings
   const remote = yield* RemoteSync
@@ -116,9 +124,13 @@ const make = Effect.fnUntraced(function*(options: Supervisor.SupervisorOptions) 
     call: (name, args, caller) => {
       const tool = decisive(name)
       const refused = tool === undefined ? null : refusalOf(tool, caller.principal, rules)
-      return refused !== null ? Effect.succeed(failure(refused)) : Effect.flatMap(
+      if (refused !== null && refused._tag === "Forbidden") return Effect.succeed(failure(refused))
+      return Effect.flatMap(
         currentBy(caller.timeout),
-        (found) => "runner" in found ? found.runner.call(name, args, caller) : Effect.succeed(without(name, found))
+        (found) =>
+          "runner" in found
+            ? found.runner.call(name, args, decided(caller, found.runner.tokens))
+            : Effect.succeed(without(name, found))
       )
     },
     admin: (verb, args, caller) =>

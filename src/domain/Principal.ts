@@ -34,6 +34,11 @@ export interface Principal {
   readonly scopes: ReadonlyArray<Scope>
   /** Domains that it is limited to: exact names, and `*.example.com` for all names below. Null: no limit. */
   readonly domains: ReadonlyArray<string> | null
+  /**
+   * It needs no token where it comes from as long as there are none, and nobody knows yet whether there are: until then it
+   * may look. Missing: its rights are known.
+   */
+  readonly undecided?: true
 }
 
 /** What a token that is good gives. */

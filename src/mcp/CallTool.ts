@@ -112,7 +112,7 @@ const run = (tool: Tool, args: unknown, caller: CallerShape): Effect.Effect<Tool
   const permitted = Effect.flatMap(Rules, (rules) => {
     const refused = refusalOf(tool.by ?? tool, caller.principal, rules)
     if (refused === null) return tool.run(args)
-    denied = true
+    denied = refused._tag === "Forbidden"
     return Effect.fail(refused)
   })
   return permitted.pipe(

@@ -218,7 +218,7 @@ const openGrant = (name: string): Grant => ({ principal: withAllRights("open", n
 
 const lookingGrant = (name: string): Grant => {
   const { principal } = openGrant(name)
-  return { principal: { ...principal, scopes: ["read"] }, isGood: always }
+  return { principal: { ...principal, scopes: ["read"], undecided: true }, isGood: always }
 }
 
 /** Compiles the options into the decision. */

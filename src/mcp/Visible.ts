@@ -7,7 +7,7 @@
  * control plane is bound by nothing here.
  */
 import * as Context from "effect/Context"
-import { ConfigInvalid, Forbidden } from "../domain/Errors.ts"
+import { Busy, ConfigInvalid, Forbidden } from "../domain/Errors.ts"
 import { nearest } from "../domain/Nearest.ts"
 import { hasScope, type Principal, type Scope } from "../domain/Principal.ts"
 import { allTools, defaultTools, toolNames } from "./Catalogue.ts"
@@ -83,12 +83,22 @@ const ofRules = (tool: Entitled, rules: RulesShape): Forbidden | null => {
     : forbidden(`${tool.name} is not among the tools that are allowed here (MCP_TOOLS_ALLOW)`, askOperator)
 }
 
-/** Why the caller may not call the tool; null when it may. */
-export const refusalOf = (tool: Entitled, caller: Principal, rules: RulesShape): Forbidden | null => {
+/** A caller whose rights will be known with the database: to ask the operator would be wrong advice. */
+const tooEarly = (tool: Entitled) =>
+  new Busy({
+    message:
+      `${tool.name} needs the scope ${tool.scope}, and whether a token is needed is not known before the database `
+      + "has been read",
+    hint: "Nothing was changed. Repeat the call in a second; haproxy_health tells when the control plane is ready."
+  })
+
+/** Why the caller may not call the tool (now: {@link Busy}); null when it may. */
+export const refusalOf = (tool: Entitled, caller: Principal, rules: RulesShape): Forbidden | Busy | null => {
   const bound = caller.kind !== "owner" && caller.kind !== "program"
   const ruled = bound ? ofRules(tool, rules) : null
   if (ruled !== null) return ruled
   if (!hasScope(caller, tool.scope)) {
+    if (caller.undecided === true) return tooEarly(tool)
     return forbidden(
       `${tool.name} needs the scope ${tool.scope}; this caller has ${scopesText(caller)}`,
       `Ask the operator for a token with the scope ${tool.scope} if the task needs it.`
@@ -103,12 +113,19 @@ export const refusalOf = (tool: Entitled, caller: Principal, rules: RulesShape):
   return null
 }
 
-/** The tools that a caller may call, in the order of the catalogue, out of those that the process offers. */
+/**
+ * The tools that a caller may call, in the order of the catalogue, out of those that the process offers. Clients keep the
+ * list: what is refused for the moment only is in it.
+ */
 export const visible = (
   caller: Principal,
   rules: RulesShape,
   offered: ReadonlyArray<Tool> = defaultTools
-): ReadonlyArray<Tool> => offered.filter((tool) => refusalOf(tool, caller, rules) === null)
+): ReadonlyArray<Tool> =>
+  offered.filter((tool) => {
+    const refused = refusalOf(tool, caller, rules)
+    return refused === null || refused._tag === "Busy"
+  })
 
 /** The settings behind the rules. */
 export interface RuleSettings {

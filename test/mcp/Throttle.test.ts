@@ -1,8 +1,10 @@
 /** Wrong tokens by source: how many, for how long, and in how much memory. */
 import { assert, describe, it } from "@effect/vitest"
 import { withAllRights } from "../../src/domain/Principal.ts"
+import { allTools } from "../../src/mcp/Catalogue.ts"
 import { type GateOptions, makeGate, parseAddress, type RequestFacts } from "../../src/mcp/Gate.ts"
 import { burst, makeThrottle, refill, sourceOf } from "../../src/mcp/Throttle.ts"
+import { refusalOf, unrestricted, visible } from "../../src/mcp/Visible.ts"
 import { grantOf, tokenGate } from "./harness.ts"
 
 const stored = `hmcp_aaaaaaaaaa_${"s".repeat(43)}`
@@ -105,7 +107,18 @@ describe("wrong tokens", () => {
       })
     const here = ask(null, "127.0.0.1")
     assert(here._tag === "allowed")
-    assert.deepStrictEqual(here.grant.principal.scopes, ["read"])
+    const { principal } = here.grant
+    assert.deepInclude(principal, { scopes: ["read"], undecided: true })
+    // Clients keep the list of tools: it is the whole one. What is more than a look is to be tried again.
+    assert.deepStrictEqual(visible(principal, unrestricted), visible(withAllRights("open", "here"), unrestricted))
+    for (const tool of visible(principal, unrestricted)) {
+      assert.strictEqual(
+        refusalOf(tool, principal, unrestricted)?.code,
+        tool.scope === "read" ? undefined : "BUSY",
+        tool.name
+      )
+    }
+    assert.strictEqual(refusalOf(allTools[0]!, principal, { ...unrestricted, allow: [[]] })?.code, "FORBIDDEN")
     for (let n = 0; n < 3 * burst; n++) {
       assert.deepInclude(ask(stored, "203.0.113.9"), { status: 503, reason: "unready", retryAfter: 1 })
     }

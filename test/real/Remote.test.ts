@@ -171,6 +171,24 @@ describe.runIf(sshdReason === null)("a database at home on another host", () => 
     60_000
   )
 
+  it.live(
+    "forbids nothing to this machine while it cannot know yet whether there are tokens: it says what is missing",
+    () =>
+      Effect.gen(function*() {
+        const edge = yield* makeEdge
+        edge.sshd.pause()
+        const env = edge.env("one", { MCP_AUTH: "on", MCP_CALL_TIMEOUT: "1s" })
+        const server = yield* startServer({ env })
+        const early = yield* add(server, "early.example.org")
+        assert.strictEqual(early.code, "REMOTE_UNREACHABLE", JSON.stringify(early.data))
+        edge.sshd.resume()
+        yield* Effect.promise(server.ready)
+        const late = yield* add(server, "late.example.org")
+        assert.strictEqual(late.code, "OK", JSON.stringify(late.data))
+      }).pipe(Effect.scoped),
+    90_000
+  )
+
   it.live("starts without its remote host, says why, and heals by itself", () =>
     Effect.gen(function*() {
       const edge = yield* makeEdge
