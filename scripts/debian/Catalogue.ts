@@ -38,6 +38,21 @@ export const catalogue = {
     packages: ["openssh-server", "openssh-client", "openssh-sftp-server"],
     programs: ["usr/sbin/sshd", "usr/bin/ssh-keygen", "usr/lib/openssh/sftp-server"]
   },
+  /**
+   * The same with penalties (OpenSSH 9.8 and later), and in three programs: sshd listens, sshd-session serves one
+   * connection, sshd-auth (10.0 and later) lets in.
+   */
+  "sshd-new": {
+    suites: ["trixie"],
+    packages: ["openssh-server", "openssh-client", "openssh-sftp-server"],
+    programs: [
+      "usr/sbin/sshd",
+      "usr/bin/ssh-keygen",
+      "usr/lib/openssh/sftp-server",
+      "usr/lib/openssh/sshd-session",
+      "usr/lib/openssh/sshd-auth"
+    ]
+  },
   iproute2: { suites: [MACHINE_SUITE], packages: ["iproute2"], programs: ["bin/ip"] },
   xfsprogs: { suites: [MACHINE_SUITE], packages: ["xfsprogs"], programs: ["sbin/mkfs.xfs"] }
 } as const satisfies Record<string, CatalogueEntry>

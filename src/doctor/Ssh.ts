@@ -104,7 +104,7 @@ export const checks = (
         `${where}: ${state.reason}`,
         state.permanent
           ? "Do what it says, then run `haproxy-mcp doctor` again; docs/security.md, \"SSH\"."
-          : "Does sshd run there, and may this machine reach it? `serve` tries again by itself."
+          : state.hint
       )]
     }
     const known = options.hostKeys.length > 0 ? "by HAPROXY_SSH_HOST_KEY" : `by ${options.knownHostsFile}`

@@ -8,7 +8,7 @@
 import * as Redacted from "effect/Redacted"
 import { connect as connectSocket, type Socket } from "node:net"
 import type { Client, ConnectConfig, SFTPWrapper } from "ssh2"
-import { explain, plain, SshFailure } from "./Failure.ts"
+import { explain, plain, SshFailure, turnedAway } from "./Failure.ts"
 import { type HostKeyOptions, readKnown, refusalOf } from "./HostKey.ts"
 import { type Identity, type IdentityOptions, readIdentity, unusable } from "./Identity.ts"
 import { type HostKeyAlgorithm, type Known, offers } from "./KnownHosts.ts"
@@ -75,11 +75,12 @@ const identified = (socket: Socket, timeout: number): Promise<void> =>
       for (const event of ["data", "error", "close"]) socket.removeAllListeners(event)
       socket.pause()
     }
-    const fail = (reason: string) => {
+    const refuse = (failure: SshFailure) => {
       done()
       socket.destroy()
-      reject(new SshFailure("network", reason))
+      reject(failure)
     }
+    const fail = (reason: string) => refuse(new SshFailure("network", reason))
     const timer = setTimeout(() => fail(`it said nothing for ${timeout / 1000} s`), timeout)
     socket.on("data", (data: Buffer) => {
       parts.push(data)
@@ -90,7 +91,7 @@ const identified = (socket: Socket, timeout: number): Promise<void> =>
       } else if (text().length > mostGreeting) fail("what answers there does not speak SSH")
     })
     socket.on("error", (error) => fail(explain(error)))
-    socket.on("close", () => fail(parts.length === 0 ? "it hung up" : `it turned us away: ${plain(text())}`))
+    socket.on("close", () => parts.length === 0 ? fail("it hung up") : refuse(turnedAway(text())))
   })
 
 const authentication = (
@@ -207,16 +208,18 @@ export const connect = async (options: ConnectOptions, signal: AbortSignal): Pro
   const known = readKnown(options)
   const identity = readIdentity(options)
   const { default: ssh2 } = await import("ssh2")
-  const lists = offers(known)
-  for (const [index, algorithms] of lists.entries()) {
+  let failure = new SshFailure("server", "it shows no key of a type that is known here")
+  for (const algorithms of offers(known)) {
     try {
       return await attempt(ssh2, options, identity, known, algorithms, signal)
     } catch (error) {
       // The host has more than one key; where only a fingerprint is known it may be that of the next one.
-      const mayBeAnother = error instanceof SshFailure
-        && (error.kind === "host-key" || (error.kind === "server" && /host key/i.test(error.reason)))
-      if (!mayBeAnother || index === lists.length - 1) throw error
+      const isOther = error instanceof SshFailure && error.kind === "host-key"
+      const isNone = error instanceof SshFailure && error.kind === "server" && /host key/i.test(error.reason)
+      if (!isOther && !isNone) throw error
+      // A key that was shown says more than that there is none of another type.
+      if (isOther || failure.kind !== "host-key") failure = error
     }
   }
-  throw new SshFailure("server", "it shows no key of a type that is known here")
+  throw failure
 }

@@ -23,7 +23,7 @@ import * as Tracing from "../Tracing.ts"
 import * as Backoff from "./Backoff.ts"
 import { connect } from "./Connect.ts"
 import { exec, type ExecFailed, type ExecOptions, type ExecResult, sessions } from "./Exec.ts"
-import { SshFailure, unreachable } from "./Failure.ts"
+import { hints, isPassing, SshFailure, unreachable } from "./Failure.ts"
 import { forward } from "./Forward.ts"
 import type { Link } from "./Link.ts"
 import * as Metrics from "./Metrics.ts"
@@ -38,6 +38,8 @@ export type SshState =
     readonly _tag: "Down"
     /** The end of a sentence that begins with the host. */
     readonly reason: string
+    /** What to do about it. */
+    readonly hint: string
     /** Does not go away by itself: a key is refused or cannot be read, or the server lacks something. */
     readonly permanent: boolean
     readonly nextAttemptAt: number
@@ -47,7 +49,7 @@ export class Ssh extends Context.Service<Ssh, {
   readonly state: Effect.Effect<SshState>
   /** The state now and every later one. Slow readers may miss states in between, never the newest. */
   readonly states: Stream.Stream<SshState>
-  /** Tries again now, where only the network is at fault; does nothing otherwise. */
+  /** Tries again within a second, where only the network is at fault; does nothing otherwise. */
   readonly retry: Effect.Effect<void>
   /** The host's files. */
   readonly disk: Disk
@@ -103,6 +105,7 @@ const make = Effect.fnUntraced(function*(options: SshOptions): Effect.fn.Return<
   const state = yield* SubscriptionRef.make<SshState>({
     _tag: "Down",
     reason: "it is being connected",
+    hint: "Ask again in a moment.",
     permanent: false,
     nextAttemptAt: Date.now()
   })
@@ -144,7 +147,8 @@ const make = Effect.fnUntraced(function*(options: SshOptions): Effect.fn.Return<
       const next: SshState = {
         _tag: "Down",
         reason: failure.reason,
-        permanent: failure.kind !== "network",
+        hint: hints[failure.kind],
+        permanent: !isPassing(failure.kind),
         nextAttemptAt: Date.now() + pause
       }
       return Effect.andThen(
@@ -195,7 +199,8 @@ const make = Effect.fnUntraced(function*(options: SshOptions): Effect.fn.Return<
       yield* down(failure, pause)
       yield* Deferred.succeed(tried, undefined)
       const sleep = Effect.sleep(pause)
-      yield* failure.kind === "network" ? Effect.race(sleep, Queue.take(retries)) : sleep
+      const whenAsked = Effect.andThen(Queue.take(retries), Effect.sleep(Math.min(pause, Backoff.asked)))
+      yield* failure.kind === "network" ? Effect.race(sleep, whenAsked) : sleep
     }
   })
   yield* Effect.forkScoped(keep)

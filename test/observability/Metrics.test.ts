@@ -254,7 +254,7 @@ describe("/metrics", () => {
       Effect.gen(function*() {
         const { server, sshd } = yield* runningOverSsh
         const before = yield* promise(() => scrape(server.url))
-        for (const kind of ["network", "host-key", "user-key", "server"]) {
+        for (const kind of ["network", "turned-away", "host-key", "user-key", "server"]) {
           assert.strictEqual(before.value(`haproxy_mcp_ssh_failures_total{kind="${kind}"}`), 0)
         }
         assert.strictEqual(before.value("haproxy_mcp_ssh_up"), 1)
