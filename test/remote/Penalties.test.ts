@@ -94,9 +94,9 @@ describe.skipIf(sshdReason !== null)("an sshd with penalties", { concurrent: tru
         // A connection that was there before is not touched.
         assert.strictEqual((await there.state())._tag, "Up")
         await link.until("Up")
-        // Three seconds, and one pause of ours at most.
+        // Three seconds, a pause of ours, and a slow machine; far from the minute after a refused key.
         assert.isAtLeast(dropped(sshd).length, 1)
-        assert.isBelow(performance.now() - since, 3_000 + 4_000 + 2_000)
+        assert.isBelow(performance.now() - since, 15_000)
         assert.isFalse(await Effect.runPromise(stranger.ssh.exec(["true"], { timeout: 1_000 }).pipe(Effect.isSuccess)))
       }),
     40_000

@@ -6,9 +6,10 @@ import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { createConnection, type Socket } from "node:net"
+import { createConnection } from "node:net"
+import type { Duplex } from "node:stream"
 import type { Command, Verdict } from "../../../src/haproxy/Command.ts"
-import type { SocketAddress, Transport } from "../../../src/haproxy/Connection.ts"
+import type { Transport } from "../../../src/haproxy/Connection.ts"
 import { type LinkState, RuntimeApi, type RuntimeOptions } from "../../../src/haproxy/RuntimeApi.ts"
 
 /** A link that comes and goes is the point here, not news. */
@@ -70,7 +71,6 @@ export const until = <E, R>(what: string, look: Effect.Effect<boolean, E, R>): E
 
 /** A bare connection, for looking at bytes. */
 export interface Wire {
-  readonly socket: Socket
   readonly send: (bytes: string) => Effect.Effect<void>
   /** Everything received so far, once it ends with `end` (and at least `count` times). */
   readonly received: (end: string) => Effect.Effect<string>
@@ -78,14 +78,16 @@ export interface Wire {
   readonly closed: Effect.Effect<string>
 }
 
-/** Opens a bare connection in a scope. */
+/** Opens a bare connection in a scope; every write leaves at once. */
 export const wire = (
-  transport: SocketAddress
+  transport: Transport
 ): Effect.Effect<Wire, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
-        const socket = createConnection({ ...transport })
+        const socket: Duplex = "open" in transport
+          ? transport.open()
+          : createConnection({ ...transport, noDelay: true })
         const state = { socket, text: "", closed: false }
         socket.setEncoding("utf8")
         socket.on("data", (part: string) => {
@@ -101,7 +103,6 @@ export const wire = (
       (state) => Effect.sync(() => state.socket.destroy())
     ),
     (state): Wire => ({
-      socket: state.socket,
       send: (bytes) => Effect.sync(() => void state.socket.write(bytes, "latin1")),
       received: (end) =>
         Effect.as(

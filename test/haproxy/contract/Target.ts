@@ -4,7 +4,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { SocketAddress } from "../../../src/haproxy/Connection.ts"
+import type { Transport } from "../../../src/haproxy/Connection.ts"
 
 /** How a target begins: slots at the placeholder, `disabled`; maps with these lines. */
 export interface TargetOptions {
@@ -23,8 +23,8 @@ export interface TargetOptions {
 export interface Target {
   /** Major and minor of its version. */
   readonly line: readonly [number, number]
-  /** The Runtime API on a unix socket and on TCP, both `level admin`. */
-  readonly transports: { readonly unix: SocketAddress; readonly tcp: SocketAddress }
+  /** The Runtime API on a unix socket and on TCP, both `level admin`; directly or through something in between. */
+  readonly transports: { readonly unix: Transport; readonly tcp: Transport }
   /** The maps as HAProxy knows them. */
   readonly domainsMap: string
   readonly wildcardsMap: string

@@ -44,7 +44,6 @@ export const wireContract = (make: MakeTarget): void => {
         const target = yield* make({})
         const map = target.domainsMap
         const bare = yield* wire(target.transports.tcp)
-        bare.socket.setNoDelay(true)
         yield* bare.send("prompt i\n")
         const line = `add map ${map} a.test pool_1`
         for (const piece of line) yield* bare.send(piece)
