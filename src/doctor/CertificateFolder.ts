@@ -3,16 +3,14 @@
  * that they belong to their certificates; nothing of them is part of a finding.
  */
 import * as Result from "effect/Result"
-import { readFile, stat } from "node:fs/promises"
-import { userInfo } from "node:os"
 import { join } from "node:path"
 import { type CertificateFacts, daysLeft, validityAt } from "../domain/Certificate.ts"
 import { list, readName } from "../haproxy/certificates/FolderReader.ts"
 import { whyNot } from "../haproxy/certificates/FolderWriter.ts"
 import { parseBundle } from "../haproxy/certificates/Pem.ts"
-import { localDisk } from "../haproxy/files/LocalDisk.ts"
-import { modeText } from "./Files.ts"
+import { modeText, seen } from "./Files.ts"
 import { error, type Found, ok, warning } from "./Finding.ts"
+import type { HaproxyDisk } from "./HaproxyDisk.ts"
 
 /** A file of the folder as it was found. */
 export interface SeenFile {
@@ -29,24 +27,33 @@ export interface SeenFile {
 
 /** Files that are read at most: a thousand take a second. */
 const mostFiles = 2_000
+/** So many are read side by side: another host takes its time for each answer. */
+const atOnce = 32
+
+const readOne = async ({ disk }: HaproxyDisk, folder: string, file: string, name: string): Promise<SeenFile | null> => {
+  const stats = await seen({ disk }, join(folder, file))
+  const { gid, mode, uid } = typeof stats === "string" ? { gid: -1, mode: 0o600, uid: -1 } : stats
+  const base = { name, file, mode, uid, gid }
+  const content = await readName(disk, folder, name)
+  if (content === null) return null
+  const parsed = content._tag === "Broken" ? Result.fail(content) : parseBundle(content.pem)
+  return Result.isSuccess(parsed)
+    ? { ...base, facts: parsed.success.facts, problem: null }
+    : { ...base, facts: null, problem: parsed.failure.problem }
+}
 
 /** The first so many files, and how many there are. Throws where the folder or a file cannot be read. */
 export const readFolder = async (
+  there: HaproxyDisk,
   folder: string
 ): Promise<{ readonly files: ReadonlyArray<SeenFile>; readonly total: number }> => {
-  const all = await list(localDisk, folder)
+  const all = await list(there.disk, folder)
+  const looked = all.slice(0, mostFiles)
   const files: Array<SeenFile> = []
-  for (const { file, name } of all.slice(0, mostFiles)) {
-    const { gid, mode, uid } = await stat(join(folder, file)).catch(() => ({ gid: -1, mode: 0o600, uid: -1 }))
-    const base = { name, file, mode, uid, gid }
-    const content = await readName(localDisk, folder, name)
-    if (content === null) continue
-    const parsed = content._tag === "Broken" ? Result.fail(content) : parseBundle(content.pem)
-    files.push(
-      Result.isSuccess(parsed)
-        ? { ...base, facts: parsed.success.facts, problem: null }
-        : { ...base, facts: null, problem: parsed.failure.problem }
-    )
+  for (let begin = 0; begin < looked.length; begin += atOnce) {
+    const some = looked.slice(begin, begin + atOnce)
+    const read = await Promise.all(some.map(({ file, name }) => readOne(there, folder, file, name)))
+    files.push(...read.filter((one) => one !== null))
   }
   return { files, total: all.length }
 }
@@ -59,29 +66,34 @@ export const some = (texts: ReadonlyArray<string>, most = 3): string =>
 export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
 /** The folder itself; null: it is there, so its files can be looked at. `needed`: somebody has set it or uses it. */
-export const folderItself = async (path: string, needed: boolean): Promise<Found | null> => {
+export const folderItself = async (there: HaproxyDisk, path: string, needed: boolean): Promise<Found | null> => {
   const name = "Certificates"
-  const stats = await stat(path).catch((cause: NodeJS.ErrnoException) => cause.code ?? "unknown")
+  const stats = await seen(there, path)
   if (typeof stats === "string") {
     return needed
       ? error(
         name,
         `${path} cannot be read (${stats}); HAProxy does not start without it`,
-        `\`mkdir -p ${path}\` with mode 750, for the user that runs serve.`
+        `\`mkdir -p ${path}\` with mode 750, ${there.role}.`
       )
       : ok(name, `no folder ${path}: HTTPS is not managed here`)
   }
-  return stats.isDirectory()
+  return stats.kind === "folder"
     ? null
     : error(name, `${path} is no folder`, "Let HAPROXY_CERT_DIR name the folder that HAProxy loads as `crt`.")
 }
 
 /** Who may write the folder and read its files: private keys lie there. */
-export const rights = async (path: string, files: ReadonlyArray<SeenFile>): Promise<ReadonlyArray<Found>> => {
+export const rights = async (
+  there: HaproxyDisk,
+  path: string,
+  files: ReadonlyArray<SeenFile>
+): Promise<ReadonlyArray<Found>> => {
   const name = "Certificates"
-  const { mode } = await stat(path)
+  const stats = await seen(there, path)
+  const mode = typeof stats === "string" ? 0 : stats.mode
   const open = files.filter((one) => (one.mode & 0o007) !== 0)
-  const cannot = await whyNot(localDisk, path)
+  const cannot = await whyNot(there.disk, path)
   const found: Array<Found> = []
   if ((mode & 0o002) !== 0 && (mode & 0o1000) === 0) {
     found.push(
@@ -96,7 +108,9 @@ export const rights = async (path: string, files: ReadonlyArray<SeenFile>): Prom
     ))
   }
   if (cannot !== null) {
-    found.push(error(name, cannot, `\`chown ${userInfo().username} ${path}\`, for the user that runs serve.`))
+    // A link that was lost meanwhile is no fault of the folder: this throws then.
+    await seen(there, path)
+    found.push(error(name, cannot, `\`chown ${there.user} ${path}\`, ${there.role}.`))
   }
   return found
 }
@@ -155,8 +169,9 @@ const field = (status: string, key: string): ReadonlyArray<string> =>
  * Who reads the files at HAProxy's next reload: the master, which is the worker's parent. Null: that cannot be told; a
  * worker without a master has given up the rights that it read its files with.
  */
-export const readerOf = async (worker: number): Promise<Reader | null> => {
-  const statusOf = (pid: number) => readFile(`/proc/${pid}/status`, "utf8").catch(() => "")
+export const readerOf = async ({ disk }: HaproxyDisk, worker: number): Promise<Reader | null> => {
+  const statusOf = async (pid: number) =>
+    (await disk.readFile(`/proc/${pid}/status`).catch(() => null))?.toString("latin1") ?? ""
   const own = await statusOf(worker)
   const master = await statusOf(Number(field(own, "PPid")[0] ?? 0))
   if (field(own, "Name")[0] !== "haproxy" || field(master, "Name")[0] !== "haproxy") return null

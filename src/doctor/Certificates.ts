@@ -4,9 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { readFile } from "node:fs/promises"
-import { userInfo } from "node:os"
 import type { SettingsShape } from "../Config.ts"
+import { StorageFailed } from "../domain/Errors.ts"
 import { entriesOf } from "../domain/MapText.ts"
 import { findPlace } from "../haproxy/certificates/Place.ts"
 import { copyOf } from "../store/Copy.ts"
@@ -14,16 +13,24 @@ import { type CertificateRow, certificatesIn } from "../store/Examination.ts"
 import * as Folder from "./CertificateFolder.ts"
 import { type Check, check, error, type Found, ok, warning } from "./Finding.ts"
 import type { Live } from "./Haproxy.ts"
+import { checkThere, type HaproxyDisk } from "./HaproxyDisk.ts"
 
 const { counted, some } = Folder
 
 /** Milliseconds for HAProxy to say what it loads. */
 const patience = 2_000
 
-const place = Effect.fnUntraced(function*({ runtime }: Live, settings: SettingsShape, needed: boolean) {
+const place = Effect.fnUntraced(function*(
+  { runtime }: Live,
+  settings: SettingsShape,
+  needed: boolean,
+  { disk }: HaproxyDisk
+) {
   const name = "TLS"
   const { haproxyCertDir: folder, haproxyCrtListFile: listFile, haproxyRuntimeCertDir: runtimeFolder } = settings
-  const found = yield* Effect.result(findPlace(runtime, { folder, runtimeFolder, listFile }, Date.now() + patience))
+  const found = yield* Effect.result(
+    findPlace(runtime, { folder, runtimeFolder, listFile, disk }, Date.now() + patience)
+  )
   if (Result.isFailure(found)) {
     return [warning(name, "HAProxy did not say which certificates it loads", "Run `haproxy-mcp doctor` again.")]
   }
@@ -37,8 +44,12 @@ const place = Effect.fnUntraced(function*({ runtime }: Live, settings: SettingsS
 })
 
 /** Hosts and wildcards that are routed by the map files; null when these cannot be read. */
-const routed = async (settings: SettingsShape): Promise<ReadonlySet<string> | null> => {
-  const keysOf = async (path: string) => entriesOf(await readFile(path, "latin1")).map(({ key }) => key)
+const routed = async ({ disk }: HaproxyDisk, settings: SettingsShape): Promise<ReadonlySet<string> | null> => {
+  const keysOf = async (path: string) => {
+    const text = await disk.readFile(path)
+    if (text === null) throw new Error("it is not there")
+    return entriesOf(text.toString("latin1")).map(({ key }) => key)
+  }
   try {
     const [domains, wildcards] = await Promise.all([keysOf(settings.haproxyMapFile), keysOf(settings.wildcardsFile)])
     const own = settings.mcpAllowedHosts.map((host) => host.replace(/:\d+$/, ""))
@@ -111,29 +122,31 @@ export interface CertificateChecks {
   readonly settings: SettingsShape
   /** HAProxy, when it answers. */
   readonly live: Live | null
+  /** Where its files are. */
+  readonly there: HaproxyDisk
   readonly haproxyIsHere: boolean
   readonly rows: ReadonlyArray<CertificateRow>
   /** HAPROXY_CERT_DIR or another setting of certificates was given. */
   readonly given: boolean
 }
 
-const look = Effect.fnUntraced(function*({ given, haproxyIsHere, live, rows, settings }: CertificateChecks) {
+const look = async (
+  { given, haproxyIsHere, live, rows, settings, there }: CertificateChecks
+): Promise<ReadonlyArray<Found>> => {
   const path = settings.haproxyCertDir
-  const itself = yield* Effect.promise(() => Folder.folderItself(path, given || rows.length > 0))
+  const itself = await Folder.folderItself(there, path, given || rows.length > 0)
   if (itself !== null) return [itself]
-  const read = yield* Effect.result(Effect.tryPromise({
-    try: () => Folder.readFolder(path),
-    catch: (cause) => cause instanceof Error ? cause.message : String(cause)
-  }))
-  if (Result.isFailure(read)) {
-    return [error("Certificates", read.failure, `\`chown -R ${userInfo().username} ${path}\`, for the user of serve.`)]
+  const read = await Folder.readFolder(there, path).catch((cause: unknown) => {
+    if (cause instanceof StorageFailed) return cause.message
+    throw cause
+  })
+  if (typeof read === "string") {
+    return [error("Certificates", read, `\`chown -R ${there.user} ${path}\`, ${there.role}.`)]
   }
-  const { files, total } = read.success
-  const reader = live !== null && haproxyIsHere
-    ? yield* Effect.promise(() => Folder.readerOf(live.link.epoch.pid))
-    : null
-  const routes = yield* Effect.promise(() => routed(settings))
-  const rights = yield* Effect.promise(() => Folder.rights(path, files))
+  const { files, total } = read
+  const sameHost = haproxyIsHere || there.host !== null
+  const reader = live !== null && sameHost ? await Folder.readerOf(there, live.link.epoch.pid) : null
+  const [routes, rights] = await Promise.all([routed(there, settings), Folder.rights(there, path, files)])
   const contents = Folder.contents(path, files, total)
   return [
     ...(rights.length > 0 && contents.level === "ok" ? [] : [contents]),
@@ -142,13 +155,13 @@ const look = Effect.fnUntraced(function*({ given, haproxyIsHere, live, rows, set
     Folder.validity(files, Date.now()),
     ...(routes === null ? [] : needs(files, rows, routes))
   ]
-})
+}
 
 export const checks = (options: CertificateChecks): ReadonlyArray<Check> => {
-  const { given, live, rows, settings } = options
+  const { given, live, rows, settings, there } = options
   return [
-    check("certificates", "Certificates", look(options), 8_000),
-    ...(live === null ? [] : [check("certificates", "TLS", place(live, settings, given || rows.length > 0))]),
+    checkThere("certificates", "Certificates", there, () => look(options), 8_000),
+    ...(live === null ? [] : [check("certificates", "TLS", place(live, settings, given || rows.length > 0, there))]),
     check("certificates", "Renewals", Effect.sync(() => renewals(rows)))
   ]
 }

@@ -3,7 +3,8 @@
  * mend it.
  *
  * Guarantees: nothing is changed. HAProxy is only asked; the database is looked at through a copy and never opened; one
- * file is made and removed again beside it, to time the disk, and one in each folder of another host. No secret is part of a finding. Every look ends in its
+ * file is made and removed again beside it, to time the disk, and one in each folder of another host, where HAProxy's
+ * files are looked at when they are there (HaproxyDisk.ts). No secret is part of a finding. Every look ends in its
  * time, all together within ten seconds, but for a disk that does not answer at all. A `serve` that runs is asked what
  * only it knows.
  */
@@ -25,6 +26,7 @@ import * as Database from "./Database.ts"
 import * as Files from "./Files.ts"
 import { type Check, check, error, type Finding, ok, type Report, run, warning } from "./Finding.ts"
 import * as Haproxy from "./Haproxy.ts"
+import { haproxyDisk } from "./HaproxyDisk.ts"
 import * as Host from "./Host.ts"
 import * as Machine from "./Machine.ts"
 import * as Routing from "./Routing.ts"
@@ -66,7 +68,9 @@ const checksOf = (sources: Sources, settings: SettingsShape) =>
   Effect.gen(function*() {
     const runtime = yield* RuntimeApi
     const host = yield* HostControl
-    const { ssh } = yield* HostAccess
+    const access = yield* HostAccess
+    const { ssh } = access
+    const there = haproxyDisk(access, settings)
     const [serving, link, rows] = yield* Effect.all([
       Effect.map(Effect.timeoutOption(Serving.ask(settings.mcpAdminSocket), firstAnswer.serving), Option.getOrNull),
       runtime.link,
@@ -80,15 +84,22 @@ const checksOf = (sources: Sources, settings: SettingsShape) =>
       ...Machine.checks,
       ...Ssh.checks(settings, ssh),
       ...(live !== null
-        ? [...Haproxy.checks(live, transport), ...Host.checks(host), ...Routing.checks(live, host, settings)]
+        ? [...Haproxy.checks(live, transport), ...Host.checks(host), ...Routing.checks(live, host, settings, there)]
         : [Haproxy.unreachable(transport, link._tag === "Up" ? "" : link.reason)]),
-      ...Certificates.checks({ settings, live, haproxyIsHere, rows, given: wasGiven(sources, certificateSettings) }),
+      ...Certificates.checks({
+        settings,
+        live,
+        there,
+        haproxyIsHere,
+        rows,
+        given: wasGiven(sources, certificateSettings)
+      }),
       ...Acme.checks(
         settings,
         sources.env,
         wasGiven(sources, /^ACME_/) || rows.some(({ source }) => source === "acme")
       ),
-      ...Files.checks(settings),
+      ...Files.checks(settings, there),
       ...Database.checks(settings, serving?.pid ?? null),
       ...Access.checks(settings),
       ...Serving.checks(serving, settings)

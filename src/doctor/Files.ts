@@ -1,41 +1,51 @@
 /**
- * The files that HAProxy starts from and the folders of ours: can they be replaced, who else may write or read them,
- * is there room. Rights are those of the user who asks.
+ * The files that HAProxy starts from, on its host, and the folders of ours: can they be replaced, who else may write or
+ * read them, is there room (on this machine). Rights are those of the user who asks, or of the SSH user there.
  */
 import { stat, statfs } from "node:fs/promises"
-import { userInfo } from "node:os"
 import { dirname } from "node:path"
 import type { SettingsShape } from "../Config.ts"
+import { DiskError, type FileStat } from "../domain/Disk.ts"
 import { checkFile } from "../haproxy/files/FileCheck.ts"
 import { localDisk } from "../haproxy/files/LocalDisk.ts"
 import { type Check, checkNow, error, type Found, ok, warning } from "./Finding.ts"
+import { checkThere, type HaproxyDisk } from "./HaproxyDisk.ts"
 
 /** The bits of a mode as `chmod` takes them. */
 export const modeText = (mode: number): string => `0${(mode & 0o777).toString(8)}`
 
-const codeOf = (cause: unknown): string => (cause as NodeJS.ErrnoException).code ?? "unknown"
+/** What is at a path, or why that cannot be told. Throws RemoteUnreachable. */
+export const seen = async ({ disk }: Pick<HaproxyDisk, "disk">, path: string): Promise<FileStat | string> => {
+  try {
+    return await disk.stat(path) ?? "ENOENT"
+  } catch (cause) {
+    if (cause instanceof DiskError) return cause.code
+    throw cause
+  }
+}
 
 /** Of a file that HAProxy loads: there, replaceable, written by nobody else. */
-const startFile = async (name: string, path: string): Promise<ReadonlyArray<Found>> => {
-  let mode: number
-  try {
-    const stats = await stat(path)
-    if (!stats.isFile()) return [error(name, `${path} is not a regular file`, "Move it away; it is made anew.")]
-    mode = stats.mode
-  } catch (cause) {
+const startFile = async (there: HaproxyDisk, name: string, path: string): Promise<ReadonlyArray<Found>> => {
+  const { disk, user } = there
+  const stats = await seen(there, path)
+  if (typeof stats === "string") {
     return [
-      codeOf(cause) === "ENOENT"
+      stats === "ENOENT"
         ? warning(
           name,
           `${path} is not there yet; HAProxy does not start without it`,
           `Start \`haproxy-mcp serve\` once, or \`install -m 644 /dev/null ${path}\`.`
         )
-        : error(name, `${path} cannot be read (${codeOf(cause)})`, `Let ${userInfo().username} read and write it.`)
+        : error(name, `${path} cannot be read (${stats})`, `Let ${user} read and write it.`)
     ]
   }
-  const { ok: replaceable, reason } = await checkFile(localDisk, path)
+  const { kind, mode } = stats
+  if (kind !== "file") return [error(name, `${path} is not a regular file`, "Move it away; it is made anew.")]
+  const { ok: replaceable, reason } = await checkFile(disk, path)
   if (!replaceable) {
-    return [error(name, reason, `\`chown ${userInfo().username} ${dirname(path)}\`, for the user that runs serve.`)]
+    // A link that was lost meanwhile is no fault of the file: this throws then.
+    await seen(there, path)
+    return [error(name, reason, `\`chown ${user} ${dirname(path)}\`, ${there.role}.`)]
   }
   return [
     (mode & 0o002) !== 0
@@ -44,15 +54,20 @@ const startFile = async (name: string, path: string): Promise<ReadonlyArray<Foun
   ]
 }
 
-const folder = async (name: string, path: string): Promise<ReadonlyArray<Found>> => {
-  try {
-    const { mode } = await stat(path)
-    return (mode & 0o002) !== 0 && (mode & 0o1000) === 0
-      ? [error(name, `${path} has mode ${modeText(mode)}: every user may replace its files`, `\`chmod o-w ${path}\``)]
-      : []
-  } catch (cause) {
-    return [warning(name, `${path} cannot be looked at (${codeOf(cause)})`, `\`install -d -m 750 ${path}\``)]
+const folder = async (
+  there: Pick<HaproxyDisk, "disk">,
+  name: string,
+  path: string
+): Promise<ReadonlyArray<Found>> => {
+  const stats = await seen(there, path)
+  if (typeof stats === "string") {
+    return [warning(name, `${path} cannot be looked at (${stats})`, `\`install -d -m 750 ${path}\``)]
   }
+  return (stats.mode & 0o002) !== 0 && (stats.mode & 0o1000) === 0
+    ? [
+      error(name, `${path} has mode ${modeText(stats.mode)}: every user may replace its files`, `\`chmod o-w ${path}\``)
+    ]
+    : []
 }
 
 /** Bytes below which there is an error, and a warning. The database, its log and the files need some of it each time. */
@@ -96,17 +111,36 @@ const space = async (paths: ReadonlyArray<string>): Promise<ReadonlyArray<Found>
   return found
 }
 
-export const checks = (settings: SettingsShape): ReadonlyArray<Check> => {
+export const checks = (settings: SettingsShape, there: HaproxyDisk): ReadonlyArray<Check> => {
   const mapFolder = dirname(settings.haproxyMapFile)
   const dbFolder = dirname(settings.haproxyDbFile)
+  const looks: ReadonlyArray<readonly [name: string, look: () => Promise<ReadonlyArray<Found>>]> = [
+    ["domains.map", () => startFile(there, "domains.map", settings.haproxyMapFile)],
+    ["wildcards.map", () => startFile(there, "wildcards.map", settings.wildcardsFile)],
+    ...(settings.haproxyPoolsFile === null
+      ? []
+      : [["pools.cfg", () => startFile(there, "pools.cfg", settings.haproxyPoolsFile!)] as const]),
+    ["Folder", () => folder(there, "Folder", mapFolder)]
+  ]
+  const isLocal = there.host === null
   return [
-    checkNow("files", "domains.map", () => startFile("domains.map", settings.haproxyMapFile)),
-    checkNow("files", "wildcards.map", () => startFile("wildcards.map", settings.wildcardsFile)),
-    ...(settings.haproxyPoolsFile === null ? [] : [
-      checkNow("files", "pools.cfg", () => startFile("pools.cfg", settings.haproxyPoolsFile!))
-    ]),
-    checkNow("files", "Folder", () => folder("Folder", mapFolder)),
-    ...(mapFolder === dbFolder ? [] : [checkNow("files", "Folder", () => folder("Folder", dbFolder))]),
-    checkNow("files", "Free space", () => space([...new Set([mapFolder, dbFolder])]))
+    // One that is not reached is said once, and not once for each file.
+    ...(isLocal
+      ? looks.map(([name, look]) => checkThere("files", name, there, look))
+      : [
+        checkThere(
+          "files",
+          "HAProxy's files",
+          there,
+          async () => [
+            ...(await Promise.all(looks.map(([, look]) => look()))).flat(),
+            ok("Free space", "not looked at there")
+          ]
+        )
+      ]),
+    ...(isLocal && mapFolder === dbFolder
+      ? []
+      : [checkNow("files", "Folder", () => folder({ disk: localDisk }, "Folder", dbFolder))]),
+    checkNow("files", "Free space", () => space([...new Set(isLocal ? [mapFolder, dbFolder] : [dbFolder])]))
   ]
 }

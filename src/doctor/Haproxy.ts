@@ -22,11 +22,16 @@ export interface Live {
 type Transport = SettingsShape["haproxyTransport"]
 
 const whereOf = (transport: Transport): string =>
-  "path" in transport ? `unix socket ${transport.path}` : `${transport.host} port ${transport.port}`
+  "path" in transport
+    ? `unix socket ${transport.path}${transport.ssh === true ? " over SSH" : ""}`
+    : `${transport.host} port ${transport.port}`
 
 /** Does HAProxy run on this machine? */
 export const haproxyIsHere = (transport: Transport): boolean =>
   "path" in transport || isHere(transport.host, addressesHere())
+
+/** Where the connection to HAProxy's host is what is wrong. */
+export const mendConnection = "Mend the connection (the finding \"SSH\"), then run `haproxy-mcp doctor` again."
 
 /** What mends a link that is down, by the reasons of Connection.ts and Probe.ts. */
 const mendOf = (reason: string, transport: Transport): string => {
@@ -34,6 +39,8 @@ const mendOf = (reason: string, transport: Transport): string => {
   const start =
     `Start HAProxy (\`systemctl start haproxy\`), or let ${setting} name what its \`stats socket\` line says.`
   const rules: ReadonlyArray<readonly [RegExp, string]> = [
+    // Of Failure.ts: nothing was asked, and nothing is known of HAProxy.
+    [/^HAProxy's host /, mendConnection],
     [/no Runtime API socket|nobody listens/, start],
     [
       /may not be opened by this user/,
@@ -137,7 +144,8 @@ const exposure = Effect.fnUntraced(function*({ link, runtime }: Live, transport:
   if (Result.isFailure(answer)) return []
   const own = answer.success.filter(({ frontend }) => frontend === "GLOBAL")
   if (own.length === 0) return [ok("Exposure", "the Runtime API is on unix sockets only")]
-  const bound = yield* BoundAddresses.read(link.epoch.pid, own.map(({ fd }) => fd))
+  // The sockets of this machine say nothing of another one.
+  const bound = transport.ssh === true ? null : yield* BoundAddresses.read(link.epoch.pid, own.map(({ fd }) => fd))
   const rows = (bound?.sockets ?? []).filter((row) =>
     own.some(({ family, fd, port }) =>
       bound!.inodes.has(fd) ? bound!.inodes.get(fd) === row.inode : row.family === family && row.port === port

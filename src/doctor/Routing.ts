@@ -1,7 +1,6 @@
 /** What HAProxy routes by: frontends, maps and pools, compared with the settings and the map files. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { readFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import type { SettingsShape } from "../Config.ts"
 import { parseSlotName } from "../domain/Pool.ts"
@@ -13,6 +12,7 @@ import * as ServerCommands from "../haproxy/ServerCommands.ts"
 import * as Stat from "../haproxy/StatCommands.ts"
 import { type Check, check, error, type Found, ok, warning } from "./Finding.ts"
 import type { Live } from "./Haproxy.ts"
+import type { HaproxyDisk } from "./HaproxyDisk.ts"
 
 const some = (names: ReadonlyArray<string>): string =>
   names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "")
@@ -35,10 +35,13 @@ const frontends = Effect.fnUntraced(function*({ runtime }: Live) {
 })
 
 /** Lines of a map file that HAProxy loads as entries; null when it cannot be read. */
-const entriesIn = (file: string): Effect.Effect<number | null> =>
+const entriesIn = ({ disk }: HaproxyDisk, file: string): Effect.Effect<number | null> =>
   Effect.promise(() =>
-    readFile(file, "latin1").then(
-      (text) => text.split("\n").filter((line) => !line.startsWith("#") && line.trim() !== "").length,
+    disk.readFile(file).then(
+      (text) =>
+        text === null
+          ? null
+          : text.toString("latin1").split("\n").filter((line) => !line.startsWith("#") && line.trim() !== "").length,
       () => null
     )
   )
@@ -46,11 +49,16 @@ const entriesIn = (file: string): Effect.Effect<number | null> =>
 /** Looks before a difference between file and runtime counts: a write may be between the two. */
 const looks = 5
 
-const counts = Effect.fnUntraced(function*({ runtime }: Live, settings: SettingsShape, paths: MapPaths) {
+const counts = Effect.fnUntraced(function*(
+  { runtime }: Live,
+  settings: SettingsShape,
+  paths: MapPaths,
+  there: HaproxyDisk
+) {
   const files = [settings.haproxyMapFile, settings.wildcardsFile] as const
   let different: ReadonlyArray<string> = []
   for (let look = 0; look < looks; look++) {
-    const inFiles = yield* Effect.all(files.map(entriesIn))
+    const inFiles = yield* Effect.all(files.map((file) => entriesIn(there, file)))
     const [answer] = yield* Effect.orDie(runtime.exchange([Maps.list]))
     if (Result.isFailure(answer)) return []
     const live = [paths.domains, paths.wildcards].map((path) =>
@@ -91,7 +99,7 @@ const lookups = Effect.fnUntraced(function*({ runtime }: Live, paths: MapPaths) 
   ]
 })
 
-const maps = Effect.fnUntraced(function*(live: Live, settings: SettingsShape) {
+const maps = Effect.fnUntraced(function*(live: Live, settings: SettingsShape, there: HaproxyDisk) {
   const [answer] = yield* Effect.orDie(live.runtime.exchange([Maps.list]))
   if (Result.isFailure(answer)) return [warning("Maps", answer.failure.text, "Look into HAProxy's log.")]
   const found = yield* Effect.result(findMapPaths(
@@ -116,7 +124,7 @@ const maps = Effect.fnUntraced(function*(live: Live, settings: SettingsShape) {
   const findings: ReadonlyArray<Found> = [ok("Maps", `${domains} and ${wildcards}${where}`)]
   return [
     ...findings,
-    ...(yield* counts(live, settings, found.success)),
+    ...(yield* counts(live, settings, found.success, there)),
     ...(yield* lookups(live, found.success))
   ]
 })
@@ -213,10 +221,11 @@ const coldStart = Effect.fnUntraced(function*(host: HostControl["Service"], sett
 export const checks = (
   live: Live,
   host: HostControl["Service"],
-  settings: SettingsShape
+  settings: SettingsShape,
+  there: HaproxyDisk
 ): ReadonlyArray<Check> => [
   check("routing", "Frontends", frontends(live)),
-  check("routing", "Maps", maps(live, settings), 4_000),
+  check("routing", "Maps", maps(live, settings, there), 4_000),
   check("routing", "Pools", pools(live, settings), 4_000),
   check("routing", "Cold start", coldStart(host, settings))
 ]

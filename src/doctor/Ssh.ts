@@ -77,7 +77,7 @@ const clock = async (disk: Disk, folder: string, now: () => number): Promise<Rea
 }
 
 /** The state after the first attempt. */
-const attempted = (ssh: Ssh["Service"]): Effect.Effect<SshState> =>
+export const attempted = (ssh: Ssh["Service"]): Effect.Effect<SshState> =>
   ssh.states.pipe(
     Stream.filter((state) => state._tag === "Up" || state.nextAttemptAt > Date.now()),
     Stream.runHead,
