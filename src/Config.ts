@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { userInfo } from "node:os"
-import { basename, dirname, extname, join } from "node:path"
+import { basename, dirname, extname, join, normalize } from "node:path"
 import { isServiceAddress, sortVariables } from "./config/Environment.ts"
 import type { Setting } from "./config/Setting.ts"
 import { flagName, rows, table, type Values } from "./config/Table.ts"
@@ -113,6 +113,9 @@ const contradictions = (values: Values): ReadonlyArray<string> => {
         + table.haproxyRuntimeSocket.example
     )
   }
+  if (values.acmeWhere === "remote" && values.haproxySshHost === null) {
+    found.push(`ACME_WHERE "remote" needs HAPROXY_SSH_HOST, for example ${table.haproxySshHost.example}`)
+  }
   if (values.haproxySshHost !== null) {
     if (values.haproxySshAcceptNew && values.haproxySshHostKey.length > 0) {
       found.push("HAPROXY_SSH_ACCEPT_NEW \"on\" contradicts HAPROXY_SSH_HOST_KEY, which says which key to believe")
@@ -203,6 +206,31 @@ const isSet = ({ env, flags }: Sources, name: string): boolean => (flags?.[name]
 const textOf = (row: Setting<unknown>): EffectConfig.Config<Option.Option<string>> =>
   EffectConfig.option(EffectConfig.String(row.name))
 
+/** Paths of the machine on which acme.sh runs. */
+const acmePaths = ["acmeHome", "acmeCredentialsFile", "acmeCaBundle"] as const
+
+/**
+ * With ACME_WHERE=remote they are paths of another host: `~/` stays as it is written, for the home of the SSH user there,
+ * and there is no working directory that a relative one could be taken from.
+ */
+const farAcmePaths = (
+  values: Record<string, unknown>,
+  text: (row: Setting<unknown>) => string,
+  isFlag: (name: string) => boolean
+): ReadonlyArray<string> =>
+  acmePaths.flatMap((field) => {
+    const row: Setting<unknown> = table[field]
+    const given = text(row)
+    const written = given === "" && row.initial !== null ? row.initialText : given
+    if (written === "") return []
+    if (!/^~?\//.test(written)) {
+      return [wrong(row, written, "must be an absolute path of HAProxy's host, or begin with ~/", isFlag(row.name))]
+    }
+    const path = written.replace(/(?<=.)\/+$/, "")
+    values[field] = path.startsWith("/") ? normalize(path) : path
+    return []
+  })
+
 /** Decodes all settings, or fails with everything that is wrong with them. */
 export const decodeSettings = Effect.fnUntraced(
   function*(sources: Sources): Effect.fn.Return<SettingsShape, ConfigInvalid> {
@@ -210,10 +238,12 @@ export const decodeSettings = Effect.fnUntraced(
     const provider = ConfigProvider.fromEnvRecord({ ...sources.env, ...flags })
     const problems: Array<string> = []
     const values: Record<string, unknown> = {}
+    const texts = new Map<string, string>()
     for (const [field, row] of Object.entries<Setting<unknown>>(table)) {
       const text = yield* Effect.orDie(textOf(row).parse(provider))
       const trimmed = Option.getOrElse(text, () => "").trim()
       values[field] = row.initial
+      texts.set(row.name, trimmed)
       if (trimmed === "" && !(row.emptyCounts && isSet(sources, row.name))) continue
       const value = row.read(trimmed)
       if (Result.isSuccess(value)) values[field] = value.success
@@ -223,6 +253,10 @@ export const decodeSettings = Effect.fnUntraced(
     }
     for (const { name, nearest } of sortVariables(sources.env).unknown) {
       problems.push(`${name} is not a setting${nearest.length === 0 ? "" : `. Did you mean ${nearest.join(" or ")}?`}`)
+    }
+    if (values["acmeWhere"] === "remote") {
+      const isFlag = (name: string) => Object.hasOwn(flags, name)
+      problems.push(...farAcmePaths(values, ({ name }) => texts.get(name) ?? "", isFlag))
     }
     const decoded = values as unknown as Values
     problems.push(...contradictions(decoded))

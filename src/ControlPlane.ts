@@ -14,7 +14,7 @@ import { CertificateFiles } from "./haproxy/certificates/CertificateFiles.ts"
 import { HostControl } from "./haproxy/HostControl.ts"
 import { MapFiles } from "./haproxy/MapFiles.ts"
 import { RuntimeApi } from "./haproxy/RuntimeApi.ts"
-import { HostAccess, hostName } from "./HostAccess.ts"
+import { acmeHost, HostAccess, hostName } from "./HostAccess.ts"
 import * as Listeners from "./Listeners.ts"
 import * as Certificates from "./program/certificates/Engine.ts"
 import { Limits } from "./program/Limits.ts"
@@ -64,7 +64,9 @@ const haproxy = fromSettings((settings) =>
     )))
 )
 
-const acme = fromSettings((settings) => Acme.layer(settings))
+const acme = fromSettings((settings) =>
+  Layer.unwrap(Effect.map(Effect.service(HostAccess), ({ ssh }) => Acme.layer(settings, acmeHost(settings, ssh))))
+)
 
 /** HAProxy's host as the settings say; nothing is asked of it yet. */
 export const hostLayer = (

@@ -10,12 +10,16 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Settings, type SettingsShape } from "./Config.ts"
 import { CommandFailed } from "./domain/Commands.ts"
+import type { FarHost } from "./domain/FarHost.ts"
 import type { Transport } from "./haproxy/Connection.ts"
 import { type HaproxyHost, thisHost } from "./haproxy/host/HaproxyHost.ts"
-import type { Ssh } from "./remote/Ssh.ts"
+import type { ExecFailed, Ssh } from "./remote/Ssh.ts"
 
 /** Bytes of each output of a command that are kept, as of a child of ours. */
 const keptOutput = 256 * 1024
+
+const commandFailed = ({ message, reason }: ExecFailed): Effect.Effect<never, CommandFailed> =>
+  Effect.fail(new CommandFailed({ message, reason: reason === "refused" ? "cannot start" : reason }))
 
 /** What is done on another host, done over its SSH connection. */
 export const overSsh = (ssh: Ssh["Service"]): HaproxyHost => ({
@@ -24,14 +28,27 @@ export const overSsh = (ssh: Ssh["Service"]): HaproxyHost => ({
   commands: {
     isLocal: false,
     run: (argv, { timeout }) =>
-      Effect.catchTag(
-        ssh.exec(argv, { timeout, largest: keptOutput }),
-        "ExecFailed",
-        ({ message, reason }) =>
-          Effect.fail(new CommandFailed({ message, reason: reason === "refused" ? "cannot start" : reason }))
-      )
+      Effect.catchTag(ssh.exec(argv, { timeout, largest: keptOutput }), "ExecFailed", commandFailed)
   }
 })
+
+/** The same host for programs that run there for minutes. */
+export const farHost = (
+  ssh: Ssh["Service"],
+  { host, port, user }: { readonly host: string; readonly port: number; readonly user: string }
+): FarHost => ({
+  name: `${user}@${host}:${port}`,
+  disk: ssh.disk,
+  run: (argv, { stdin, timeout }) =>
+    Effect.catchTag(ssh.exec(argv, { timeout, stdin, largest: keptOutput }), "ExecFailed", commandFailed),
+  listen: (argv, stdin) => Effect.catchTag(ssh.listen(argv, stdin), "ExecFailed", commandFailed)
+})
+
+/** Where acme.sh runs, when that is not this machine (ACME_WHERE). */
+export const acmeHost = (
+  { acmeWhere, ssh: options }: Pick<SettingsShape, "acmeWhere" | "ssh">,
+  ssh: Ssh["Service"] | null
+): FarHost | null => acmeWhere === "remote" && ssh !== null && options !== null ? farHost(ssh, options) : null
 
 export class HostAccess extends Context.Service<HostAccess, {
   readonly host: HaproxyHost

@@ -331,6 +331,31 @@ describe("another host of HAProxy", () => {
     assert.include(refusal({ ...edge, HAPROXY_RUNTIME_MODE: "ssh" }), "needs HAPROXY_RUNTIME_SOCKET")
   })
 
+  it("may have acme.sh, whose paths are then those of that host", () => {
+    assert.include(refusal({ ACME_WHERE: "remote" }), "ACME_WHERE \"remote\" needs HAPROXY_SSH_HOST")
+    assert.include(refusal({ ...edge, ACME_WHERE: "there" }), "must be one of local, remote")
+    const pick = (env: Record<string, string>) => {
+      const { acmeCaBundle, acmeCredentialsFile, acmeHome } = decode({ ...edge, ...env })
+      return [acmeHome, acmeCredentialsFile, acmeCaBundle]
+    }
+    const local = pick({})
+    assert.isTrue(local.every((path) => path?.startsWith("/") ?? true), "`~` is this user's home")
+    assert.deepStrictEqual(pick({ ACME_WHERE: "remote" }), ["~/.acme.sh", "~/.secrets/cloudflare.ini", null])
+    assert.deepStrictEqual(
+      pick({
+        ACME_WHERE: "remote",
+        ACME_HOME: "/var/lib/../acme/",
+        ACME_CREDENTIALS_FILE: "/e/dns.env",
+        ACME_CA_BUNDLE: "~/ca"
+      }),
+      ["/var/acme", "/e/dns.env", "~/ca"]
+    )
+    assert.include(
+      refusal({ ...edge, ACME_WHERE: "remote", ACME_HOME: "acme" }),
+      "ACME_HOME \"acme\" must be an absolute path of HAProxy's host, or begin with ~/"
+    )
+  })
+
   it.each<readonly [rule: string, env: Record<string, string>]>([
     ["which says which key to believe", {
       HAPROXY_SSH_ACCEPT_NEW: "on",

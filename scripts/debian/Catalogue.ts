@@ -54,6 +54,8 @@ export const catalogue = {
     ]
   },
   iproute2: { suites: [MACHINE_SUITE], packages: ["iproute2"], programs: ["bin/ip"] },
+  /** The /bin/sh and the small programs of many containers and routers. */
+  busybox: { suites: [MACHINE_SUITE], packages: ["busybox-static"], programs: ["bin/busybox"] },
   xfsprogs: { suites: [MACHINE_SUITE], packages: ["xfsprogs"], programs: ["sbin/mkfs.xfs"] }
 } as const satisfies Record<string, CatalogueEntry>
 

@@ -6,15 +6,20 @@
  * with checked names; credentials go through the environment of that one process, never through an argument; its
  * output is only matched against known sentences, never repeated; it ends by its time limit, with every process that
  * it started. What it answers is raw PEM, not yet checked.
+ *
+ * It runs on this machine, or on HAProxy's host over SSH (far/FarMachine.ts): account, hooks, credentials and the program
+ * itself are then over there, and a run ends with its connection.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import type { AcmeFailed, StorageFailed } from "../domain/Errors.ts"
+import * as Schedule from "effect/Schedule"
+import type { AcmeFailed, RemoteUnreachable, StorageFailed } from "../domain/Errors.ts"
 import { ConfigInvalid } from "../domain/Errors.ts"
-import { make as makeProgram } from "./Program.ts"
-import { sweep } from "./RunFolder.ts"
+import type { FarHost } from "../domain/FarHost.ts"
+import * as LocalMachine from "./LocalMachine.ts"
+import type { Machine } from "./Machine.ts"
 import * as Servers from "./Servers.ts"
 
 /** What a run gave: PEM texts as acme.sh wrote them. */
@@ -52,17 +57,21 @@ export class Acme extends Context.Service<Acme, {
   readonly issue: (
     names: ReadonlyArray<string>,
     progress: (done: number, total: number, message: string) => Effect.Effect<void>
-  ) => Effect.Effect<Issued, AcmeFailed | ConfigInvalid | StorageFailed>
+  ) => Effect.Effect<Issued, AcmeFailed | ConfigInvalid | StorageFailed | RemoteUnreachable>
   /**
    * The CA's renewal information for a certificate (PEM of it and its issuers); null where the CA gives none.
    * Never fails: a CA that is down has nothing to say now.
    */
   readonly renewalWindow: (chain: string) => Effect.Effect<RenewalWindow | null>
-  /** Looks at program, home and credentials; runs nothing but `acme.sh --version`. */
+  /** Looks at program, home and credentials, where acme.sh runs; runs nothing but `acme.sh --version`. */
   readonly state: Effect.Effect<AcmeState>
 }>()("haproxy-mcp/acme/Acme") {
-  /** Sweeps what a killed control plane left; nothing is asked of anyone yet. */
-  static readonly layer = (options: AcmeOptions): Layer.Layer<Acme, ConfigInvalid> => Layer.effect(Acme, make(options))
+  /**
+   * Sweeps what a killed control plane left; nothing is asked of anyone yet. `far`: the host on which acme.sh runs, where
+   * that is another one; it need not be reachable.
+   */
+  static readonly layer = (options: AcmeOptions, far: FarHost | null = null): Layer.Layer<Acme, ConfigInvalid> =>
+    Layer.effect(Acme, make(options, far))
 }
 
 /** The settings (src/config/tables/Certificates.ts), under their own names so that all of them can be given as they are. */
@@ -87,7 +96,7 @@ export interface AcmeOptions {
 }
 
 /** The settings of a run and the program, or why there can be none. */
-const settle = Effect.fnUntraced(function*(options: AcmeOptions) {
+const settle = Effect.fnUntraced(function*(options: AcmeOptions, far: FarHost | null) {
   const found = Servers.find(options.acmeServer, options.acmeKeyType)
   if (found === null) {
     return yield* new ConfigInvalid({
@@ -98,11 +107,23 @@ const settle = Effect.fnUntraced(function*(options: AcmeOptions) {
     })
   }
   const env = options.env ?? process.env
-  const home = options.acmeHome
+  const places = {
+    home: options.acmeHome,
+    credentialsFile: options.acmeCredentialsFile,
+    caBundle: options.acmeCaBundle
+  }
+  const search = { ...places, command: options.acmeCommand, dns: options.acmeDns }
+  const machine: Machine = far === null
+    ? LocalMachine.make({ ...search, env })
+    : (yield* Effect.promise(() => import("./far/FarMachine.ts"))).make(
+      { ...search, timeout: options.acmeTimeout },
+      far
+    )
   return {
-    program: makeProgram({ home, command: options.acmeCommand, env }),
+    machine,
     settings: {
-      home,
+      home: places.home,
+      caBundle: places.caBundle,
       env,
       server: found.directory,
       wants: found.wants,
@@ -110,40 +131,54 @@ const settle = Effect.fnUntraced(function*(options: AcmeOptions) {
       binding: { kid: options.acmeEabKid, hmacKey: options.acmeEabHmacKey },
       dns: options.acmeDns,
       dnsSleep: options.acmeDnsSleep,
-      credentialsFile: options.acmeCredentialsFile,
       keyType: options.acmeKeyType,
       profile: options.acmeProfile,
-      caBundle: options.acmeCaBundle,
       timeout: options.acmeTimeout
     }
   }
 })
 
 /** {@link AcmeState} for those who only look: nothing is swept. */
-export const look = (options: AcmeOptions): Effect.Effect<AcmeState> =>
-  settle(options).pipe(
-    Effect.flatMap(({ program, settings }) =>
-      Effect.flatMap(Effect.promise(() => import("./Inspection.ts")), ({ inspect }) => inspect(settings, program))
+export const look = (options: AcmeOptions, far: FarHost | null = null): Effect.Effect<AcmeState> =>
+  settle(options, far).pipe(
+    Effect.flatMap(({ machine, settings }) =>
+      Effect.flatMap(Effect.promise(() => import("./Inspection.ts")), ({ inspect }) => inspect(settings, machine))
     ),
     Effect.catch(({ hint, message }) =>
       Effect.succeed<AcmeState>({ program: null, problem: `${message} ${hint}`, warnings: [] })
     )
   )
 
-const make = Effect.fnUntraced(function*(options: AcmeOptions) {
-  const { program, settings } = yield* settle(options)
-  sweep(settings.home)
+/** Milliseconds between two attempts to sweep a host that is not reached. */
+const sweepPause = 10_000
+
+/** On this machine at once; another host is swept when it is reached, and nobody waits for that. */
+const sweep = ({ sweep: once }: Machine, isFar: boolean) =>
+  isFar
+    ? Effect.forkScoped(once.pipe(
+      Effect.tapError((error) => error._tag === "RemoteUnreachable" ? Effect.void : Effect.logWarning(error.message)),
+      Effect.retry({ schedule: Schedule.spaced(sweepPause), while: ({ _tag }) => _tag === "RemoteUnreachable" }),
+      Effect.ignore
+    ))
+    : Effect.ignore(once)
+
+const make = Effect.fnUntraced(function*(options: AcmeOptions, far: FarHost | null) {
+  const { machine, settings } = yield* settle(options, far)
+  yield* sweep(machine, far !== null)
   // Loaded with their first use: HTTPS and the runs are a tenth of the start, and nobody who only listens needs them.
   const issue = yield* Effect.cached(
-    Effect.map(Effect.promise(() => import("./Issue.ts")), ({ make }) => make(settings, program))
+    Effect.map(Effect.promise(() => import("./Issue.ts")), ({ make }) => make(settings, machine))
   )
   const renewalWindow = yield* Effect.cached(
-    Effect.map(Effect.promise(() => import("./RenewalInfo.ts")), ({ make }) => make(settings))
+    Effect.map(
+      Effect.promise(() => import("./RenewalInfo.ts")),
+      ({ make }) => make({ server: settings.server, caBundle: machine.caBundle })
+    )
   )
   return Acme.of({
     server: settings.server,
     issue: (names, progress) => Effect.flatMap(issue, (run) => run(names, progress)),
     renewalWindow: (chain) => Effect.flatMap(renewalWindow, (ask) => ask(chain)),
-    state: Effect.flatMap(Effect.promise(() => import("./Inspection.ts")), ({ inspect }) => inspect(settings, program))
+    state: Effect.flatMap(Effect.promise(() => import("./Inspection.ts")), ({ inspect }) => inspect(settings, machine))
   })
 })

@@ -1,16 +1,13 @@
 /**
- * The argument lists of acme.sh, all of them, and the environment and files that a run begins with.
+ * The argument lists of acme.sh, all of them, and the environment and settings that a run begins with.
  *
  * Always `--issue --force` in a `--config-home` of its own: `--renew` would read what an earlier run saved, a reload
  * command and paths of copies among it. `--home` is ACME_HOME, where own DNS hooks lie; nothing is written there but
  * the account (CA_HOME).
  */
-import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { caHome } from "./Account.ts"
 import { baseEnvironment, type Program } from "./Program.ts"
-import { quiet } from "./Quiet.ts"
-import { trustedWith } from "./Trust.ts"
 
 /** What is the same for every run of a control plane. */
 export interface RunSettings {
@@ -28,7 +25,8 @@ export interface RunSettings {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-const bundleName = "ca-bundle.pem"
+/** Files that a run reads from its folder: the quiet functions, acme.sh's settings, whom to trust. */
+export const [functionsName, confName, bundleName] = ["quiet.sh", "account.conf", "ca-bundle.pem"]
 
 const common = (settings: RunSettings, folder: string): ReadonlyArray<string> => [
   "--server",
@@ -69,29 +67,25 @@ export const issuing = (
   ...names.flatMap((name) => ["-d", name])
 ]
 
-/** The environment of a run; `credentials` are the hook's variables. */
+/** What a run has in its environment besides what programs need to run; `credentials` are the hook's variables. */
+export const variables = (
+  settings: Pick<RunSettings, "home">,
+  credentials: Readonly<Record<string, string>>
+): Readonly<Record<string, string>> => ({ ...credentials, CA_HOME: caHome(settings.home), NO_TIMESTAMP: "1" })
+
+/** The whole environment of a run on this machine. */
 export const environment = (
   settings: RunSettings,
   credentials: Readonly<Record<string, string>>
 ): Readonly<Record<string, string>> => ({
   ...credentials,
   ...baseEnvironment(settings.env),
-  CA_HOME: caHome(settings.home),
-  NO_TIMESTAMP: "1"
+  ...variables(settings, {})
 })
 
-/**
- * Writes what a run reads from its folder. acme.sh uses one list of trusted certificates for all that it asks, the DNS
- * provider too: those of a private CA are therefore added to the system's. Throws what the file system says.
- */
-export const prepare = (settings: RunSettings, folder: string, saved: ReadonlyArray<string>): void => {
-  const functions = join(folder, "quiet.sh")
-  writeFileSync(functions, quiet(process.execPath), { mode: 0o600 })
-  writeFileSync(join(folder, "account.conf"), [`. '${functions}'`, ...saved, ""].join("\n"), { mode: 0o600 })
-  if (settings.caBundle === null) return
-  const trusted = trustedWith(settings.caBundle)
-  writeFileSync(join(folder, bundleName), trusted.map((pem) => `${pem.trim()}\n`).join(""), { mode: 0o600 })
-}
+/** The account.conf of a run, which acme.sh reads as shell. `saved` are its own lines for the hook. */
+export const accountConf = (folder: string, saved: ReadonlyArray<string>): string =>
+  [`. '${join(folder, functionsName)}'`, ...saved, ""].join("\n")
 
 /** Where acme.sh puts chain and key of the first name. */
 export const results = (settings: RunSettings, folder: string, name: string) => {

@@ -1,8 +1,8 @@
 /**
  * The credentials of a run: those of the DNS hook and of the external account binding.
  *
- * Sources, the first that has a name wins: ACME_CREDENTIALS_FILE, this process's own environment, what acme.sh saved in
- * ACME_HOME/account.conf. Only names that the hook's own text speaks of are taken, and never one that would change how
+ * Sources, the first that has a name wins: ACME_CREDENTIALS_FILE, this process's own environment (where acme.sh runs on
+ * this machine), what acme.sh saved in ACME_HOME/account.conf. Only names that the hook's own text speaks of are taken, and never one that would change how
  * acme.sh itself works. A file that others may read is refused. Values are redacted and never part of a message.
  */
 import * as Effect from "effect/Effect"
@@ -23,6 +23,17 @@ export interface Credentials {
   readonly binding: { readonly kid: string | null; readonly hmacKey: Redacted.Redacted<string> | null }
 }
 
+/** What is read of ACME_CREDENTIALS_FILE: its text, null where there is no such file, or why it is of no use. */
+export type CredentialsText = string | null | ConfigInvalid
+
+/** Where credentials come from, as it was found on the machine on which acme.sh runs. */
+export interface CredentialsSources {
+  readonly text: CredentialsText
+  /** ACME_HOME/account.conf; empty where there is none. */
+  readonly accountConf: string
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
 export interface CredentialsOptions {
   /** ACME_HOME. */
   readonly home: string
@@ -34,7 +45,7 @@ export interface CredentialsOptions {
 }
 
 /** The largest file of either kind that is read, bytes. */
-const longest = 64 * 1024
+export const longest = 64 * 1024
 
 /** The names of certbot's Cloudflare plugin. */
 const certbot: { readonly [name: string]: string } = {
@@ -76,61 +87,92 @@ export const parse = (text: string): Values | number => {
   return values
 }
 
-/** Why a credentials file is not fit to be used; null when it is, or when there is none. */
-export const fileProblem = (file: string): string | null => {
-  const stats = statSync(file, { throwIfNoEntry: false })
-  if (stats === undefined) return null
-  if (!stats.isFile()) return `${file} is not a regular file.`
-  if (stats.size > longest) return `${file} is larger than a file of credentials can be.`
-  return (stats.mode & 0o077) === 0
-    ? null
-    : `${file} may be read by others (mode ${(stats.mode & 0o777).toString(8).padStart(4, "0")}).`
+/** Why a credentials file is not fit to be used; null when it is. `mode`: its permission bits. */
+export const problemOf = (
+  file: string,
+  { isFile, mode, size }: { readonly isFile: boolean; readonly size: number; readonly mode: number }
+): ConfigInvalid | null => {
+  const problem = !isFile
+    ? `${file} is not a regular file.`
+    : size > longest
+    ? `${file} is larger than a file of credentials can be.`
+    : (mode & 0o077) !== 0
+    ? `${file} may be read by others (mode ${(mode & 0o777).toString(8).padStart(4, "0")}).`
+    : null
+  return problem === null ? null : invalid(problem, `Make it a file of this user alone: chmod 600 ${file}`)
 }
 
-const readFile = (file: string): Values | ConfigInvalid => {
+/** A credentials file that the file system does not give; null where there is none. */
+export const unreadable = (file: string, code: string): ConfigInvalid | null =>
+  code === "ENOENT" || code === "ENOTDIR"
+    ? null
+    : invalid(`${file} cannot be read (${code}).`, "Give this user the right to read it, and nobody else.")
+
+const readText = (file: string): CredentialsText => {
   try {
-    const problem = fileProblem(file)
-    if (problem !== null) return invalid(problem, `Make it a file of this user alone: chmod 600 ${file}`)
-    const parsed = parse(readFileSync(file, "utf8"))
-    return typeof parsed === "number" ? invalid(`Line ${parsed} of ${file} is not NAME=value.`, howToWrite) : parsed
+    const stats = statSync(file)
+    const problem = problemOf(file, { isFile: stats.isFile(), size: stats.size, mode: stats.mode })
+    return problem ?? readFileSync(file, "utf8")
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? "unknown"
-    return code === "ENOENT" || code === "ENOTDIR"
-      ? {}
-      : invalid(`${file} cannot be read (${code}).`, "Give this user the right to read it, and nobody else.")
+    return unreadable(file, (cause as NodeJS.ErrnoException).code ?? "unknown")
   }
 }
 
-/** Names and lines of acme.sh's own account.conf that are for the hook. Nothing else of it is used. */
-const readSaved = (home: string, isOfHook: (name: string) => boolean): ReadonlyMap<string, string> => {
-  const saved = new Map<string, string>()
+const readConf = (file: string): string => {
   try {
-    const file = join(home, "account.conf")
-    const text = statSync(file).size > longest ? "" : readFileSync(file, "utf8")
-    for (const line of text.split("\n")) {
-      const match = /^(?:SAVED_)?([A-Za-z]\w{0,63})='([^'\r]*)'$/.exec(line)
-      if (match !== null && match[2] !== "" && isOfHook(match[1]!)) saved.set(match[1]!, line)
-    }
+    return statSync(file).size > longest ? "" : readFileSync(file, "utf8")
   } catch {
     // acme.sh has not saved anything yet.
+    return ""
+  }
+}
+
+/** The sources on this machine. */
+export const readSources = ({ env, file, home }: Omit<CredentialsOptions, "dns">): CredentialsSources => ({
+  text: readText(file),
+  accountConf: readConf(join(home, "account.conf")),
+  env
+})
+
+const valuesOf = (file: string, text: CredentialsText): Values | ConfigInvalid => {
+  if (text === null) return {}
+  if (text instanceof ConfigInvalid) return text
+  const parsed = parse(text)
+  return typeof parsed === "number" ? invalid(`Line ${parsed} of ${file} is not NAME=value.`, howToWrite) : parsed
+}
+
+/** Names and lines of acme.sh's own account.conf that are for the hook. Nothing else of it is used. */
+const savedIn = (accountConf: string, isOfHook: (name: string) => boolean): ReadonlyMap<string, string> => {
+  const saved = new Map<string, string>()
+  for (const line of accountConf.split("\n")) {
+    const match = /^(?:SAVED_)?([A-Za-z]\w{0,63})='([^'\r]*)'$/.exec(line)
+    if (match !== null && match[2] !== "" && isOfHook(match[1]!)) saved.set(match[1]!, line)
   }
   return saved
 }
 
-/**
- * Reads all sources. `hookText` is the hook's script; null when it is not known where that is, and then everything in
- * the file is for it.
- */
+/** Reads all sources on this machine; {@link choose}. */
 export const load = (options: CredentialsOptions, hookText: string | null): Effect.Effect<Credentials, ConfigInvalid> =>
+  Effect.suspend(() => choose(options, readSources(options), hookText))
+
+/**
+ * What a run gets of the sources. `hookText` is the hook's script; null when it is not known where that is, and then
+ * everything in the file is for it.
+ */
+export const choose = (
+  options: Pick<CredentialsOptions, "file" | "dns">,
+  sources: CredentialsSources,
+  hookText: string | null
+): Effect.Effect<Credentials, ConfigInvalid> =>
   Effect.suspend(() => {
     const words = hookText === null ? null : new Set(hookText.match(/[A-Za-z]\w*/g))
     const isOfHook = (name: string) => !notACredential.test(name) && (words === null || words.has(name))
-    const file = readFile(options.file)
+    const file = valuesOf(options.file, sources.text)
     if (file instanceof ConfigInvalid) return Effect.fail(file)
     const { ACME_EAB_HMAC_KEY: hmacKey = null, ACME_EAB_KID: kid = null, ...others } = file
     const hook: Record<string, string> = {}
     if (words !== null) {
-      for (const [name, value] of Object.entries(options.env)) {
+      for (const [name, value] of Object.entries(sources.env)) {
         if (value !== undefined && value !== "" && isOfHook(name) && name.includes("_")) hook[name] = value
       }
     }
@@ -144,7 +186,7 @@ export const load = (options: CredentialsOptions, hookText: string | null): Effe
       ))
     }
     Object.assign(hook, Object.fromEntries(ofFile))
-    const saved = readSaved(options.home, isOfHook)
+    const saved = savedIn(sources.accountConf, isOfHook)
     const has = (name: string) => Object.hasOwn(hook, name) || saved.has(name)
     const wanted = needs[options.dns]
     if (wanted !== undefined && !wanted.some((set) => set.every(has))) {

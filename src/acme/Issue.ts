@@ -1,8 +1,8 @@
 /**
  * One certificate from acme.sh, top to bottom: the program, the credentials, the account, the run, what it gave.
  *
- * A first registration goes alone (Account.ts). No more than {@link runsAtOnce} runs go at the same time. The run's
- * folder, with the new key in it, is gone in every case.
+ * A first registration goes alone (Account.ts). No more runs go at the same time than the machine takes (Machine.ts).
+ * The run's folder, with the new key in it, is gone in every case.
  */
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -10,26 +10,22 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { existsSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
-import { AcmeFailed, ConfigInvalid, StorageFailed } from "../domain/Errors.ts"
+import { AcmeFailed, ConfigInvalid, type RemoteUnreachable, type StorageFailed } from "../domain/Errors.ts"
 import { parseRouteName } from "../domain/RouteName.ts"
 import * as Tracing from "../Tracing.ts"
-import { type Binding, hasBinding, isPlain, isRegistered, writeBinding } from "./Account.ts"
+import { type AccountFiles, type Binding, hasBinding, isPlain, isRegistered, withBinding } from "./Account.ts"
 import type { Issued } from "./Acme.ts"
 import * as Arguments from "./Arguments.ts"
-import { type Credentials, load } from "./Credentials.ts"
+import { choose, type Credentials } from "./Credentials.ts"
+import { located, type Machine, type Run, type Surroundings } from "./Machine.ts"
 import { Output, stepsFor } from "./Output.ts"
 import type { Failure } from "./Problems.ts"
-import { hookFile, missingTools, type Program } from "./Program.ts"
-import { type RunEvent, start } from "./Run.ts"
-import * as RunFolder from "./RunFolder.ts"
 import type { Wants } from "./Servers.ts"
 
 export interface IssueOptions extends Arguments.RunSettings {
   readonly wants: Wants
   readonly binding: { readonly kid: string | null; readonly hmacKey: Redacted.Redacted<string> | null }
-  readonly credentialsFile: string
   /** Milliseconds of one run. */
   readonly timeout: number
 }
@@ -37,48 +33,34 @@ export interface IssueOptions extends Arguments.RunSettings {
 /** Hears of each phase. */
 export type Progress = (done: number, total: number, message: string) => Effect.Effect<void>
 
-type IssueError = AcmeFailed | ConfigInvalid | StorageFailed
+type IssueError = AcmeFailed | ConfigInvalid | StorageFailed | RemoteUnreachable
 
-/** A run is a shell script that starts some hundred small programs. */
-const runsAtOnce = 8
 /** Names that one certificate may have; CAs take 100. */
 const mostNames = 100
-/** Bytes of a chain or a key. */
-const longestFile = 256 * 1024
-
 const acmeFailed = (failure: Failure): AcmeFailed => new AcmeFailed({ ...failure })
 
-const storageFailed = (action: string, path: string, cause: unknown): StorageFailed =>
-  new StorageFailed({
-    message: `Cannot ${action} ${path} (${(cause as NodeJS.ErrnoException).code ?? "unknown"}).`,
-    hint: "acme.sh works in ACME_HOME: give the user of haproxy-mcp a folder there that it may write to, with room."
-  })
-
-const attempt = <A>(action: string, path: string, run: () => A): Effect.Effect<A, StorageFailed> =>
-  Effect.try({ try: run, catch: (cause) => storageFailed(action, path, cause) })
-
 /** Seconds of the Retry-After in the headers that acme.sh kept of the last answer (`http.header`). */
-const lastRetryAfter = (folder: string): number | null => {
-  try {
-    const wait = /^retry-after:\s*(\d{1,8})\s*$/im.exec(readFileSync(join(folder, "http.header"), "utf8"))?.[1]
-    return wait === undefined ? null : Number(wait)
-  } catch {
-    return null
-  }
-}
+const lastRetryAfter = ({ folder, read }: Run): Effect.Effect<number | null> =>
+  read(join(folder, "http.header")).pipe(
+    Effect.map((headers) => {
+      const wait = /^retry-after:\s*(\d{1,8})\s*$/im.exec(headers ?? "")?.[1]
+      return wait === undefined ? null : Number(wait)
+    }),
+    Effect.orElseSucceed(() => null)
+  )
 
 /** Everything that can be known to be wrong before anything is tried. */
-export const checkSettings = (options: IssueOptions, program: Program): Effect.Effect<void, ConfigInvalid> =>
+export const checkSettings = (options: IssueOptions, found: Surroundings): Effect.Effect<void, ConfigInvalid> =>
   Effect.gen(function*() {
+    const { home, missingTools: tools, program } = found
     const refuse = (message: string, hint: string, field: string) => new ConfigInvalid({ message, hint, field })
-    if (/[\s']/.test(options.home)) {
+    if (/[\s']/.test(home)) {
       return yield* refuse(
         "acme.sh cannot work in a folder with a space in its name.",
         "Choose another ACME_HOME.",
         "ACME_HOME"
       )
     }
-    const tools = missingTools(options.env)
     if (tools.length > 0) {
       return yield* refuse(`acme.sh needs ${tools.join(" and ")}.`, `Install ${tools.join(" and ")}.`, "PATH")
     }
@@ -89,8 +71,8 @@ export const checkSettings = (options: IssueOptions, program: Program): Effect.E
         "ACME_PROFILE"
       )
     }
-    if (options.caBundle !== null && !existsSync(options.caBundle)) {
-      return yield* refuse(`There is no ${options.caBundle}.`, "Correct ACME_CA_BUNDLE.", "ACME_CA_BUNDLE")
+    if (!found.hasCaBundle) {
+      return yield* refuse(`There is no ${found.caBundle}.`, "Correct ACME_CA_BUNDLE.", "ACME_CA_BUNDLE")
     }
   })
 
@@ -100,7 +82,11 @@ const bindingOf = (options: IssueOptions, credentials: Credentials): Binding | n
   return kid === null || hmacKey === null ? null : { kid, hmacKey }
 }
 
-const checkBinding = (options: IssueOptions, binding: Binding | null): Effect.Effect<void, ConfigInvalid> => {
+const checkBinding = (
+  options: IssueOptions,
+  account: AccountFiles,
+  binding: Binding | null
+): Effect.Effect<void, ConfigInvalid> => {
   if (binding !== null) {
     return isPlain(binding) ? Effect.void : Effect.fail(
       new ConfigInvalid({
@@ -110,7 +96,7 @@ const checkBinding = (options: IssueOptions, binding: Binding | null): Effect.Ef
       })
     )
   }
-  const given = hasBinding(options.home, options.server) || options.wants === "nothing"
+  const given = hasBinding(account) || options.wants === "nothing"
     || (options.wants === "binding or e-mail" && options.email !== null)
   return given ? Effect.void : Effect.fail(
     new ConfigInvalid({
@@ -122,32 +108,37 @@ const checkBinding = (options: IssueOptions, binding: Binding | null): Effect.Ef
   )
 }
 
-/** Runs acme.sh to its end and hears what it says. */
+/** Hears what acme.sh says until its end. */
 const listen = (
   options: IssueOptions,
-  command: ReadonlyArray<string>,
-  folder: string,
-  credentials: Credentials,
+  run: Run,
   output: Output,
   progress: Progress
-): Effect.Effect<void, AcmeFailed, Scope.Scope> =>
+): Effect.Effect<void, AcmeFailed | StorageFailed | RemoteUnreachable> =>
   Effect.gen(function*() {
-    const env = Arguments.environment(options, Redacted.value(credentials.hook))
-    const events = yield* start({ command, folder, env })
-    const fail = () => acmeFailed(output.failure(options.dns, options.server, lastRetryAfter(folder)))
+    const fail = Effect.flatMap(
+      lastRetryAfter(run),
+      (wait) => Effect.fail(acmeFailed(output.failure(options.dns, options.server, wait)))
+    )
     for (;;) {
-      const event: RunEvent = yield* Queue.take(events)
-      if (event._tag === "Failed") {
-        return yield* acmeFailed({
-          message: `acme.sh cannot be started (${event.code}).`,
-          hint: "Check ACME_COMMAND and /bin/sh.",
-          retryable: true
-        })
+      const event = yield* Queue.take(run.events)
+      switch (event._tag) {
+        case "Failed":
+          return yield* acmeFailed({
+            message: `acme.sh cannot be started (${event.code}).`,
+            hint: "Check ACME_COMMAND and /bin/sh.",
+            retryable: true
+          })
+        case "Lost":
+          return yield* event.error
+        case "End":
+          return event.code === 0 ? undefined : yield* fail
+        case "Line": {
+          const { giveUp, phase } = output.read(event.text)
+          if (phase !== undefined) yield* progress(phase.done, phase.total, phase.message)
+          if (giveUp === true) return yield* fail
+        }
       }
-      if (event._tag === "End") return event.code === 0 ? undefined : yield* fail()
-      const { giveUp, phase } = output.read(event.text)
-      if (phase !== undefined) yield* progress(phase.done, phase.total, phase.message)
-      if (giveUp === true) return yield* fail()
     }
   }).pipe(
     Effect.timeoutOrElse({
@@ -164,53 +155,57 @@ const listen = (
   )
 
 /** Makes `issue` for one set of settings. */
-export const make = (options: IssueOptions, program: Effect.Effect<Program, ConfigInvalid>) => {
-  const runs = Semaphore.makeUnsafe(runsAtOnce)
+export const make = (given: IssueOptions, machine: Machine) => {
+  const runs = Semaphore.makeUnsafe(machine.runsAtOnce)
   const registration = Semaphore.makeUnsafe(1)
+  const locate = located(machine)
+  const there = <A, E extends { readonly _tag: string }, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.mapError(work, (error) => locate(error))
 
-  /** A folder for the scope, with what a run reads from it. */
-  const folderFor = (credentials: Credentials): Effect.Effect<string, StorageFailed, Scope.Scope> =>
-    Effect.acquireRelease(
-      attempt("make a folder in", options.home, () => RunFolder.make(options.home)),
-      (folder) => Effect.sync(() => RunFolder.remove(folder))
-    ).pipe(
-      Effect.tap((folder) =>
-        attempt("write", folder, () => Arguments.prepare(options, folder, Redacted.value(credentials.saved)))
-      )
+  /** Runs acme.sh in a folder of its own for the scope, to its end. */
+  const run = (
+    options: IssueOptions,
+    credentials: Credentials,
+    command: (folder: string) => ReadonlyArray<string>,
+    output: Output,
+    progress: Progress
+  ): Effect.Effect<Run, IssueError, Scope.Scope> =>
+    Effect.tap(
+      there(machine.start({ settings: options, credentials, command })),
+      (started) => listen(options, started, output, progress)
     )
 
   const register = (
-    found: Program,
+    options: IssueOptions,
+    found: Surroundings,
     credentials: Credentials,
     tell: Effect.Effect<void>
   ): Effect.Effect<void, IssueError> =>
     Effect.gen(function*() {
-      if (isRegistered(options.home, options.server)) return
+      const account = yield* there(machine.account(options.home, options.server))
+      if (isRegistered(account)) return
       const binding = bindingOf(options, credentials)
-      yield* checkBinding(options, binding)
+      yield* checkBinding(options, account, binding)
       yield* tell
       if (binding !== null) {
-        yield* attempt("write the account in", options.home, () => writeBinding(options.home, options.server, binding))
+        yield* there(machine.writeAccount(options.home, options.server, withBinding(account, binding)))
       }
-      const folder = yield* folderFor(credentials)
-      const command = Arguments.registering(found, options, folder)
-      yield* listen(options, command, folder, credentials, new Output([]), () => Effect.void)
+      const command = (folder: string) => Arguments.registering(found.program, options, folder)
+      yield* run(options, credentials, command, new Output([]), () => Effect.void)
     }).pipe(Effect.scoped, registration.withPermit)
 
-  const run = (
-    found: Program,
+  const certificate = (
+    options: IssueOptions,
+    found: Surroundings,
     credentials: Credentials,
     names: ReadonlyArray<string>,
     progress: Progress
   ): Effect.Effect<Issued, IssueError> =>
     Effect.gen(function*() {
-      const folder = yield* folderFor(credentials)
-      const command = Arguments.issuing(found, options, folder, names)
-      yield* listen(options, command, folder, credentials, new Output(names), progress)
+      const command = (folder: string) => Arguments.issuing(found.program, options, folder, names)
+      const { folder, read } = yield* run(options, credentials, command, new Output(names), progress)
       const files = Arguments.results(options, folder, names[0]!)
-      const read = (path: string) =>
-        attempt("read", path, () => statSync(path).size > longestFile ? "" : readFileSync(path, "utf8"))
-      return { chain: yield* read(files.chain), key: Redacted.make(yield* read(files.key)) }
+      return { chain: (yield* read(files.chain)) ?? "", key: Redacted.make((yield* read(files.key)) ?? "") }
     }).pipe(Effect.scoped)
 
   return Tracing.fn("Acme.issue")(
@@ -224,17 +219,17 @@ export const make = (options: IssueOptions, program: Effect.Effect<Program, Conf
           retryable: false
         })
       }
-      const found = yield* program
-      yield* checkSettings(options, found)
-      const hook = hookFile(found, options.home, options.dns)
-      const hookText = hook === null ? null : yield* attempt("read", hook, () => readFileSync(hook, "utf8"))
-      const credentials = yield* load(
-        { home: options.home, file: options.credentialsFile, dns: options.dns, env: options.env },
-        hookText
-      )
+      const found = yield* there(machine.look)
+      yield* there(checkSettings(given, found))
+      const options = { ...given, home: found.home, caBundle: found.caBundle }
+      const credentials = yield* there(choose(
+        { file: found.credentialsFile, dns: options.dns },
+        found.credentials,
+        found.hook?.text ?? null
+      ))
       return yield* Effect.andThen(
-        register(found, credentials, progress(0, stepsFor(names.length), "The account is being registered.")),
-        run(found, credentials, names, progress)
+        register(options, found, credentials, progress(0, stepsFor(names.length), "The account is being registered.")),
+        certificate(options, found, credentials, names, progress)
       ).pipe(runs.withPermit)
     }
   )

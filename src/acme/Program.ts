@@ -34,7 +34,7 @@ export interface ProgramOptions {
 /** The first version that does not run what the CA sends. */
 export const oldest = "3.0.6"
 
-const debianHome = "/usr/share/acme.sh"
+export const debianHome = "/usr/share/acme.sh"
 /** Milliseconds for `--version`, which only prints. */
 const versionTime = 10_000
 
@@ -94,7 +94,8 @@ const ask = (command: ReadonlyArray<string>, env: Readonly<Record<string, string
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-const missing = (options: ProgramOptions): ConfigInvalid =>
+/** There is none. */
+export const missing = (options: Pick<ProgramOptions, "home" | "command">): ConfigInvalid =>
   new ConfigInvalid({
     message: options.command === null
       ? `There is no acme.sh in ${options.home}, in PATH or in ${debianHome}.`
@@ -102,6 +103,29 @@ const missing = (options: ProgramOptions): ConfigInvalid =>
     hint: howToInstall,
     field: "ACME_COMMAND"
   })
+
+/** Can a program with this version be used? `version` is null where it answers `--version` in another way. */
+export const judge = (
+  command: ReadonlyArray<string>,
+  version: string | null
+): Effect.Effect<string, ConfigInvalid> => {
+  if (version === null) {
+    return Effect.fail(
+      new ConfigInvalid({
+        message: `${command[0]} does not answer --version as acme.sh does.`,
+        hint: howToInstall,
+        field: "ACME_COMMAND"
+      })
+    )
+  }
+  return isAtLeast(version, oldest) ? Effect.succeed(version) : Effect.fail(
+    new ConfigInvalid({
+      message: `acme.sh ${version} is too old: it runs commands that a CA sends it (CVE-2023-38198).`,
+      hint: `Use ${oldest} or later. ${howToInstall}`,
+      field: "ACME_COMMAND"
+    })
+  )
+}
 
 /** The environment that acme.sh gets besides credentials: what programs need to run, nothing of ours. */
 export const baseEnvironment = (env: ProgramOptions["env"]): Record<string, string> => {
@@ -124,21 +148,7 @@ export const make = (options: ProgramOptions): Effect.Effect<Program, ConfigInva
     const { mtimeMs, size } = statSync(path)
     const mark = JSON.stringify([command, path, mtimeMs, size])
     if (kept?.mark === mark) return kept.program
-    const version = yield* ask(command, baseEnvironment(options.env))
-    if (version === null) {
-      return yield* new ConfigInvalid({
-        message: `${command[0]} does not answer --version as acme.sh does.`,
-        hint: howToInstall,
-        field: "ACME_COMMAND"
-      })
-    }
-    if (!isAtLeast(version, oldest)) {
-      return yield* new ConfigInvalid({
-        message: `acme.sh ${version} is too old: it runs commands that a CA sends it (CVE-2023-38198).`,
-        hint: `Use ${oldest} or later. ${howToInstall}`,
-        field: "ACME_COMMAND"
-      })
-    }
+    const version = yield* judge(command, yield* ask(command, baseEnvironment(options.env)))
     const takesProfile = readFileSync(path, "utf8").includes("--cert-profile")
     kept = { mark, program: { command, path, version, takesProfile } }
     return kept.program
@@ -152,6 +162,9 @@ export const hookFile = (program: Program, home: string, hook: string): string |
   return places.flatMap((place) => [join(place, hook), join(place, `${hook}.sh`)]).find(isFile) ?? null
 }
 
-/** Programs that acme.sh needs and that are not in PATH. */
+/** Programs that acme.sh needs. */
+export const neededTools = ["curl", "openssl"] as const
+
+/** Those of them that are not in PATH. */
 export const missingTools = (env: ProgramOptions["env"]): ReadonlyArray<string> =>
-  ["curl", "openssl"].filter((tool) => inPath(tool, baseEnvironment(env)) === null)
+  neededTools.filter((tool) => inPath(tool, baseEnvironment(env)) === null)

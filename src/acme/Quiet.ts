@@ -10,7 +10,8 @@
  * - `curl` hands its options to the real curl on standard input. An option that it does not know goes the old way, as
  *   a whole: a hook never fails because of this. It also gives a connection a limit, which acme.sh does not.
  * - `_setopt` appends a line in place of editing one: the last line of a name counts, and a run's files are short-lived.
- * - `_hmac` is computed by this Node with the key in the environment of that one process.
+ * - `_hmac` is made of two plain digests (RFC 2104), with the key in the shell alone. openssl takes an HMAC key as an
+ *   argument only.
  *
  * Not here: a hook that hands secrets to other programs.
  */
@@ -52,16 +53,13 @@ const cases = (
   then: (name: string) => string
 ): string => options.map(([pattern, name]) => `    ${pattern}) ${then(name)} ;;`).join("\n")
 
-const hmac = "const{createHmac:c}=require('node:crypto'),[,a,x]=process.argv,"
-  + "h=c(a,Buffer.from(process.env.QUIET_KEY,'hex'));"
-  + "process.stdin.on('data',d=>h.update(d)).on('end',()=>process.stdout.write(x?h.digest('hex')+'\\n':h.digest()))"
-
 /**
- * The shell functions. `node` is the path of Node; neither it nor anything else in the text is from outside.
- * POSIX shell: dash, bash and busybox run it.
+ * The shell functions; nothing in the text is from outside. POSIX shell: dash, bash and busybox run it.
+ *
+ * `_hmac` writes bytes as octal escapes, which printf (part of the shell) turns into bytes in a pipe: a variable cannot
+ * hold a NUL. Its loops take a key of hexadecimal digits two at a time.
  */
-export const quiet = (node: string): string =>
-  `# Written for one run: secrets stay out of argument lists.
+export const quiet: string = `# Written for one run: secrets stay out of argument lists.
 curl() (
   lines='' name='' nl='
 '
@@ -97,7 +95,33 @@ _setopt() {
   esac
   printf '%s\\n' "$2$3$4$5" >>"$1"
 }
-_hmac() {
-  QUIET_KEY="$2" '${node.replaceAll("'", "'\\''")}' -e "${hmac.replaceAll("\\", "\\\\")}" "$1" "$3"
+_quiet_octal() {
+  rest=$1 octal=''
+  while [ -n "$rest" ]; do
+    byte=$((0x\${rest%"\${rest#??}"} ^ $2)) rest=\${rest#??}
+    octal="$octal\\\\$((byte >> 6))$((byte >> 3 & 7))$((byte & 7))"
+  done
 }
+_quiet_digest() { "\${ACME_OPENSSL_BIN:-openssl}" dgst "-$1" -binary; }
+_quiet_digits() { od -An -v -tx1 | tr -d ' \\n'; }
+_hmac() (
+  key=$2 zeros=00000000000000000000000000000000 digits=128
+  case "$1" in
+  md5 | sha1 | sha224 | sha256) ;;
+  sha384 | sha512) digits=256 ;;
+  *) return 1 ;;
+  esac
+  [ -n "$key" ] || return 1
+  if [ \${#key} -gt $digits ]; then
+    _quiet_octal "$key" 0
+    key=$(printf "$octal" | _quiet_digest "$1" | _quiet_digits)
+  fi
+  while [ \${#key} -lt $digits ]; do key=$key$zeros; done
+  while [ \${#key} -gt $digits ]; do key=\${key%0}; done
+  _quiet_octal "$key" 0x36; inner=$octal
+  _quiet_octal "$key" 0x5c; outer=$octal
+  { printf "$outer"; { printf "$inner"; cat; } | _quiet_digest "$1"; } | _quiet_digest "$1" | {
+    if [ -n "$3" ]; then _quiet_digits; echo; else cat; fi
+  }
+)
 `

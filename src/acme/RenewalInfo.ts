@@ -14,8 +14,8 @@ import { trustedWith } from "./Trust.ts"
 export interface RenewalInfoOptions {
   /** The directory URL of the CA. */
   readonly server: string
-  /** ACME_CA_BUNDLE. */
-  readonly caBundle: string | null
+  /** The text of ACME_CA_BUNDLE; null when it is not set. */
+  readonly caBundle: () => Promise<string | null>
 }
 
 /** Milliseconds for one question to the CA. */
@@ -131,13 +131,16 @@ const moment = (value: unknown): number => typeof value === "string" ? Date.pars
 /** Makes the question for one CA. */
 export const make = (options: RenewalInfoOptions) => {
   let directory: { readonly url: string | null; readonly until: number } | null = null
-  const trusted = () => options.caBundle === null ? undefined : trustedWith(options.caBundle)
+  const trusted = async () => {
+    const bundle = await options.caBundle()
+    return bundle === null ? undefined : trustedWith(bundle)
+  }
 
   const baseUrl = async (signal: AbortSignal): Promise<string | null> => {
     const now = Date.now()
     if (directory !== null && now < directory.until) return directory.url
     try {
-      const { json } = await get(options.server, trusted(), signal)
+      const { json } = await get(options.server, await trusted(), signal)
       directory = { url: httpsUrl(field(json, "renewalInfo")), until: now + directoryTime }
     } catch (cause) {
       directory = { url: null, until: now + failureTime }
@@ -150,7 +153,7 @@ export const make = (options: RenewalInfoOptions) => {
     const id = certificateId(chain)
     const base = id === null ? null : await baseUrl(signal)
     if (id === null || base === null) return null
-    const { json, retryAfter } = await get(`${base.replace(/\/$/, "")}/${id}`, trusted(), signal)
+    const { json, retryAfter } = await get(`${base.replace(/\/$/, "")}/${id}`, await trusted(), signal)
     const window = field(json, "suggestedWindow")
     const [start, end] = [moment(field(window, "start")), moment(field(window, "end"))]
     // RFC 9773, 4.2: an end that is not after the start is no advice.

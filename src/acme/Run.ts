@@ -9,13 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
+import type { RunEvent } from "./Machine.ts"
 import { killAll, mark } from "./RunFolder.ts"
-
-/** What a run says. `End`: its exit code, null when a signal ended it; `Failed`: it could not be started. */
-export type RunEvent =
-  | { readonly _tag: "Line"; readonly text: string }
-  | { readonly _tag: "End"; readonly code: number | null }
-  | { readonly _tag: "Failed"; readonly code: string }
 
 export interface RunOptions {
   readonly command: ReadonlyArray<string>
@@ -31,7 +26,7 @@ const grace = 1_000
 const outputGrace = 500
 
 /** Text in pieces to lines. */
-const lineReader = (say: (line: string) => void) => {
+export const lineReader = (say: (line: string) => void) => {
   let rest = ""
   return {
     add: (piece: string) => {

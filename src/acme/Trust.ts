@@ -2,12 +2,11 @@
  * Whom to trust for HTTPS when ACME_CA_BUNDLE is set: those in it and those of the system, each once. Every curl of a
  * run reads the whole list.
  */
-import { readFileSync } from "node:fs"
 import { getCACertificates, rootCertificates } from "node:tls"
 
-/** The certificates as PEM. Throws what the file system says. */
+/** The certificates as PEM; `bundle` is a PEM text. */
 export const trustedWith = (bundle: string): ReadonlyArray<string> => {
   // OpenSSL's file and its folder of links to the same certificates are both read.
   const system = getCACertificates("system")
-  return [...new Set([readFileSync(bundle, "utf8"), ...(system.length > 0 ? system : rootCertificates)])]
+  return [...new Set([bundle, ...(system.length > 0 ? system : rootCertificates)])]
 }

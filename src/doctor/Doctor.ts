@@ -16,7 +16,7 @@ import { decodeSettings, Settings, type SettingsShape, type Sources } from "../C
 import { hostLayer } from "../ControlPlane.ts"
 import { HostControl } from "../haproxy/HostControl.ts"
 import { RuntimeApi } from "../haproxy/RuntimeApi.ts"
-import { HostAccess } from "../HostAccess.ts"
+import { acmeHost, HostAccess } from "../HostAccess.ts"
 import { isHaproxyHere } from "../Listeners.ts"
 import { version } from "../Version.ts"
 import * as Access from "./Access.ts"
@@ -97,6 +97,7 @@ const checksOf = (sources: Sources, settings: SettingsShape) =>
       ...Acme.checks(
         settings,
         sources.env,
+        acmeHost(settings, ssh),
         wasGiven(sources, /^ACME_/) || rows.some(({ source }) => source === "acme")
       ),
       ...Files.checks(settings, there),

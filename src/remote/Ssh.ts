@@ -19,6 +19,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Duplex } from "node:stream"
 import type { Disk } from "../domain/Disk.ts"
 import type { RemoteUnreachable } from "../domain/Errors.ts"
+import type { Heard } from "../domain/FarHost.ts"
 import * as Tracing from "../Tracing.ts"
 import * as Backoff from "./Backoff.ts"
 import { connect } from "./Connect.ts"
@@ -27,6 +28,7 @@ import { hints, isPassing, SshFailure, unreachable } from "./Failure.ts"
 import { forward } from "./Forward.ts"
 import type { Link } from "./Link.ts"
 import * as Metrics from "./Metrics.ts"
+import * as Session from "./Session.ts"
 import { makeSftpDisk } from "./SftpDisk.ts"
 
 export { ExecFailed, type ExecOptions, type ExecResult } from "./Exec.ts"
@@ -65,6 +67,11 @@ export class Ssh extends Context.Service<Ssh, {
     argv: ReadonlyArray<string>,
     options: ExecOptions
   ) => Effect.Effect<ExecResult, RemoteUnreachable | ExecFailed>
+  /** Starts a command that is listened to (Session.ts). At most two at once; the others wait. */
+  readonly listen: (
+    argv: ReadonlyArray<string>,
+    stdin: string
+  ) => Effect.Effect<Queue.Dequeue<Heard>, RemoteUnreachable | ExecFailed, Scope.Scope>
 }>()("haproxy-mcp/remote/Ssh") {
   /** The layer; it is there after the first attempt to connect, whatever came of it, or after `firstWait`. */
   static readonly layer = (options: SshOptions): Layer.Layer<Ssh> => Layer.effect(Ssh, make(options))
@@ -113,6 +120,7 @@ const make = Effect.fnUntraced(function*(options: SshOptions): Effect.fn.Return<
   const retries = yield* Queue.sliding<void>(1)
   const tried = yield* Deferred.make<void>()
   const permits = yield* Semaphore.make(sessions)
+  const listeners = yield* Semaphore.make(Session.sessions)
   let active: Link | null = null
   /** The newest one, also before anybody knows of it: what the end of the layer must close. */
   let latest: Link | null = null
@@ -217,6 +225,13 @@ const make = Effect.fnUntraced(function*(options: SshOptions): Effect.fn.Return<
       permits.withPermit(Effect.suspend(() => {
         if (active === null) return Effect.fail(unreachable(where, last))
         return exec(active, argv, how)
-      })).pipe(Tracing.span("Ssh.exec", { kind: "client", attributes: { "ssh.program": argv[0] ?? "" } }))
+      })).pipe(Tracing.span("Ssh.exec", { kind: "client", attributes: { "ssh.program": argv[0] ?? "" } })),
+    listen: (argv, stdin) =>
+      Effect.andThen(
+        listeners.takeScoped(1),
+        Effect.suspend(() =>
+          active === null ? Effect.fail(unreachable(where, last)) : Session.listen(active, argv, stdin)
+        )
+      )
   })
 })

@@ -9,7 +9,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { type AddressInfo, createServer, type Socket } from "node:net"
 import { join } from "node:path"
-import { isRegistered } from "../../src/acme/Account.ts"
+import { isRegistered, readAccount } from "../../src/acme/Account.ts"
 import { Acme, type AcmeOptions } from "../../src/acme/Acme.ts"
 import { mark } from "../../src/acme/RunFolder.ts"
 import { acmeHome, newAcmeProgram, type Pebble, startPebble } from "../support/Pebble.ts"
@@ -138,7 +138,10 @@ layer(Ca.layer, { excludeTestServices: true, concurrent: true })("issue", (it) =
       }).pipe(Effect.provide(Acme.layer(home.options)))
       const conf = readFileSync(join(home.folder, "ca/localhost/dir/ca.conf"), "utf8")
       assert.strictEqual(new Set(conf.match(/ACCOUNT_URL=.*/g)).size, 1)
-      assert.isTrue(isRegistered(home.folder, home.options.acmeServer), "so that nobody registers it again")
+      assert.isTrue(
+        isRegistered(readAccount(home.folder, home.options.acmeServer)),
+        "so that nobody registers it again"
+      )
       assertNothingLeft(home.folder)
     }))
 

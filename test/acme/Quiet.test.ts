@@ -6,15 +6,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
+import { ensureProgram } from "../../scripts/debian/Catalogue.ts"
 import { quiet } from "../../src/acme/Quiet.ts"
 import { available } from "../support/Available.ts"
-import { commandLines } from "../support/CommandLines.ts"
+import { commandLines, recordArguments } from "../support/CommandLines.ts"
 
 const secret = "canary-\"quoted\\\"-$HOME-`id`-'x'-\\n-%s-ä"
 const folder = mkdtempSync(join(tmpdir(), "haproxy-mcp-quiet-"))
 const functions = join(folder, "quiet.sh")
-writeFileSync(functions, quiet(process.execPath))
+writeFileSync(functions, quiet)
 
 let server: Server
 let url = ""
@@ -58,11 +59,12 @@ const run = (shell: ReadonlyArray<string>, script: string) =>
     )
   })
 
-const shells = [["dash"], ["bash"], ["busybox", "sh"]].filter(([program = "", ...words]) =>
+const busybox = (await ensureProgram("busybox")).path
+const shells = [["dash"], ["bash"], [busybox, "sh"]].filter(([program = "", ...words]) =>
   available(`the quiet functions in ${program}`, program, ...words, "-c", ":")
 )
 
-describe.each(shells.map((shell) => [shell.join(" "), shell] as const))("%s", (_, shell) => {
+describe.each(shells.map((shell) => [basename(shell[0]!), shell] as const))("%s", (_, shell) => {
   it("curl sends what it was given and shows none of it", async () => {
     const { code, stdout } = await run(
       shell,
@@ -99,6 +101,43 @@ describe.each(shells.map((shell) => [shell.join(" "), shell] as const))("%s", (_
     )
     const expected = (algorithm: string) => createHmac(algorithm, Buffer.from(secret)).update("message").digest("hex")
     assert.strictEqual(stdout, `${expected("sha256")}\n${expected("sha1")}`)
+  })
+
+  it("an HMAC of each length of key, and of bytes that no text has", async () => {
+    const keys = ([[1, "sha256"], [64, "sha256"], [65, "sha256"], [128, "sha512"], [129, "sha512"]] as const).map((
+      [length, algorithm]
+    ) => [Buffer.from(Array.from({ length }, (_, index) => (index * 37 + length) & 0xff)), algorithm] as const)
+    // RFC 4231, 4.2 and 4.7.
+    const vectors = [
+      [Buffer.alloc(20, 0x0b), "Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"],
+      [
+        Buffer.alloc(131, 0xaa),
+        "Test Using Larger Than Block-Size Key - Hash Key First",
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+      ]
+    ] as const
+    const hmac = (algorithm: string, key: Buffer, octets: string) =>
+      `printf '${octets}' | _hmac ${algorithm} ${key.toString("hex")} 1`
+    const { stdout } = await run(
+      shell,
+      [
+        ...keys.map(([key, algorithm]) => hmac(algorithm, key, "a\\000b\\377")),
+        ...vectors.map(([key, text]) => hmac("sha256", key, text)),
+        "printf x | _hmac sha3 00 1 || echo refused"
+      ].join("; ")
+    )
+    const data = Buffer.from([0x61, 0, 0x62, 0xff])
+    const expected = keys.map(([key, algorithm]) => createHmac(algorithm, key).update(data).digest("hex"))
+    assert.deepStrictEqual(stdout.trim().split("\n"), [...expected, ...vectors.map(([, , hex]) => hex), "refused"])
+  })
+
+  it("the key of an HMAC is in no argument list, whatever openssl does meanwhile", async () => {
+    const { path, recorded } = recordArguments(mkdtempSync(join(folder, "hmac-")), ["openssl", "od", "tr", "cat"])
+    const key = Buffer.from(`canary-${"long ".repeat(30)}`).toString("hex")
+    const { stdout } = await run(shell, `PATH='${path}'; printf '%s' message | _hmac sha256 ${key} 1`)
+    const expected = createHmac("sha256", Buffer.from(key, "hex")).update("message").digest("hex")
+    assert.deepStrictEqual([stdout, recorded().includes("openssl dgst -sha256 -binary")], [`${expected}\n`, true])
+    for (const part of [key.slice(0, 20), "canary", "\\1"]) assert.notInclude(recorded(), part)
   })
 
   it("a setting that is saved twice counts as it was saved last; a line break is refused", async () => {

@@ -79,7 +79,7 @@ describe("the window", () => {
         ])
         assert.isNull(yield* acme.renewalWindow(new FastAuthority().issue(["foreign.test"]).chain))
         assert.isNull(yield* acme.renewalWindow("no certificate"))
-        const untrusting = make({ server: ca.directory, caBundle: null })
+        const untrusting = make({ server: ca.directory, caBundle: async () => null })
         assert.isNull(yield* untrusting(chain))
       }).pipe(Effect.provide(Acme.layer(home.options)))
     }))
@@ -87,7 +87,7 @@ describe("the window", () => {
   it.live("is null while the CA is down", () =>
     Effect.gen(function*() {
       const port = yield* Effect.acquireRelease(Effect.promise(takePort), (one) => Effect.sync(() => releasePort(one)))
-      const ask = make({ server: `https://localhost:${port}/dir`, caBundle: null })
+      const ask = make({ server: `https://localhost:${port}/dir`, caBundle: async () => null })
       assert.isNull(yield* ask(new FastAuthority().issue(["a.test"]).chain))
     }))
 })

@@ -9,6 +9,7 @@ import { run } from "../../src/doctor/Finding.ts"
 import { checks } from "../../src/doctor/Ssh.ts"
 import { type Sshd, sshdReason } from "../support/Sshd.ts"
 import { openSsh, openSshd, type SshLink } from "../support/SshLink.ts"
+import { placeAcme } from "../support/StandInAcme.ts"
 
 describe.skipIf(sshdReason !== null)("the doctor, of a host over SSH", () => {
   let sshd: Sshd
@@ -75,6 +76,22 @@ describe.skipIf(sshdReason !== null)("the doctor, of a host over SSH", () => {
     assert.include(found!.found, "does not let")
     const well = await Effect.runPromise(examine({ env }))
     assert.deepStrictEqual(well.findings.filter(({ name }) => name === "SSH").map(({ level }) => level), ["ok"])
+  })
+
+  it("looks for acme.sh there when it runs there, and says so", async () => {
+    const acme = placeAcme(sshd.folder)
+    const acmeOf = async (changes: Record<string, string>) => {
+      const report = await Effect.runPromise(examine({ env: { ...env, ...acme.env, ...changes } }))
+      return report.findings.find(({ name }) => name === "acme.sh")!
+    }
+    const where = `on ${sshd.user}@127.0.0.1:${sshd.port}`
+    const well = await acmeOf({ ACME_WHERE: "remote" })
+    assert.deepInclude(well, { area: "certificates", level: "ok" })
+    assert.include(well.found, `3.1.1 (${acme.env["ACME_COMMAND"]} ${where}), CA `)
+    const missing = await acmeOf({ ACME_WHERE: "remote", ACME_COMMAND: "/no/acme.sh" })
+    assert.strictEqual(missing.level, "error")
+    assert.match(missing.found, new RegExp(`: O${where.slice(1)}: ACME_COMMAND names no program`))
+    assert.notInclude((await acmeOf({ ACME_WHERE: "local" })).found, where)
   })
 
   it("says nothing where HAProxy's files are here", () => {

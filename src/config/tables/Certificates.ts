@@ -55,6 +55,14 @@ export const certificates = {
     example: "/opt/haproxy/conf/certificates.json",
     usedBy: users.serving
   }),
+  acmeWhere: withDefault("ACME_WHERE", oneOf("local", "remote"), "local", {
+    group: "Certificates",
+    description:
+      "Where acme.sh runs: beside this process, or (remote) on HAProxy's host over SSH, with all paths over there.",
+    metavar: "local|remote",
+    example: "remote",
+    usedBy: users.serving
+  }),
   acmeHome: withDefault("ACME_HOME", folder, "~/.acme.sh", {
     group: "Certificates",
     description: "Folder of acme.sh: its accounts, its DNS hooks and, where it was installed there, itself.",
