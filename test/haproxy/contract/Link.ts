@@ -96,7 +96,10 @@ export const linkContract = (make: MakeTarget): void => {
               assert(isUp(before))
               yield* run(api, Maps.add(target.domainsMap, "b.test", "pool_1"))
               yield* target.kill
+              const killed = performance.now()
               yield* linkState(api, isDown)
+              // By the end of the connection, not by a question that got no answer.
+              assert.isBelow(performance.now() - killed, 1_500)
               const lost = yield* Effect.flip(api.exchange([Info.show]))
               assert.strictEqual(lost._tag, "LinkLost")
               assert.isFalse(lost.sent)
