@@ -131,7 +131,9 @@ describe.each(realLines)("on HAProxy $line", (binary) => {
       const inspected = binary.line === newestLine.line ? [["http", http], ["stdio", stdio]] as const : []
       for (const [transport, target] of inspected) {
         const client = yield* inspectorClient(inspector, target, haproxy.site.dir)
-        yield* callAll(`inspector-${transport}`, client, haproxy, origins)
+        // It starts Node for each call, and the two transports differ below what it sends: one of them gets all calls.
+        if (transport === "http") yield* callAll(`inspector-${transport}`, client, haproxy, origins)
+        else assert.deepStrictEqual((yield* Effect.promise(() => client.listTools())) as unknown, published)
         const args = ["--method", "tools/call", "--tool-name", "haproxy_health", "--format", "json"]
         const health = yield* Effect.promise(() => inspectorCommand(inspector, target, args))
         assert.include(health, "\"status\":\"healthy\"", "as people type it")
