@@ -86,7 +86,7 @@ export const podLoss: Campaign = {
   unit: "kills",
   perCase: kills,
   full: 2_000,
-  short: 20,
+  short: 200,
   minutes: 12,
   // Starts are judged: several at once on one processor would measure each other.
   concurrency: 1,
