@@ -11,7 +11,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { join } from "node:path"
-import { AcmeFailed, ConfigInvalid, type RemoteUnreachable, type StorageFailed } from "../domain/Errors.ts"
+import { AcmeFailed, ConfigInvalid, type RemoteUnreachable, StorageFailed } from "../domain/Errors.ts"
 import { parseRouteName } from "../domain/RouteName.ts"
 import * as Tracing from "../Tracing.ts"
 import { type AccountFiles, type Binding, hasBinding, isPlain, isRegistered, withBinding } from "./Account.ts"
@@ -37,7 +37,20 @@ type IssueError = AcmeFailed | ConfigInvalid | StorageFailed | RemoteUnreachable
 
 /** Names that one certificate may have; CAs take 100. */
 const mostNames = 100
+
 const acmeFailed = (failure: Failure): AcmeFailed => new AcmeFailed({ ...failure })
+
+/** A file that acme.sh says it has written. */
+const written = ({ read }: Run, path: string): Effect.Effect<string, StorageFailed | RemoteUnreachable> =>
+  Effect.flatMap(read(path), (text) =>
+    text === null
+      ? Effect.fail(
+        new StorageFailed({
+          message: `Cannot read ${path} (ENOENT).`,
+          hint: "acme.sh said that it has written it: look at the disk of ACME_HOME, and try again."
+        })
+      )
+      : Effect.succeed(text))
 
 /** Seconds of the Retry-After in the headers that acme.sh kept of the last answer (`http.header`). */
 const lastRetryAfter = ({ folder, read }: Run): Effect.Effect<number | null> =>
@@ -203,9 +216,12 @@ export const make = (given: IssueOptions, machine: Machine) => {
   ): Effect.Effect<Issued, IssueError> =>
     Effect.gen(function*() {
       const command = (folder: string) => Arguments.issuing(found.program, options, folder, names)
-      const { folder, read } = yield* run(options, credentials, command, new Output(names), progress)
-      const files = Arguments.results(options, folder, names[0]!)
-      return { chain: (yield* read(files.chain)) ?? "", key: Redacted.make((yield* read(files.key)) ?? "") }
+      const ended = yield* run(options, credentials, command, new Output(names), progress)
+      const files = Arguments.results(options, ended.folder, names[0]!)
+      return {
+        chain: yield* there(written(ended, files.chain)),
+        key: Redacted.make(yield* there(written(ended, files.key)))
+      }
     }).pipe(Effect.scoped)
 
   return Tracing.fn("Acme.issue")(
