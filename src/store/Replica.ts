@@ -156,7 +156,7 @@ export const materialise = ({ deltas, full, state }: Fetched): Materialised => {
   }
 }
 
-/** The record of a {@link supersede}, and the counters of the chain. */
+/** The record of a {@link supersede} or a {@link noteRestored}, and the counters of the chain. */
 const noteReplaced = (db: DatabaseSync, content: Position, end: ChainHead, onto: Position | null): void => {
   const place = (position: Position) => ({
     commits: position.commits,
@@ -174,6 +174,38 @@ const noteReplaced = (db: DatabaseSync, content: Position, end: ChainHead, onto:
     hash
   )
   db.prepare("UPDATE meta SET audit_seq = ?, audit_hash = ? WHERE id = 1").run(seq, hash)
+}
+
+/** The position of a database file that nobody has open; null where it cannot be told. */
+const positionIn = (file: string): Position | null => {
+  const db = new DatabaseSync(file, { readOnly: true })
+  try {
+    const found = examineOpen(db)
+    return found.kind === "ours" ? found.position : null
+  } catch {
+    return null
+  } finally {
+    db.close()
+  }
+}
+
+/**
+ * Notes in the chain of a database file that it is put in the place of another one: where that one's chain ended, null
+ * where it is lost or cannot be read. Nobody has either of them open. A file from before there was a chain gets no record.
+ */
+export const noteRestored = (restored: string, gone: string | null): void => {
+  const onto = gone === null ? null : positionIn(gone)
+  const db = new DatabaseSync(restored)
+  try {
+    const found = examineOpen(db)
+    const end = found.kind === "ours" ? found.position.chain ?? null : null
+    if (found.kind !== "ours" || end === null) return
+    db.exec("BEGIN IMMEDIATE")
+    noteReplaced(db, found.position, end, onto)
+    db.exec("COMMIT")
+  } finally {
+    db.close()
+  }
 }
 
 /**

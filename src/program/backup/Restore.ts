@@ -4,7 +4,8 @@
  *
  * Guarantees: what is put in place is the very copy that was looked at: ours, whole (quick_check), of a schema that this
  * program knows, and equal to its checksum where there is one. The database that was there is kept. At every moment one of the
- * two is at the path, whole (Snapshot.ts). A token that was revoked since stays so (store/Tokens.ts). A restored database is of a new lineage: it is no continuation of what copies on
+ * two is at the path, whole (Snapshot.ts). A token that was revoked since stays so (store/Tokens.ts), and the
+ * audit chain has a record of the restore. A restored database is of a new lineage: it is no continuation of what copies on
  * a remote host hold, and never taken for one. HAProxy is brought to it by the next start of `serve`.
  */
 import * as Effect from "effect/Effect"
@@ -20,6 +21,7 @@ import { type Examination, examineCopy } from "../../store/Examination.ts"
 import { startFailure } from "../../store/Failure.ts"
 import { schemaVersion } from "../../store/Migrate.ts"
 import { describeOwner, isAlive, readOwner } from "../../store/Owner.ts"
+import { noteRestored } from "../../store/Replica.ts"
 import * as Snapshot from "../../store/Snapshot.ts"
 import { carryRevocations } from "../../store/Tokens.ts"
 import { backupsIn, baseOf } from "./Backup.ts"
@@ -184,25 +186,30 @@ export const stage = Effect.fnUntraced(function*(path: string, database: string)
   return { ...staged, draft, present: yield* examinePresent(target) }
 })
 
-/** No token comes back that was revoked since: not from a database that can be read. */
-const carryTokens = ({ draft, present }: Staged, database: string, now: number): Effect.Effect<void, StorageFailed> =>
-  present === null || typeof present === "string" ? Effect.void : Effect.scoped(
-    Effect.flatMap(
-      Effect.mapError(
-        copyOf(database),
-        (why) =>
-          new StorageFailed({
-            message: `Cannot read the tokens of ${database}: it is ${why}.`,
-            hint: "Nothing was changed."
-          })
-      ),
-      (copy) =>
-        Effect.try({
-          try: () => void carryRevocations(copy, draft, now),
-          catch: (cause) => storageFailed("carry the revoked tokens over from", database, cause)
-        })
-    )
+/** A copy of the database that goes; null where it is lost or cannot be read. */
+const presentCopy = ({ present }: Staged, database: string): Effect.Effect<string | null, StorageFailed, Scope.Scope> =>
+  present === null || typeof present === "string" ? Effect.succeed(null) : Effect.mapError(
+    copyOf(database),
+    (why) =>
+      new StorageFailed({
+        message: `Cannot read the tokens of ${database}: it is ${why}.`,
+        hint: "Nothing was changed."
+      })
   )
+
+/**
+ * What the database that goes leaves to the one that comes: no token comes back that was revoked since, and the audit chain
+ * goes on with a record of the restore.
+ */
+const handOver = (staged: Staged, database: string, now: number): Effect.Effect<void, StorageFailed> =>
+  Effect.scoped(Effect.flatMap(presentCopy(staged, database), (copy) =>
+    Effect.try({
+      try: () => {
+        if (copy !== null) carryRevocations(copy, staged.draft, now)
+        noteRestored(staged.draft, copy)
+      },
+      catch: (cause) => storageFailed("carry the revoked tokens and the audit chain over from", database, cause)
+    })))
 
 /** Puts a backup in place; answers where the old database is kept, null where there was none. */
 export const exchange = (
@@ -210,7 +217,7 @@ export const exchange = (
   database: string,
   now: number
 ): Effect.Effect<string | null, Conflict | ConfigInvalid | StorageFailed> =>
-  Effect.andThen(carryTokens(staged, database, now), replace(staged.draft, database, now))
+  Effect.andThen(handOver(staged, database, now), replace(staged.draft, database, now))
 
 const replace = (draft: string, database: string, now: number) =>
   Effect.suspend((): Effect.Effect<string | null, Conflict | ConfigInvalid | StorageFailed> => {

@@ -56,6 +56,9 @@ const grow = (database: string, domains: number) =>
     }))
 
 const revisionOf = (database: string) => withStore(database, (store) => store.revision)
+/** The records of its audit chain. */
+const chainOf = (database: string) =>
+  withStore(database, (store) => store.auditRecords({ after: 0, from: 0, limit: 1_000 }))
 
 const now = Date.parse("2026-11-28T13:45:00Z")
 
@@ -129,6 +132,7 @@ describe("a backup", () => {
         assert.strictEqual(sums.status, 0, String(sums.stderr))
 
         yield* grow(place.database, 2)
+        const before = yield* chainOf(place.database)
         const link = join(place.path, "newest.db")
         symlinkSync(made.file, link)
         const { kept, staged } = yield* restore(link, place)
@@ -141,12 +145,19 @@ describe("a backup", () => {
             assert.strictEqual(yield* store.revision, 3)
             assert.notStrictEqual(store.lineage, made.lineage, "a restored database is no continuation")
             yield* store.commit(add(store, "after.example.com"))
+            const { faults } = yield* store.verifyAudit
+            assert.deepStrictEqual(faults, [])
           }))
+        const after = (yield* chainOf(place.database)).find(({ kind }) => kind === "replaced")!
+        const { hash, seq } = before.at(-1)!
+        assert.deepInclude(JSON.parse(after.payload).replaced, { revision: 5, chain: { seq, hash } })
         assert.strictEqual(statSync(place.database).mode & 0o777, 0o600)
         // The database itself is lost.
         rmSync(place.database)
         assert.isNull((yield* restore(made.file, place)).kept)
         assert.strictEqual(yield* revisionOf(place.database), 3)
+        const last = (yield* chainOf(place.database)).at(-1)!
+        assert.deepInclude({ kind: last.kind, ...JSON.parse(last.payload) }, { kind: "replaced", replaced: null })
       })
     ))
 
