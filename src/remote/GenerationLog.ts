@@ -32,7 +32,15 @@ import type { RemoteUnreachable, StorageFailed } from "../domain/Errors.ts"
 import type { Capture, Fetched, FullCopy } from "../domain/Generation.ts"
 import { expose } from "./Exposed.ts"
 import { fileMode, list, type Place, typed } from "./Folder.ts"
-import { type Checkpoint, checkpointDataName, checkpointName, type Claim, encode, type Manifest } from "./Manifest.ts"
+import {
+  type Checkpoint,
+  checkpointDataName,
+  checkpointName,
+  type Claim,
+  encode,
+  type Manifest,
+  tempName
+} from "./Manifest.ts"
 import { prune, type Pruned } from "./Pruning.ts"
 import { type Head, type Known, Reader } from "./Reading.ts"
 import { type Published, type Reading, type Settled, Writer } from "./Writer.ts"
@@ -198,7 +206,10 @@ export class GenerationLog {
       }
       const { disk } = this.#place
       await disk.writeNew(this.#place.at(data), [copy.bytes], { mode: fileMode })
-      await disk.writeNew(this.#place.at(checkpointName(gen, id)), [encode(checkpoint)], { mode: fileMode })
+      // By a rename: what is cut off in the middle has no manifest's name.
+      const temp = this.#place.at(tempName(gen, id))
+      await disk.writeNew(temp, [encode(checkpoint)], { mode: fileMode })
+      await disk.renameNew(temp, this.#place.at(checkpointName(gen, id)))
       await disk.syncFolder(this.#place.folder)
       this.#writer.coverage.checkpointed(data, copy.state.commits, copy.bytes.byteLength)
       return true

@@ -4,7 +4,7 @@
  * ```
  * 0000000042.json                          {"format":1,"gen":42,"parent":41,"parentSha":"…","kind":"delta",…}
  * 0000000042-1f0c9a3e-7.delta              its data (.db: a whole copy), named in it
- * 0000000042-1f0c9a3e-7.tmp                a manifest that has not won its number (yet)
+ * 0000000042-1f0c9a3e-7.tmp                a manifest that has not got its name (yet): its number, or a checkpoint's
  * checkpoint-0000000042-1f0c9a3e-8.json    a whole copy of a content within generation 42
  * checkpoint-0000000042-1f0c9a3e-8.db      its data
  * kept-0000000017.json                     a manifest whose number is below those in the chain: kept for its hour

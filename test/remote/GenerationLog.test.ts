@@ -1,9 +1,11 @@
 /** The generation log on disks that fail at every step, among writers that race, and after the power failed. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { RemoteUnreachable } from "../../src/domain/Errors.ts"
 import { localDisk } from "../../src/haproxy/files/LocalDisk.ts"
 import { GenerationLog } from "../../src/remote/GenerationLog.ts"
 import { commitsOf, delta, folder, full, newest, opened, path, Publisher } from "./support/Commits.ts"
@@ -145,6 +147,39 @@ describe("writers that race", () => {
     const power = new PowerDisk()
     power.renamesOver = true
     assert.isAbove(await race(20, () => opened(power.link())), 0)
+  })
+})
+
+describe("a whole copy beside the chain that is cut off in the middle of a file", () => {
+  it.each([0, 1])("leaves no manifest that is not whole (file %i)", async (cut) => {
+    const power = new PowerDisk()
+    const log = await opened(power.link())
+    for (let commits = 1; commits <= 3; commits++) {
+      await run(log.publish(commits === 1 ? full(1) : delta(commits - 1, commits)))
+    }
+    const reading = await run((await opened(power.link())).read)
+    const disk = power.link()
+    let files = -Infinity
+    const torn = new GenerationLog({
+      path,
+      disk: {
+        ...disk,
+        writeNew: async (name, parts, options) => {
+          if (files++ !== cut) return disk.writeNew(name, parts, options)
+          await disk.writeNew(name, [Buffer.from(parts[0]!).subarray(0, 3)], options)
+          throw new RemoteUnreachable({ message: "the link was lost", hint: "wait" })
+        }
+      }
+    })
+    torn.adopt(reading)
+    await run(torn.publish(full(4)))
+    files = 0
+    assert.isTrue(Exit.isFailure(await run(Effect.exit(torn.checkpoint(full(4))))))
+    assert.isAbove(files, cut)
+    for (const name of power.names.filter((each) => each.endsWith(".json"))) {
+      assert.isObject(JSON.parse(String(power.bytes(name))), name)
+    }
+    assert.deepInclude(await newest(await opened(power.link())), { gen: 4, commits: 4, bad: [] })
   })
 })
 
