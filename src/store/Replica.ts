@@ -176,12 +176,14 @@ const noteReplaced = (db: DatabaseSync, content: Position, end: ChainHead, onto:
   db.prepare("UPDATE meta SET audit_seq = ?, audit_hash = ? WHERE id = 1").run(seq, hash)
 }
 
-/** The position of a database file that nobody has open; null where it cannot be told. */
+/** The position of a file whose pages were looked at before: they are not read once more. */
+const knownPosition = (db: DatabaseSync): Position => positionOf(db, Number(one(db, "PRAGMA user_version")))
+
+/** The same of a file that nobody has open; null where it cannot be told. */
 const positionIn = (file: string): Position | null => {
   const db = new DatabaseSync(file, { readOnly: true })
   try {
-    const found = examineOpen(db)
-    return found.kind === "ours" ? found.position : null
+    return knownPosition(db)
   } catch {
     return null
   } finally {
@@ -191,17 +193,18 @@ const positionIn = (file: string): Position | null => {
 
 /**
  * Notes in the chain of a database file that it is put in the place of another one: where that one's chain ended, null
- * where it is lost or cannot be read. Nobody has either of them open. A file from before there was a chain gets no record.
+ * where it is lost or cannot be read. Both were examined, and nobody has them open. A file from before there was a chain
+ * gets no record.
  */
 export const noteRestored = (restored: string, gone: string | null): void => {
   const onto = gone === null ? null : positionIn(gone)
   const db = new DatabaseSync(restored)
   try {
-    const found = examineOpen(db)
-    const end = found.kind === "ours" ? found.position.chain ?? null : null
-    if (found.kind !== "ours" || end === null) return
+    const content = knownPosition(db)
+    const end = content.chain ?? null
+    if (end === null) return
     db.exec("BEGIN IMMEDIATE")
-    noteReplaced(db, found.position, end, onto)
+    noteReplaced(db, content, end, onto)
     db.exec("COMMIT")
   } finally {
     db.close()
