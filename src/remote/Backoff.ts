@@ -13,8 +13,6 @@ import { type FailureKind, isPassing } from "./Failure.ts"
 
 export const first = 100
 export const most = 10_000
-/** Somebody who asks for an attempt now gets it so long after the last one at the earliest. */
-export const asked = 1_000
 /** sshd takes no connection for seconds at least. */
 const firstTurnedAway = 1_000
 export const afterRefusal = 60_000

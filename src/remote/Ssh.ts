@@ -3,15 +3,16 @@
  *
  * Guarantees: there is at most one connection. When it is lost every call on it fails at once, calls fail at once while
  * it is down, and it is opened again in the background: soon after a failure of the network, a minute later when a key
- * was refused, for which {@link Ssh.retry} makes no exception. No host is believed without its key, no call is repeated,
- * no secret is in a text of this module. A failure never ends the layer: it is there, and says it is down.
+ * was refused; nobody can hurry it, so that no caller gets our address locked out (Backoff.ts). No host is believed
+ * without its key, no call is repeated, no secret is in a text of this module. A failure never ends the layer: it is
+ * there, and says it is down.
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
+import type * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type * as Stream from "effect/Stream"
@@ -51,8 +52,6 @@ export class Ssh extends Context.Service<Ssh, {
   readonly state: Effect.Effect<SshState>
   /** The state now and every later one. Slow readers may miss states in between, never the newest. */
   readonly states: Stream.Stream<SshState>
-  /** Tries again within a second, where only the network is at fault; does nothing otherwise. */
-  readonly retry: Effect.Effect<void>
   /** The host's files. */
   readonly disk: Disk
   /**
@@ -117,7 +116,6 @@ const make = Effect.fnUntraced(function*(options: SshOptions): Effect.fn.Return<
     nextAttemptAt: Date.now()
   })
   const metrics = yield* Metrics.make(() => SubscriptionRef.getUnsafe(state)._tag === "Up")
-  const retries = yield* Queue.sliding<void>(1)
   const tried = yield* Deferred.make<void>()
   const permits = yield* Semaphore.make(sessions)
   const listeners = yield* Semaphore.make(Session.sessions)
@@ -206,9 +204,7 @@ const make = Effect.fnUntraced(function*(options: SshOptions): Effect.fn.Return<
       const pause = Backoff.wait(failure.kind, ++failed, Math.random())
       yield* down(failure, pause)
       yield* Deferred.succeed(tried, undefined)
-      const sleep = Effect.sleep(pause)
-      const whenAsked = Effect.andThen(Queue.take(retries), Effect.sleep(Math.min(pause, Backoff.asked)))
-      yield* failure.kind === "network" ? Effect.race(sleep, whenAsked) : sleep
+      yield* Effect.sleep(pause)
     }
   })
   yield* Effect.forkScoped(keep)
@@ -217,7 +213,6 @@ const make = Effect.fnUntraced(function*(options: SshOptions): Effect.fn.Return<
   return Ssh.of({
     state: SubscriptionRef.get(state),
     states: SubscriptionRef.changes(state),
-    retry: Effect.asVoid(Queue.offer(retries, undefined)),
     disk: makeSftpDisk({ link, took: metrics.took }),
     openUnix: (path) => forward(link, { path }, timeout),
     openTcp: (host, port) => forward(link, { host, port }, timeout),

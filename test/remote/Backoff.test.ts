@@ -45,10 +45,6 @@ describe("the pauses between attempts", () => {
     assert.isAtLeast(worst(kinds, 3, quickest), penalties.noauth)
   })
 
-  it("leave room for whoever asks for an attempt all the time", () => {
-    assert.isAtLeast(Backoff.asked, penalties.noauth)
-  })
-
   it("are a minute for what does not go away, and ten seconds at most for what does", () => {
     for (let attempt = 1; attempt < 200; attempt++) {
       for (const random of [0, 0.5, 1]) {
@@ -59,5 +55,25 @@ describe("the pauses between attempts", () => {
       }
     }
     assert.isAtMost(Backoff.wait("network", 1, 1), 100)
+  })
+})
+
+describe("the wait before the next attempt", () => {
+  it("grows to ten seconds after failures of the network", () => {
+    assert.deepStrictEqual([1, 2, 3, 4, 8, 9, 100].map((attempt) => Backoff.wait("network", attempt, 1)), [
+      100,
+      200,
+      400,
+      800,
+      10_000,
+      10_000,
+      10_000
+    ])
+    assert.strictEqual(Backoff.wait("network", 1, 0), 50)
+  })
+
+  it.each(["host-key", "user-key", "server"] as const)("is a minute at least after %s", (kind) => {
+    assert.isAtLeast(Backoff.wait(kind, 1, 0), 60_000)
+    assert.isAtLeast(Backoff.wait(kind, 100, 0), 60_000)
   })
 })

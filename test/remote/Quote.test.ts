@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
-import * as Backoff from "../../src/remote/Backoff.ts"
 import { bounded, quote } from "../../src/remote/Quote.ts"
 
 const words = ["", "a b", "it's", "$HOME `id` $(id) ${x}", "\\", "\"", "a\\'b", "*", "~", "-n", "é 漢", "#", "!x", "\t"]
@@ -27,25 +26,5 @@ describe("words for a shell", () => {
       spawnSync("/bin/sh", ["-c", bounded(["/bin/echo", "x"], 5)], { encoding: "utf8", env: { PATH: "/none" } }).stdout,
       "x\n"
     )
-  })
-})
-
-describe("the wait before the next attempt", () => {
-  it("grows to ten seconds after failures of the network", () => {
-    assert.deepStrictEqual([1, 2, 3, 4, 8, 9, 100].map((attempt) => Backoff.wait("network", attempt, 1)), [
-      100,
-      200,
-      400,
-      800,
-      10_000,
-      10_000,
-      10_000
-    ])
-    assert.strictEqual(Backoff.wait("network", 1, 0), 50)
-  })
-
-  it.each(["host-key", "user-key", "server"] as const)("is a minute at least after %s", (kind) => {
-    assert.isAtLeast(Backoff.wait(kind, 1, 0), 60_000)
-    assert.isAtLeast(Backoff.wait(kind, 100, 0), 60_000)
   })
 })

@@ -99,7 +99,6 @@ describe.skipIf(sshdReason !== null)("a run over SSH", () => {
       const { problem } = await Effect.runPromise(look(options, site.host))
       assert.match(problem!, /^HAProxy's host 127\.0\.0\.1:\d+ cannot be used/)
       await site.sshd.restart()
-      await Effect.runPromise(site.link.ssh.retry)
       await site.link.until("Up")
       release()
       assert.include((await Effect.runPromise(issuing(options, site.host))).chain, "BEGIN CERTIFICATE")
