@@ -11,7 +11,8 @@ import { FetchFailure } from "./FetchFailure.ts"
 /** Runs `body` while holding the lock on `file`; waits for other holders up to `waitSeconds`, then fails `Locked`. */
 export const withFolderLock = async <A>(file: string, waitSeconds: number, body: () => Promise<A>): Promise<A> => {
   // `cat` ends when our end of its stdin closes: at release, or when this process dies.
-  const holder = spawn("flock", ["-w", String(waitSeconds), file, "-c", "echo held; exec cat > /dev/null"], {
+  // Not `flock -c`, which takes the user's shell: bash with a socket as its input reads ~/.bashrc, whatever that does.
+  const holder = spawn("flock", ["-w", String(waitSeconds), file, "sh", "-c", "echo held; exec cat > /dev/null"], {
     stdio: ["pipe", "pipe", "pipe"]
   })
   const ended = new Promise<void>((resolve) => holder.on("close", () => resolve()))

@@ -46,7 +46,7 @@ describe("the cheat sheet", () => {
     "has shell lines for \"%s\" that a shell reads as they are meant",
     (title) => {
       const script = `curl() { printf '%s\\n' "$@"; }\n/usr/bin/node() { printf '%s\\n' "$HAPROXY_DB_FILE" "$@"; }\n`
-      const read = execFileSync("bash", ["-c", script + block(title)], { encoding: "utf8" }).split("\n")
+      const read = execFileSync("bash", ["--norc", "-c", script + block(title)], { encoding: "utf8" }).split("\n")
       if (title.startsWith("See")) {
         expect(read).toEqual([facts.database, `${facts.repository}/src/main.ts`, "status", ""])
       } else expect(read).toContain(title.startsWith("Visit") ? `Host: ${facts.site}` : "Authorization: Bearer t0ken")
