@@ -6,9 +6,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Busy } from "../../src/domain/Errors.ts"
 import { withAllRights } from "../../src/domain/Principal.ts"
@@ -20,9 +19,10 @@ import { unrestricted } from "../../src/mcp/Visible.ts"
 import type { CallerShape } from "../../src/program/Caller.ts"
 import { noTokens } from "../../src/program/TokenIndex.ts"
 import { startNode } from "../support/Process.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import { captureLogs, toolsOf, until } from "./harness.ts"
 
-const folder = () => mkdtempSync(join(tmpdir(), "haproxy-mcp-admin-"))
+const folder = temporaryFolder("admin")
 const promise = <A>(make: () => Promise<A>) => Effect.promise(make)
 
 const caller: Omit<CallerShape, "tool"> = {
@@ -50,7 +50,7 @@ const errorOf = (content: { readonly [name: string]: unknown }) => content["erro
 describe("the admin socket", () => {
   it.live("runs tools for another process: arguments, caller, progress, answer", () =>
     Effect.gen(function*() {
-      const path = join(folder(), "admin.sock")
+      const path = join(yield* folder, "admin.sock")
       const seen: Array<unknown> = []
       yield* open(
         path,
@@ -77,7 +77,7 @@ describe("the admin socket", () => {
 
   it.live("passes errors on as they are, and big answers whole", () =>
     Effect.gen(function*() {
-      const path = join(folder(), "admin.sock")
+      const path = join(yield* folder, "admin.sock")
       const big = "x".repeat(300_000)
       yield* open(path, {
         rules: unrestricted,
@@ -105,7 +105,7 @@ describe("the admin socket", () => {
 
   it.live("interrupts there what is interrupted here", () =>
     Effect.gen(function*() {
-      const path = join(folder(), "admin.sock")
+      const path = join(yield* folder, "admin.sock")
       let began = 0
       let interrupted = 0
       yield* open(
@@ -126,7 +126,7 @@ describe("the admin socket", () => {
 
   it.live("knows what is known when nobody answers, and when the other side goes away", () =>
     Effect.gen(function*() {
-      const path = join(folder(), "admin.sock")
+      const path = join(yield* folder, "admin.sock")
       const tools = yield* remote(path)
       const nobody = yield* tools.call("haproxy_add_domain", {}, caller)
       assert.deepInclude(errorOf(nobody.structuredContent), { code: "BUSY", retryable: true })
@@ -153,7 +153,7 @@ describe("the admin socket", () => {
 
   it.live("is the owner's alone, in a folder of its own, and leaves nothing behind", () =>
     Effect.gen(function*() {
-      const outer = folder()
+      const outer = yield* folder
       const path = join(outer, "new", "admin.sock")
       const opened = yield* open(path, toolsOf(() => Effect.succeed({})))
       assert.strictEqual(statSync(path).mode & 0o777, 0o600)
@@ -165,9 +165,9 @@ describe("the admin socket", () => {
 
   it.live("replaces what a killed process left, and never a live one", () =>
     Effect.gen(function*() {
-      const path = join(folder(), "admin.sock")
+      const path = join(yield* folder, "admin.sock")
       const script = `require("node:net").createServer().listen(${JSON.stringify(path)}, () => console.log("up"))`
-      const file = join(folder(), "listener.cjs")
+      const file = join(yield* folder, "listener.cjs")
       writeFileSync(file, script)
       const process = startNode(file, [])
       yield* promise(() => process.until("up"))
@@ -185,7 +185,7 @@ describe("the admin socket", () => {
 
   it.live("removes at its end only what is its own", () =>
     Effect.gen(function*() {
-      const path = join(folder(), "admin.sock")
+      const path = join(yield* folder, "admin.sock")
       const opened = yield* open(path, toolsOf(() => Effect.succeed({})))
       const { rmSync } = yield* promise(() => import("node:fs"))
       rmSync(path)
@@ -200,13 +200,13 @@ describe("the admin socket", () => {
 
   it.live("refuses folders that others may write to, and paths that are too long", () =>
     Effect.gen(function*() {
-      const shared = join(folder(), "shared")
+      const shared = join(yield* folder, "shared")
       mkdirSync(shared)
       chmodSync(shared, 0o777)
       const tools = toolsOf(() => Effect.succeed({}))
       const writable = yield* Effect.flip(open(join(shared, "admin.sock"), tools))
       assert.match(writable.message, /others may write to/)
-      const long = yield* Effect.flip(open(join(folder(), "x".repeat(100), "admin.sock"), tools))
+      const long = yield* Effect.flip(open(join(yield* folder, "x".repeat(100), "admin.sock"), tools))
       assert.match(long.message, /too long a path/)
       chmodSync(shared, 0o1777)
       yield* open(join(shared, "admin.sock"), tools)

@@ -1,5 +1,5 @@
 /** Bearer tokens from a setting and from a file that changes. */
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Redacted from "effect/Redacted"
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -10,7 +10,9 @@ import { makeTokens, parseTokens, type TokenOptions, type TokenStore } from "../
 /** The name that a token goes by in logs. */
 const nameOf = (found: ReturnType<TokenStore["find"]>) => typeof found === "string" ? found : found.principal.name
 
-const folder = () => mkdtempSync(join(tmpdir(), "haproxy-mcp-auth-"))
+const folders = mkdtempSync(join(tmpdir(), "haproxy-mcp-auth-"))
+afterAll(() => rmSync(folders, { recursive: true, force: true }))
+const folder = () => mkdtempSync(join(folders, "of-"))
 
 const made = (options: Partial<TokenOptions>): TokenStore => {
   const tokens = makeTokens({ token: null, file: null, fileOptional: false, ...options })

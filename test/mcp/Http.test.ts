@@ -6,15 +6,15 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { mkdtempSync, statSync } from "node:fs"
+import { statSync } from "node:fs"
 import { request as httpRequest } from "node:http"
 import { connect } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NotFound } from "../../src/domain/Errors.ts"
 import { failure, success } from "../../src/mcp/ToolResult.ts"
 import { unrestricted } from "../../src/mcp/Visible.ts"
 import { noTokens } from "../../src/program/TokenIndex.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import {
   callMessage,
   clients,
@@ -560,7 +560,7 @@ describe("the listener", () => {
 
   it.live("works on a unix socket, which others may not open", () =>
     Effect.gen(function*() {
-      const path = join(mkdtempSync(join(tmpdir(), "haproxy-mcp-http-")), "mcp.sock")
+      const path = join(yield* temporaryFolder("http"), "mcp.sock")
       yield* startHttp(echo, { listen: { path } })
       assert.strictEqual(statSync(path).mode & 0o777, 0o660)
       const answer = yield* promise(() => overSocket(path, "/mcp", JSON.stringify(read)))

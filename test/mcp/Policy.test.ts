@@ -8,8 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import { mkdtempSync, readFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Acme } from "../../src/acme/Acme.ts"
 import { Busy, ConfigInvalid } from "../../src/domain/Errors.ts"
@@ -36,6 +35,7 @@ import type { ProgramServices } from "../../src/program/Services.ts"
 import { noTokens } from "../../src/program/TokenIndex.ts"
 import { Tokens } from "../../src/program/Tokens.ts"
 import { Store } from "../../src/store/Store.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import { type Ask, overHttp, overStdio } from "./asking.ts"
 import { captureLogs, grantOf, startHttp, tokenGate } from "./harness.ts"
 
@@ -229,7 +229,7 @@ describe("what is listed is what can be called", () => {
               const here = yield* overStdio(runner, rights, era)
               yield* Effect.promise(() => holds(here, may, `here, ${rights}, ${era}, ${ruled}`))
               yield* Effect.promise(() => readsOnly(here, caller, may, `here, ${rights}, ${era}, ${ruled}`))
-              const path = join(mkdtempSync(join(tmpdir(), "haproxy-mcp-policy-")), "admin.sock")
+              const path = join(yield* temporaryFolder("policy"), "admin.sock")
               yield* Layer.build(
                 AdminSocket.layer(path).pipe(
                   Layer.provide(Layer.succeed(ToolRunner, runner)),
@@ -250,7 +250,7 @@ describe("what is listed is what can be called", () => {
   it.live("a process that works through another one is bound by the rules of both", () =>
     Effect.gen(function*() {
       const runner = toolsUnder({ ...unrestricted, deny: ["haproxy_reload"] })
-      const path = join(mkdtempSync(join(tmpdir(), "haproxy-mcp-policy-")), "admin.sock")
+      const path = join(yield* temporaryFolder("policy"), "admin.sock")
       yield* Layer.build(
         AdminSocket.layer(path).pipe(
           Layer.provide(Layer.succeed(ToolRunner, runner)),

@@ -3,14 +3,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { mkdtempSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { withAllRights } from "../../src/domain/Principal.ts"
 import * as AdminSocket from "../../src/mcp/AdminSocket.ts"
 import type { GateOptions } from "../../src/mcp/Gate.ts"
 import * as RemoteTools from "../../src/mcp/RemoteTools.ts"
 import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import { makeWorld } from "../support/World.ts"
 import { overHttp, overStdio } from "./asking.ts"
 import {
@@ -223,7 +222,7 @@ describe("over standard input and output", () => {
     Effect.gen(function*() {
       const world = yield* makeWorld({ pools: 3, slots: 3 })
       const runner = worldTools(world)
-      const path = join(mkdtempSync(join(tmpdir(), "haproxy-mcp-resources-")), "admin.sock")
+      const path = join(yield* temporaryFolder("resources"), "admin.sock")
       yield* Layer.build(
         AdminSocket.layer(path).pipe(
           Layer.provide(Layer.succeed(ToolRunner, runner)),

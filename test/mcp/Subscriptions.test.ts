@@ -7,9 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { mkdtempSync } from "node:fs"
 import { request, type ServerResponse } from "node:http"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { PassThrough } from "node:stream"
 import { withAllRights } from "../../src/domain/Principal.ts"
@@ -21,6 +19,7 @@ import * as RemoteTools from "../../src/mcp/RemoteTools.ts"
 import { mostWatched, type Watch, watchCurrent } from "../../src/mcp/Subscriptions.ts"
 import { ToolRunner } from "../../src/mcp/ToolRunner.ts"
 import { window } from "../../src/program/Watching.ts"
+import { temporaryFolder } from "../support/TemporaryFolder.ts"
 import { makeWorld, type World } from "../support/World.ts"
 import { envelope, newest, overHttp, overStdio } from "./asking.ts"
 import { captureLogs, grantOf, raw, startHttp, token, tokenGate, toolsOf, until, worldTools } from "./harness.ts"
@@ -261,7 +260,7 @@ describe.concurrent("on standard input and output", () => {
       Effect.gen(function*() {
         const world = yield* makeWorld({ pools: 3, slots: 3 })
         const runner = worldTools(world)
-        const path = join(mkdtempSync(join(tmpdir(), "haproxy-mcp-watch-")), "admin.sock")
+        const path = join(yield* temporaryFolder("watch"), "admin.sock")
         const serve = Effect.gen(function*() {
           const scope = yield* Scope.fork(yield* Effect.scope)
           yield* Layer.buildWithScope(

@@ -389,7 +389,7 @@ describe("a restore", () => {
             for (const end of ["", "-wal"]) copyFileSync(whole + end, place.database + end)
             const { code, signal, stderr } = yield* Effect.promise(() =>
               startCommand(process.execPath, ["--import", killer, program, "restore", "--yes", file], {
-                env: { KILL_AT: String(step), HAPROXY_DB_FILE: place.database }
+                env: { KILL_AT: String(step), HAPROXY_DB_FILE: place.database, TMPDIR: place.path }
               }).ended
             )
             const revision = yield* revisionOf(place.database)
