@@ -13,6 +13,7 @@ import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..")
+const dist = join(root, "dist")
 /** The oldest Node whose SQLite (3.51.3 or later) has no WAL-reset corruption. */
 const oldestNode = [24, 18] as const
 
@@ -98,6 +99,8 @@ export const bundle = async (script: string, outdir: string): Promise<string> =>
 /** The program alone, in a folder: `haproxy-mcp.js` is the file to run. */
 export const buildProgram = async (outdir: string): Promise<string> => {
   await bundle(join(root, "src", "main.ts"), outdir)
+  // Without the package around it Node would read every file once more to find out that it is a module.
+  if (outdir !== dist) writeFileSync(join(outdir, "package.json"), "{\"type\":\"module\"}\n")
   const program = join(outdir, "haproxy-mcp.js")
   writeFileSync(program, launcher)
   chmodSync(program, 0o755)
@@ -123,7 +126,7 @@ const buildLibrary = async (outdir: string): Promise<void> => {
 if (import.meta.main) {
   const [folder] = process.argv.slice(2)
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { readonly version: string }
-  const made = folder ?? join(root, "dist")
+  const made = folder ?? dist
   if (folder === undefined) {
     rmSync(made, { recursive: true, force: true })
     await buildLibrary(made)
