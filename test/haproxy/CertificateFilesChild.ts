@@ -4,10 +4,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs"
-import { join } from "node:path"
+import { readFileSync, writeSync } from "node:fs"
 import { CertificateFiles, type StagedCertificate } from "../../src/haproxy/certificates/CertificateFiles.ts"
 import { bundleOf } from "../support/Certificates.ts"
+import { fillWhole } from "../support/SmallDisk.ts"
 
 /** What the child is told to do: names of certificates, paths of PEM files; the others speak of what was staged last. */
 export type Step =
@@ -30,17 +30,6 @@ export interface StepResult {
   readonly check: string | null
 }
 
-const fill = (folder: string): void => {
-  const file = openSync(join(folder, ".ballast"), "w")
-  try {
-    for (;;) writeSync(file, Buffer.alloc(1024, 1))
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ENOSPC") throw cause
-  } finally {
-    closeSync(file)
-  }
-}
-
 const run = Effect.fnUntraced(function*(steps: ReadonlyArray<Step>) {
   const files = yield* CertificateFiles
   let last: Partial<StagedCertificate> = {}
@@ -50,7 +39,7 @@ const run = Effect.fnUntraced(function*(steps: ReadonlyArray<Step>) {
       last = "stage" in step
         ? yield* files.stage(step.stage, bundleOf(readFileSync(step.pem, "utf8")))
         : yield* files.remove(step.remove)
-    } else if (step === "fill") fill(files.folder)
+    } else if (step === "fill") yield* Effect.promise(() => fillWhole(files.folder, ".ballast"))
     else yield* last[step]!
     return undefined
   })

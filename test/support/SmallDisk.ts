@@ -39,8 +39,8 @@ export const seenBy = (pid: number, folder: string): string => join("/proc", Str
 const ballast = "ballast"
 
 /** Fills a disk but for so many KB. */
-export const fill = (folder: string, spare: number): void => {
-  const file = openSync(join(folder, ballast), "w")
+export const fill = (folder: string, spare: number, name = ballast): void => {
+  const file = openSync(join(folder, name), "w")
   const page = Buffer.alloc(4096, 1)
   try {
     for (let size = 0;; size += page.length) {
@@ -49,7 +49,7 @@ export const fill = (folder: string, spare: number): void => {
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error
         closeSync(file)
-        truncate(join(folder, ballast), Math.max(0, size - spare * 1024))
+        truncate(join(folder, name), Math.max(0, size - spare * 1024))
         return
       }
     }
@@ -60,11 +60,11 @@ export const fill = (folder: string, spare: number): void => {
 }
 
 /** Fills a disk to the last page, and what is given back late (a file that somebody still had open) as well. */
-export const fillWhole = async (folder: string): Promise<void> => {
+export const fillWhole = async (folder: string, name = ballast): Promise<void> => {
   for (let quiet = 0; quiet < 5; quiet++) {
     if (quiet === 0 || statfsSync(folder).bavail > 0) {
-      rmSync(join(folder, ballast), { force: true })
-      fill(folder, 0)
+      rmSync(join(folder, name), { force: true })
+      fill(folder, 0, name)
       quiet = 1
     }
     await new Promise((resolve) => setTimeout(resolve, 20))
