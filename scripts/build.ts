@@ -3,19 +3,25 @@
  * outside (a user's Effect must be the same as ours), and the types.
  *
  * The launcher checks Node's version before anything else is parsed, and keeps V8's compile cache in the user's own
- * cache folder: Node's default, below /tmp, could be prepared by another user of the machine.
+ * cache folder: Node's default, below /tmp, could be prepared by another user of the machine. Where the program comes with
+ * a cache (the image, whose containers begin with an empty home), that one is taken.
  */
 import * as esbuild from "esbuild"
-import { execFileSync } from "node:child_process"
-import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { execFileSync, type ExecFileSyncOptions } from "node:child_process"
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { builtinModules, createRequire } from "node:module"
 import { basename, dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { fileURLToPath, pathToFileURL } from "node:url"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..")
 const dist = join(root, "dist")
 /** The oldest Node whose SQLite (3.51.3 or later) has no WAL-reset corruption. */
 const oldestNode = [24, 18] as const
+
+/** Beside the program: V8's code of its modules, by paths from there. */
+const cacheFolder = "compile-cache"
+/** Whom the image runs the program as. */
+const imageUser = 99
 
 const launcher = `#!/usr/bin/env node
 import { spawn } from "node:child_process"
@@ -27,8 +33,13 @@ import { fileURLToPath } from "node:url"
 
 const [major, minor] = process.versions.node.split(".").map(Number)
 if (major > ${oldestNode[0]} || (major === ${oldestNode[0]} && minor >= ${oldestNode[1]})) {
-  const cache = process.env.XDG_CACHE_HOME || join(homedir(), ".cache")
-  module.enableCompileCache(process.env.NODE_COMPILE_CACHE || join(cache, "haproxy-mcp"))
+  const shipped = join(dirname(fileURLToPath(import.meta.url)), "${cacheFolder}")
+  const isTaken = !process.env.NODE_COMPILE_CACHE && existsSync(shipped) &&
+    module.enableCompileCache({ directory: shipped, portable: true }).status === module.constants.compileCacheStatus.ENABLED
+  if (!isTaken) {
+    const cache = process.env.XDG_CACHE_HOME || join(homedir(), ".cache")
+    module.enableCompileCache(process.env.NODE_COMPILE_CACHE || join(cache, "haproxy-mcp"))
+  }
   await import("./main.js")
 } else {
   // An older Node: the package brings its own as a dependency.
@@ -107,6 +118,27 @@ export const buildProgram = async (outdir: string): Promise<string> => {
   return program
 }
 
+/** Compiles every module of a program that {@link buildProgram} has made, as this Node does, for {@link cacheFolder}. */
+const compile = (program: string): void => {
+  const folder = dirname(program)
+  const directory = join(folder, cacheFolder)
+  const files = readdirSync(folder).filter((name) => /^main-.+\.js$/.test(name)).map((name) => join(folder, name))
+  // What main.js imports has no effects; it is the program, and is run for its version.
+  const imports = files.map((file) => `await import(${JSON.stringify(pathToFileURL(file).href)})`).join("\n")
+  const script = `process.getBuiltinModule("node:module").enableCompileCache(${
+    JSON.stringify({ directory, portable: true })
+  })\n${imports}`
+  const quiet: ExecFileSyncOptions = { stdio: ["ignore", "ignore", "inherit"] }
+  execFileSync(process.execPath, ["--input-type=module", "-e", script], quiet)
+  execFileSync(process.execPath, [program, "--version"], quiet)
+  // Node 24.21 writes for one user: the files are for its eyes alone, and it takes only a folder that ends in its number.
+  for (const made of readdirSync(directory)) {
+    for (const file of readdirSync(join(directory, made))) chmodSync(join(directory, made, file), 0o644)
+    const theirs = join(directory, made.replace(/-\d+$/, `-${imageUser}`))
+    if (!existsSync(theirs)) symlinkSync(made, theirs)
+  }
+}
+
 /** The library entries and their types. */
 const buildLibrary = async (outdir: string): Promise<void> => {
   await esbuild.build({
@@ -122,7 +154,7 @@ const buildLibrary = async (outdir: string): Promise<void> => {
   execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
 }
 
-/** `node scripts/build.ts` makes dist/; `node scripts/build.ts FOLDER` makes the program alone, as the image holds it. */
+/** `node scripts/build.ts` makes dist/; `node scripts/build.ts FOLDER` makes the program alone, compiled, as the image holds it. */
 if (import.meta.main) {
   const [folder] = process.argv.slice(2)
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { readonly version: string }
@@ -131,6 +163,7 @@ if (import.meta.main) {
     rmSync(made, { recursive: true, force: true })
     await buildLibrary(made)
   }
-  await buildProgram(made)
+  const program = await buildProgram(made)
+  if (folder !== undefined) compile(program)
   console.log(`haproxy-mcp ${version}: ${made}/main.js ${(statSync(join(made, "main.js")).size / 1024).toFixed(0)} KiB`)
 }

@@ -99,6 +99,13 @@ describe.skipIf(podman === undefined)("the image", () => {
       )
       assert.strictEqual(health, 0, stderr)
 
+      // The code of every module comes with the image: a container without a disk of its own compiles none.
+      const started = yield* Effect.promise(() =>
+        container.exec("/bin/sh", "-c", "NODE_DEBUG_NATIVE=COMPILE_CACHE haproxy-mcp --version 2>&1")
+      )
+      assert.match(started.stdout, /was accepted/)
+      assert.notMatch(started.stdout, /was not initialized|was rejected|no such file|denied|Cannot/)
+
       const question = { jsonrpc: "2.0", id: 1, method: "tools/list", params: {} }
       const refused = yield* Effect.promise(() => post(`${url}/mcp`, question))
       assert.strictEqual(refused.status, 401)
