@@ -216,6 +216,18 @@ describe("the lock of a folder", () => {
     expect(most).toBe(1)
   })
 
+  it("is taken whatever the user's shell is, and whatever that does first", async () => {
+    await mkdir(join(base, "cache"))
+    const before = process.env["SHELL"]
+    process.env["SHELL"] = "/nonexistent"
+    try {
+      expect(await withFolderLock(join(base, "cache/lock"), 10, async () => "in")).toBe("in")
+    } finally {
+      if (before === undefined) delete process.env["SHELL"]
+      else process.env["SHELL"] = before
+    }
+  })
+
   it("is refused after the wait, while another holds it", async () => {
     await mkdir(join(base, "cache"))
     const file = join(base, "cache/lock")
