@@ -99,7 +99,17 @@ describe.skipIf(podman === undefined)("the image", () => {
       )
       assert.strictEqual(health, 0, stderr)
 
-      // The code of every module comes with the image: a container without a disk of its own compiles none.
+      // The code of every module comes with the image, and its user's Node takes it: nothing is compiled at a start.
+      const counted = yield* Effect.promise(() =>
+        container.exec(
+          "/bin/sh",
+          "-c",
+          "cd /usr/lib/haproxy-mcp && ls main*.js | wc -l && ls compile-cache/*-99/ | wc -l"
+        )
+      )
+      const [modules, compiled] = counted.stdout.trim().split(/\s+/)
+      assert.strictEqual(compiled, modules)
+      assert.isAbove(Number(modules), 40)
       const started = yield* Effect.promise(() =>
         container.exec("/bin/sh", "-c", "NODE_DEBUG_NATIVE=COMPILE_CACHE haproxy-mcp --version 2>&1")
       )
